@@ -1,0 +1,101 @@
+// Desired versus installed: keeps what every mitigation wants, learns what a back end has, says what to change. Pure.
+//
+// A rule nobody can explain is removed; a rule shared by two mitigations stays until the last one ends; new rules are in
+// before old ones go (one batch). One reconciler for each back end.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <optional>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "base/time.h"
+#include "model/rule.h"
+#include "policy/domain_policy.h"
+
+namespace dots::mitigation {
+
+enum class RuleState : std::uint8_t { pending, installed, failed };
+
+// One rule with its whole story (dotsctl explain).
+struct RuleStory {
+  model::Rule rule;
+  RuleState state = RuleState::pending;
+  std::string failure;
+  std::optional<base::WallTime> installed_at;
+  model::RuleCounters counters;
+  struct Owner {
+    model::RuleOwner owner;
+    std::string reason;
+    std::optional<base::WallTime> until;
+    base::WallTime since{};
+  };
+  std::vector<Owner> owners;
+};
+
+struct OwnerReport {
+  model::RuleOwner owner;
+  RuleState state = RuleState::pending;
+  std::string reason;
+};
+struct OwnerCounters {
+  model::RuleOwner owner;
+  model::DropCounters counters;
+};
+
+// When two owners want the same match with different actions, the strictest wins: blackhole, drop, lower limit.
+class Reconciler {
+ public:
+  struct Want {
+    model::RuleOwner owner;
+    std::vector<model::Rule> rules;
+    std::string reason;
+    std::optional<base::WallTime> until;
+  };
+  struct Difference {
+    std::vector<model::Rule> install;  // also replaces a rule with the same match
+    std::vector<model::Rule> remove;
+    std::uint64_t version = 0;         // hand back with applied()
+    bool empty() const { return install.empty() && remove.empty(); }
+  };
+
+  Reconciler();
+  ~Reconciler();
+  Reconciler(Reconciler&&) noexcept;
+  Reconciler& operator=(Reconciler&&) noexcept;
+
+  // Replaces what these owners want; an empty rule list forgets the owner.
+  void want(const std::vector<Want>& wants, base::Now now);
+
+  // What the back end really has; everything else is taken as not there. Rules that nobody wants are removed next.
+  void learned(const std::vector<model::Rule>& installed, base::Now now);
+  // The back end died or lost its state: nothing is known until learned() is called again.
+  void forget_installed();
+
+  // The next batch, at most `limit` changes, installs before removals of the same batch. Empty when a batch is out, when
+  // nothing is known of the back end, or when all is as desired.
+  Difference next(std::size_t limit);
+  // The back end's word on the batch `version`. After a failure the batch is split until the bad rule is alone; the bad
+  // rule is marked failed with `failure` and tried again after `retry_after`.
+  void applied(std::uint64_t version, bool ok, const std::string& failure, base::Now now, base::Duration retry_after);
+  std::optional<base::SteadyTime> next_deadline() const;
+
+  // Owners whose state changed since the last call.
+  std::vector<OwnerReport> reports();
+  // Counters as the back end lists them. An owner's counters are the sum of its rules since the owner wanted them, never
+  // falling when a rule is reinstalled; rates are averages since the trigger, from five-minute buckets (RFC 9132 4.4.2).
+  void counted(const std::vector<std::pair<model::Rule, model::RuleCounters>>& counters, base::Now now);
+  std::vector<OwnerCounters> owner_counters(base::Now now) const;
+
+  std::vector<RuleStory> stories() const;
+  bool quiescent() const;  // known, nothing to change, no batch out
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
+}  // namespace dots::mitigation

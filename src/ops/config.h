@@ -1,0 +1,134 @@
+// The configuration of one daemon as values, read from TOML (docs/configuration.md is generated from config_schema).
+//
+// load() validates everything: an error names file, line, key, what is wrong and what to write. Paths are taken relative
+// to the file's folder. Units are last in key names.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/result.h"
+#include "base/time.h"
+#include "model/ip.h"
+#include "model/peer.h"
+#include "policy/domain_policy.h"
+
+namespace dots::ops {
+
+enum class Role : std::uint8_t { server, client };  // gateway: both, in a later release
+
+struct PskEntry {
+  std::string identity;
+  base::Bytes key;
+};
+
+struct CredentialsConfig {
+  std::string ca_file;           // trust anchors for the other side
+  std::string crl_file;          // optional
+  std::string certificate_file;  // ours, chain in order
+  std::string key_file;
+  std::vector<PskEntry> psk;     // server: all; client: at most one, used instead of the certificate
+};
+
+struct ListenConfig {
+  std::vector<model::SocketAddress> addresses;  // default [::]:4646 and 0.0.0.0:4646
+  std::uint32_t shards = 0;                     // 0: one for each processor, at most 16
+  std::uint32_t receive_buffer_bytes = 4u << 20;
+  std::uint32_t path_mtu_bytes = 1280;          // RFC 9132 7.3
+};
+
+struct LimitsConfig {
+  std::uint32_t sessions = 100000;
+  std::uint32_t handshakes = 4096;
+  std::uint32_t handshakes_per_prefix = 256;
+  std::uint32_t handshake_time_s = 30;
+  std::uint32_t audit_records = 100000;
+  std::uint32_t pending_names = 1000;
+  std::uint64_t disk_reserve_bytes = 1u << 20;  // kept for DELETE on a full disk
+};
+
+struct StoreConfig {
+  std::string state_dir;
+  std::string kind = "sqlite";   // or "memory" (loses everything on exit; says so)
+  std::uint32_t stall_ms = 1000; // a commit that takes longer raises health
+};
+
+enum class OnStop : std::uint8_t { keep, remove };
+
+struct MitigatorConfig {
+  std::string name;              // of this back end, unique
+  std::string kind;              // "nftables" or "dry-run"
+  std::string helper;            // nftables: path of dots-nft-helper; default beside the daemon
+  std::string table = "tidewall";
+  OnStop on_stop = OnStop::remove;
+  std::uint32_t timeout_ms = 5000;
+  std::uint32_t counters_every_ms = 1000;
+  std::uint64_t exemption_rate_pps = 1000;  // per DOTS peer
+};
+
+struct ResolverConfig {
+  std::vector<std::string> servers;  // host[:port]; empty: the system's
+  std::uint32_t timeout_ms = 2000;
+  std::uint32_t tries = 2;
+  std::uint32_t ttl_min_s = 30;
+  std::uint32_t ttl_max_s = 3600;
+};
+
+struct ApiConfig {
+  std::string socket;            // default <state_dir>/dotsd.sock, mode 0660
+  std::string operator_group;    // may change things; empty: only root and the daemon's own user
+  std::string read_only_group;   // may look
+  std::string metrics_address;   // Prometheus on "127.0.0.1:9466"; empty: off
+};
+
+struct LogConfig {
+  std::string level = "info";
+  std::string file;              // empty: standard error
+};
+
+// A server that a client role signals to.
+struct UpstreamConfig {
+  std::string name;                             // in our records
+  std::string host;                             // name for SNI and certificate check
+  std::vector<model::SocketAddress> addresses;  // tried in order; empty: host is looked up
+  std::optional<base::Duration> heartbeat_interval;
+  int missing_hb_allowed = 15;
+  std::uint32_t reconnect_s = 300;              // never under 60 (RFC 9132 4.7)
+  std::uint32_t refresh_before_percent = 50;    // a refresh is sent when so much of the lifetime is left
+  std::uint32_t default_lifetime_s = 3600;
+  std::string cuid;                             // empty: derived from the credentials
+};
+
+struct Config {
+  std::string file;
+  Role role = Role::server;
+  CredentialsConfig credentials;
+  ListenConfig listen;                        // server
+  LimitsConfig limits;
+  StoreConfig store;
+  std::vector<MitigatorConfig> mitigators;    // server
+  std::vector<policy::DomainPolicy> domains;  // server
+  std::vector<UpstreamConfig> upstreams;      // client
+  base::Duration heartbeat_interval = std::chrono::seconds{30};  // server's own, until negotiated
+  int missing_hb_allowed = 15;
+  ResolverConfig resolver;
+  ApiConfig api;
+  LogConfig log;
+};
+
+struct ConfigProblem {
+  std::string file;
+  std::uint32_t line = 0;   // 0: the whole file
+  std::string key;          // "domain[0].prefixes"
+  std::string what;         // "'203.0.113.0/33' is no prefix: the length is over 32"
+  std::string remedy;       // "write for example '203.0.113.0/24'"
+};
+std::string to_string(const ConfigProblem& problem);
+
+// All problems at once, in the order of the file; a configuration with problems is not used.
+base::Result<Config, std::vector<ConfigProblem>> load_config(const std::string& file);
+base::Result<Config, std::vector<ConfigProblem>> parse_config(const std::string& toml, const std::string& file);
+
+}  // namespace dots::ops

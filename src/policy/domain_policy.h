@@ -1,0 +1,101 @@
+// What a client domain owns and may ask for: configuration as a value, verdicts that explain themselves.
+//
+// RFC 9132 4.4.1.1: the server MUST check that prefixes, and addresses that names resolve to, are within the domain.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/ids.h"
+#include "base/result.h"
+#include "base/time.h"
+#include "model/ip.h"
+#include "model/mitigation.h"
+#include "model/response_code.h"
+
+namespace dots::policy {
+
+// A yes or a no that carries its reason: a code and a diagnostic text for the peer, a sentence and a next step for the
+// operator (ARCHITECTURE idea 6).
+struct Verdict {
+  bool allowed = true;
+  model::ResponseCode code = model::ResponseCode::created;
+  std::string diagnostic;   // to the peer; says nothing about other domains
+  std::string reason;       // to the operator
+  std::string next_step;    // to the operator; may be empty
+
+  static Verdict yes() { return {}; }
+  static Verdict no(model::ResponseCode code, std::string diagnostic, std::string reason, std::string next_step = {}) {
+    return {false, code, std::move(diagnostic), std::move(reason), std::move(next_step)};
+  }
+};
+
+// One credential of a client identity; a certificate name, a PSK identity, or a key fingerprint (SHA-256, hex).
+struct ClientPolicy {
+  base::ClientId id;
+  std::vector<std::string> certificate_names;  // exact, case-insensitive
+  std::vector<std::string> psk_identities;     // exact
+};
+
+// What happens to a scope that names neither protocol nor port (RFC 9132 leaves it to the server): it is limited, never
+// silently dropped; `blackhole` is an explicit choice (ARCHITECTURE idea 4).
+enum class BroadScopeAction : std::uint8_t { limit, refuse, blackhole };
+
+struct DomainPolicy {
+  base::DomainId id;
+  std::vector<ClientPolicy> clients;
+
+  std::vector<model::Prefix> prefixes;  // owned
+  std::vector<std::string> names;       // owned DNS names; "example.net" covers itself and everything below it
+
+  std::uint32_t max_mitigations = 1000;
+  std::uint32_t max_cuids_per_client = 8;
+  std::uint32_t max_targets_per_request = 64;      // prefixes, names, URIs and aliases together
+  std::uint64_t max_lifetime_s = 86400;            // longer ones are cut to it
+  std::uint64_t default_lifetime_s = 3600;         // granted instead of -1 when indefinite is not allowed
+  bool allow_indefinite = false;
+  base::Duration terminating_period = std::chrono::seconds{120};      // RFC 9132 4.4.4
+  base::Duration terminating_period_max = std::chrono::seconds{300};
+  bool terminate_after_expiry = true;              // expiry enters the terminating period as well (RFC 8612 SIG-007)
+  BroadScopeAction broad_scope = BroadScopeAction::limit;
+  std::uint64_t broad_scope_limit_bps = 125000;    // BYTES per second
+  std::uint64_t scoped_limit_bps = 0;              // 0: traffic of a scope with protocol or port is dropped
+  base::Duration notification_interval = std::chrono::seconds{30};    // periodic status; never under 3 s
+};
+
+// Owns the look-up structures over one DomainPolicy. Immutable; shared between threads; a reload makes a new one.
+class DomainRules {
+ public:
+  explicit DomainRules(DomainPolicy policy);
+
+  const DomainPolicy& policy() const { return policy_; }
+  // Is the whole prefix inside one owned prefix, and no forbidden target?
+  Verdict may_target(const model::Prefix& prefix) const;
+  // Is the name, or a parent of it, owned? Case and a trailing dot do not matter.
+  Verdict may_name(const std::string& fqdn) const;
+  // Every target of a scope, before names are resolved. Also bounds the number of targets.
+  Verdict may_request(const model::MitigationScope& scope) const;
+  // The addresses that a name gave, on acceptance and on every later resolution.
+  Verdict may_resolve_to(const std::string& name, const std::vector<model::IpAddress>& addresses) const;
+  // The lifetime that is granted for a requested one (RFC 9132 4.4.1.1).
+  model::Lifetime grant(model::Lifetime requested) const;
+
+ private:
+  DomainPolicy policy_;
+};
+
+// The parts of a target URI that make a scope (RFC 9132 4.4.1.1): host, protocol and port from the scheme.
+struct UriTarget {
+  std::string host;                          // name or address text without brackets
+  std::optional<model::IpAddress> address;   // when the host is an address
+  std::optional<std::uint8_t> protocol;      // 6 for http, https, ...; absent for an unknown scheme
+  std::optional<std::uint16_t> port;
+};
+base::Result<UriTarget> parse_target_uri(const std::string& uri);
+
+}  // namespace dots::policy

@@ -1,0 +1,69 @@
+// The Mitigator port: a back end that can install rules, list what it really has, and count.
+//
+// A mitigation is never "sent to" a mitigator: the reconciler (src/mitigation) compares desired with installed and calls
+// apply with the difference. One suite, tests/contract/mitigator_contract.h, runs on every implementation.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "base/result.h"
+#include "model/ip.h"
+#include "model/rule.h"
+
+namespace dots::ports {
+
+// What a back end can do; the planner and the operator's status page ask.
+struct MitigatorAbilities {
+  std::string name;           // "nftables", "dry-run"
+  bool counts = false;        // gives RuleCounters; otherwise counters are unknown, never 0
+  bool limits = false;        // supports RuleAction::limit
+  bool drops_really = true;   // false for dry-run
+};
+
+struct RuleChange {
+  enum class Kind : std::uint8_t { install, remove };
+  Kind kind = Kind::install;
+  model::Rule rule;
+};
+
+struct InstalledRule {
+  model::Rule rule;
+  model::RuleCounters counters;
+};
+
+// A DOTS peer whose signal must never be cut: stands, rate-limited, before all drops. Either end may be the client.
+struct SignalExemption {
+  model::IpAddress server;      // the address that the DOTS server answers on
+  std::uint16_t server_port = 4646;
+  model::Prefix peer;           // live or provisioned peer
+  friend auto operator<=>(const SignalExemption&, const SignalExemption&) = default;
+};
+
+// Threads: one thread at a time, its own (adapters/mitigators/runner.h). Calls block for at most the configured time-out
+// and then fail; a failed call leaves nothing half done that list() would not show.
+class Mitigator {
+ public:
+  virtual ~Mitigator() = default;
+
+  virtual MitigatorAbilities abilities() const = 0;
+  // Prepares the back end (tables, sets) without touching anything that is not ours. Called again after a failure.
+  virtual base::Result<void> open() = 0;
+  // All changes or none. Installing a rule that is there and removing one that is not are no errors. A rule whose match
+  // is the same but whose action differs is replaced.
+  virtual base::Result<void> apply(const std::vector<RuleChange>& changes) = 0;
+  // Replaces the whole exemption list.
+  virtual base::Result<void> exempt(const std::vector<SignalExemption>& exemptions) = 0;
+  // What is really installed in our own table, with counters; rules that we cannot read back as ours are reported in
+  // `foreign` as text, so that the reconciler can have them removed and say so.
+  struct Listing {
+    std::vector<InstalledRule> rules;
+    std::vector<std::string> foreign;
+  };
+  virtual base::Result<Listing> list() = 0;
+  // Removes everything of ours, foreign objects inside our table included.
+  virtual base::Result<void> clear() = 0;
+};
+
+}  // namespace dots::ports

@@ -1,0 +1,167 @@
+// The Store port: what must survive `kill -9` and power loss, and how its fate is told.
+//
+// Durable before visible (ARCHITECTURE idea 3): a batch of core steps yields one Batch of changes; every effect that
+// leaves waits until the batch is committed. A store answers committed, refused or unknown; an unknown batch is settled
+// by asking again with its id. One suite, tests/contract/store_contract.h, runs on every implementation.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "base/ids.h"
+#include "base/result.h"
+#include "base/time.h"
+#include "model/mitigation.h"
+
+namespace dots::ports {
+
+// One mitigation of one client, keyed (domain, cuid, mid).
+struct MitigationRecord {
+  base::DomainId domain;
+  base::Cuid cuid;
+  base::Mid mid;
+  base::ClientId client;                     // who created it
+  model::MitigationRequest request;          // as accepted, list order kept
+  std::vector<model::Prefix> expanded;       // target prefixes plus what names and URIs resolved to when accepted
+  model::Lifetime granted;
+  model::MitigationStatus status = model::MitigationStatus::in_progress;
+  base::WallTime accepted_at;
+  std::optional<base::WallTime> started_at;  // mitigation-start
+  // When the state that is now running ends: expiry of the lifetime, or the end of the terminating period (status 5).
+  // Absent for an indefinite lifetime. On load remaining = clamp(deadline - wall, 0, span).
+  std::optional<base::WallTime> deadline;
+  base::Duration span{};                     // the full length of the period that `deadline` ends
+  std::uint32_t terminating_cycles = 0;      // how often the active-but-terminating period was prolonged (120, 240, 300)
+  std::string author;                        // "client <id>", "operator <name>"
+
+  friend bool operator==(const MitigationRecord&, const MitigationRecord&) = default;
+};
+
+struct MitigationKey {
+  base::DomainId domain;
+  base::Cuid cuid;
+  base::Mid mid;
+  friend auto operator<=>(const MitigationKey&, const MitigationKey&) = default;
+};
+
+// A cuid belongs to the client identity that used it first (RFC 9132 4.4.1.1).
+struct CuidRecord {
+  base::DomainId domain;
+  base::Cuid cuid;
+  base::ClientId client;
+  base::WallTime since;
+  friend bool operator==(const CuidRecord&, const CuidRecord&) = default;
+};
+
+// The last answer that a name gave: the victim's DNS is often dead during its attack.
+struct NameRecord {
+  std::string name;
+  std::vector<model::IpAddress> addresses;
+  base::WallTime resolved_at;
+  friend bool operator==(const NameRecord&, const NameRecord&) = default;
+};
+
+// One line of the audit log. Never erased by the core; the store keeps at most its configured number, oldest out first.
+struct AuditRecord {
+  base::WallTime at;
+  base::DomainId domain;
+  std::string actor;    // "client <id>", "operator <user>", "server"
+  std::string action;   // "request", "refresh", "withdraw", "expire", "refuse", ...
+  std::string subject;  // "cuid=... mid=..."
+  std::string verdict;  // "accepted", "refused", ...
+  std::string text;     // one sentence: why, and what next
+  friend bool operator==(const AuditRecord&, const AuditRecord&) = default;
+};
+
+// What a client role remembers of one of its own requests, keyed (server, mid).
+struct ClientRequestRecord {
+  std::string server;                        // name of the configured server
+  base::Cuid cuid;
+  base::Mid mid;
+  model::MitigationRequest request;
+  bool withdrawing = false;                  // DELETE not answered yet
+  bool acknowledged = false;                 // 2.01 or 2.04 seen
+  std::optional<model::Lifetime> granted;
+  std::optional<base::WallTime> granted_at;
+  std::string author;                        // who asked for it, and the operator's note
+  std::string note;
+  friend bool operator==(const ClientRequestRecord&, const ClientRequestRecord&) = default;
+};
+
+struct PutMitigation { MitigationRecord record; };
+struct EraseMitigation { MitigationKey key; };
+struct PutCuid { CuidRecord record; };
+struct EraseCuid { base::DomainId domain; base::Cuid cuid; };
+struct PutName { NameRecord record; };
+struct AppendAudit { AuditRecord record; };
+struct PutClientRequest { ClientRequestRecord record; };
+struct EraseClientRequest { std::string server; base::Mid mid; };
+// Named counters: the next mid of a client, among others.
+struct PutCounter { std::string name; std::uint64_t value = 0; };
+
+using Change = std::variant<PutMitigation, EraseMitigation, PutCuid, EraseCuid, PutName, AppendAudit, PutClientRequest,
+                            EraseClientRequest, PutCounter>;
+
+// True when the change only frees or withdraws: such changes may use the reserve of a full disk.
+bool is_release(const Change& change);
+
+// Unique over all processes that ever wrote to this store: the instance is random for each start.
+struct BatchId {
+  std::uint64_t instance = 0;
+  std::uint64_t sequence = 0;
+  friend auto operator<=>(const BatchId&, const BatchId&) = default;
+};
+
+struct Batch {
+  BatchId id;
+  // Grows with each take-over of the writing role; a store refuses a batch whose token is older than one it has seen.
+  std::uint64_t fencing_token = 0;
+  base::WallTime at;
+  std::vector<Change> changes;
+};
+
+enum class CommitOutcome : std::uint8_t {
+  committed,  // durable: survives kill -9 and power loss
+  refused,    // certainly not there, and never will be
+  unknown,    // may be there; settle with was_committed
+};
+struct CommitResult {
+  CommitOutcome outcome = CommitOutcome::refused;
+  std::string reason;  // empty when committed
+};
+
+// Everything that a start needs.
+struct Snapshot {
+  std::vector<MitigationRecord> mitigations;
+  std::vector<CuidRecord> cuids;
+  std::vector<NameRecord> names;
+  std::vector<ClientRequestRecord> client_requests;
+  std::map<std::string, std::uint64_t> counters;
+  base::WallTime last_commit{};  // wall time of the newest batch; nothing expires while the wall clock is behind it
+  std::uint64_t fencing_token = 0;
+};
+
+// Threads: one thread at a time. Every call may block on the disk or the network; the shell calls it from the commit
+// thread (and from the main thread before any other runs).
+class Store {
+ public:
+  virtual ~Store() = default;
+
+  // Takes the writing role: returns a fencing token greater than all before it.
+  virtual base::Result<std::uint64_t> acquire() = 0;
+  // All changes of all batches become durable together, or none (one fsync for the group). Idempotent by batch id.
+  virtual CommitResult commit(const std::vector<Batch>& group) = 0;
+  // Settles an unknown outcome.
+  virtual base::Result<bool> was_committed(BatchId id) = 0;
+  virtual base::Result<Snapshot> load() = 0;
+  // The state of one domain, to reload it after a failed commit.
+  virtual base::Result<Snapshot> load_domain(const base::DomainId& domain) = 0;
+  // Newest first, at most `limit`; of one domain when given.
+  virtual base::Result<std::vector<AuditRecord>> audit(std::optional<base::DomainId> domain, std::size_t limit) = 0;
+};
+
+}  // namespace dots::ports

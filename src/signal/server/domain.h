@@ -1,0 +1,74 @@
+// The mitigation machine of one client domain (RFC 9132 4.4), pure: step(event, now) -> effects.
+//
+// Owns all mitigations, cuids and observers of the domain. Conflicts in the sense of RFC 9132 arise only in here.
+// Every effect of one step depends on the Persist effects of the same and of all earlier steps: the shell lets nothing
+// leave before they are committed, and reloads the machine from the store when they are refused.
+//
+// Ownership: one machine for each domain, on the domain's owner shard. Threads: none of its own.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <vector>
+
+#include "base/time.h"
+#include "policy/domain_policy.h"
+#include "ports/store.h"
+#include "signal/server/events.h"
+
+namespace dots::signal::server {
+
+// Scope and policy to rules: injected, because signal and mitigation do not know each other (src/mitigation/plan.h is
+// what the server passes). The mitigation's addresses are already expanded.
+using Planner = std::function<std::vector<model::Rule>(const model::MitigationScope& scope,
+                                                       const std::vector<model::Prefix>& expanded,
+                                                       const policy::DomainPolicy& policy)>;
+
+struct DomainLimits {
+  std::size_t observers = 4096;              // of the domain
+  std::size_t observers_per_session = 16;
+  std::size_t held_requests = 256;           // waiting for a name
+  base::Duration hold_for_name = std::chrono::seconds{2};
+  std::size_t entries_per_answer = 1000;
+};
+
+// A mitigation as operators see it (dotsctl list, show, explain).
+struct MitigationView {
+  ports::MitigationRecord record;
+  std::optional<base::Duration> remaining;
+  RulesReport::State rules = RulesReport::State::pending;
+  std::string rules_reason;
+  std::size_t observers = 0;
+  model::DropCounters counters;
+};
+
+class Domain {
+ public:
+  Domain(std::shared_ptr<const policy::DomainRules> rules, Planner planner, const DomainLimits& limits);
+  ~Domain();
+  Domain(Domain&&) noexcept;
+  Domain& operator=(Domain&&) noexcept;
+
+  // Takes over what the store holds of this domain: after a start and after a failed commit. Remaining lifetimes follow
+  // `now` by the rule of MitigationRecord::deadline; nothing expires while now.wall is behind snapshot.last_commit.
+  // Effects: DesiredRules for everything that lives, names to be resolved again. Observers are kept when `keep_observers`
+  // (reload after a failed commit), else there are none.
+  std::vector<Effect> load(const ports::Snapshot& snapshot, base::Now now, bool keep_observers);
+
+  std::vector<Effect> step(const Event& event, base::Now now);
+
+  // When TimerFired is wanted next.
+  std::optional<base::SteadyTime> next_deadline() const;
+
+  // New policy after a reload of the configuration: active mitigations are checked again.
+  std::vector<Effect> set_rules(std::shared_ptr<const policy::DomainRules> rules, base::Now now);
+
+  std::vector<MitigationView> view(base::Now now) const;
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
+}  // namespace dots::signal::server

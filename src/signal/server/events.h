@@ -1,0 +1,154 @@
+// What reaches a client domain's mitigation machine, and what it wants done: plain values on both sides.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "base/bytes.h"
+#include "base/ids.h"
+#include "base/time.h"
+#include "model/mitigation.h"
+#include "model/response_code.h"
+#include "model/rule.h"
+#include "ports/resolver.h"
+#include "ports/store.h"
+
+namespace dots::signal::server {
+
+// Where an answer has to go.
+struct Origin {
+  base::SessionId session;
+  base::ExchangeId exchange;
+  base::ClientId client;  // the proven identity, already mapped to this domain
+  base::Bytes token;      // names the observation when the request asks for one
+  friend bool operator==(const Origin&, const Origin&) = default;
+};
+
+// ---- events -------------------------------------------------------------------------------------------------------
+
+// PUT mitigate/cuid=/mid= with a decoded body (RFC 9132 4.4.1, 4.4.3).
+struct PutMitigation {
+  Origin origin;
+  base::Cuid cuid;
+  base::Mid mid;
+  model::MitigationRequest request;
+  enum class IfMatch : std::uint8_t { absent, empty, other } if_match = IfMatch::absent;
+};
+// GET mitigate/cuid=[/mid=] (RFC 9132 4.4.2).
+struct GetMitigation {
+  Origin origin;
+  base::Cuid cuid;
+  std::optional<base::Mid> mid;
+  enum class Filter : std::uint8_t { all, config, non_config } filter = Filter::all;
+  std::optional<std::uint32_t> observe;  // 0 register, 1 deregister
+};
+// DELETE mitigate/cuid=/mid= (RFC 9132 4.4.4).
+struct DeleteMitigation {
+  Origin origin;
+  base::Cuid cuid;
+  base::Mid mid;
+};
+// Edges of the client's sessions, reported by the session machines: opened; nothing heard for the whole loss threshold;
+// heard again; closed by either side.
+struct SessionEdge {
+  enum class Kind : std::uint8_t { opened, silent, alive, closed } kind = Kind::opened;
+  base::SessionId session;
+  base::ClientId client;
+};
+// The peer ended an observation (Reset, Observe 1, or its session is gone).
+struct ObservationCancelled {
+  base::SessionId session;
+  base::Bytes token;
+};
+// Answers an effect ResolveName.
+struct NameResolved {
+  ports::Resolution resolution;
+};
+// What the back ends say about the rules of one mitigation.
+struct RulesReport {
+  base::Cuid cuid;
+  base::Mid mid;
+  enum class State : std::uint8_t { pending, installed, failed } state = State::pending;
+  std::string reason;  // when failed
+};
+// Counters of the rules of one mitigation, as far as the back ends can count.
+struct CountersReport {
+  base::Cuid cuid;
+  base::Mid mid;
+  model::DropCounters counters;
+};
+// The operator ends a mitigation (status 7, no terminating period).
+struct OperatorWithdraw {
+  std::uint64_t ticket = 0;  // returned in OperatorAnswer
+  base::Cuid cuid;
+  base::Mid mid;
+  std::string author;
+  std::string note;
+};
+struct TimerFired {};
+
+using Event = std::variant<PutMitigation, GetMitigation, DeleteMitigation, SessionEdge, ObservationCancelled,
+                           NameResolved, RulesReport, CountersReport, OperatorWithdraw, TimerFired>;
+
+// ---- effects ------------------------------------------------------------------------------------------------------
+
+// The meaning of an answer; the session's side turns it into CoAP and CBOR. With neither entries nor diagnostic the
+// answer is empty (2.02).
+struct Answer {
+  model::ResponseCode code = model::ResponseCode::content;
+  std::vector<model::MitigationEntry> entries;
+  std::string diagnostic;
+  std::optional<std::uint32_t> max_age_s;
+  friend bool operator==(const Answer&, const Answer&) = default;
+};
+struct Reply {
+  base::SessionId session;
+  base::ExchangeId exchange;
+  Answer answer;
+  bool observe = false;  // the observation is accepted
+};
+// RFC 9132 4.4.3: an efficacy update without a match gets no answer at all.
+struct NoReply {
+  base::SessionId session;
+  base::ExchangeId exchange;
+};
+struct Notify {
+  base::SessionId session;
+  base::Bytes token;
+  Answer answer;
+};
+struct Persist {
+  ports::Change change;
+};
+// Replaces the rules that these mitigations want, all together (the reconciler installs new before it removes old).
+struct DesiredRules {
+  struct Want {
+    model::RuleOwner owner;
+    std::vector<model::Rule> rules;  // empty: nothing any more
+    std::string reason;              // "requested by client <id>", for dotsctl explain
+    std::optional<base::WallTime> until;
+  };
+  std::vector<Want> wants;
+};
+struct ResolveName {
+  std::string name;
+};
+struct OperatorAnswer {
+  std::uint64_t ticket = 0;
+  bool ok = false;
+  std::string text;
+};
+// Mitigations of this client exist (RFC 9132 4.5: which configuration set is in force). Sent on every change.
+struct ClientMitigating {
+  base::ClientId client;
+  bool mitigating = false;
+};
+
+using Effect =
+    std::variant<Reply, NoReply, Notify, Persist, DesiredRules, ResolveName, OperatorAnswer, ClientMitigating>;
+
+}  // namespace dots::signal::server

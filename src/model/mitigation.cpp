@@ -1,0 +1,112 @@
+#include "model/mitigation.h"
+
+#include <algorithm>
+
+namespace dots::model {
+namespace {
+
+template <class T>
+void sort_unique(std::vector<T>& list) {
+  std::sort(list.begin(), list.end());
+  list.erase(std::unique(list.begin(), list.end()), list.end());
+}
+
+void lower_ascii(std::string& text, std::size_t from, std::size_t to) {
+  for (std::size_t i = from; i < to; ++i) {
+    if (text[i] >= 'A' && text[i] <= 'Z') text[i] = static_cast<char>(text[i] - 'A' + 'a');
+  }
+}
+
+// Scheme and authority are compared without case, path and query with it (RFC 3986 section 6.2.2.1).
+void lower_uri(std::string& uri) {
+  const std::size_t colon = uri.find(':');
+  if (colon == std::string::npos) return;
+  std::size_t end = colon;
+  if (uri.compare(colon, 3, "://") == 0) {
+    end = std::min(uri.find_first_of("/?#", colon + 3), uri.size());
+    const std::size_t at = uri.rfind('@', end);  // user information keeps its case
+    lower_ascii(uri, at == std::string::npos || at < colon ? colon : at, end);
+  }
+  lower_ascii(uri, 0, colon);
+}
+
+}  // namespace
+
+MitigationScope normalised(const MitigationScope& scope) {
+  MitigationScope result = scope;
+  for (Prefix& prefix : result.target_prefix) prefix = prefix.masked();
+  for (std::string& name : result.target_fqdn) {
+    lower_ascii(name, 0, name.size());
+    if (name.size() > 1 && name.back() == '.') name.pop_back();
+  }
+  for (std::string& uri : result.target_uri) lower_uri(uri);
+  sort_unique(result.target_prefix);
+  sort_unique(result.target_port_range);
+  sort_unique(result.target_protocol);
+  sort_unique(result.target_fqdn);
+  sort_unique(result.target_uri);
+  sort_unique(result.alias_name);
+  return result;
+}
+
+std::string_view name_of(MitigationStatus status) {
+  switch (status) {
+    case MitigationStatus::in_progress:
+      return "attack-mitigation-in-progress";
+    case MitigationStatus::successfully_mitigated:
+      return "attack-successfully-mitigated";
+    case MitigationStatus::attack_stopped:
+      return "attack-stopped";
+    case MitigationStatus::exceeded_capability:
+      return "attack-exceeded-capability";
+    case MitigationStatus::client_withdrawn:
+      return "dots-client-withdrawn-mitigation";
+    case MitigationStatus::terminated:
+      return "attack-mitigation-terminated";
+    case MitigationStatus::withdrawn:
+      return "attack-mitigation-withdrawn";
+    case MitigationStatus::signal_loss:
+      return "attack-mitigation-signal-loss";
+  }
+  return "unknown";
+}
+
+std::string_view name_of(ConflictStatus status) {
+  switch (status) {
+    case ConflictStatus::inactive_other_active:
+      return "request-inactive-other-active";
+    case ConflictStatus::active:
+      return "request-active";
+    case ConflictStatus::all_inactive:
+      return "all-requests-inactive";
+  }
+  return "unknown";
+}
+
+std::string_view name_of(ConflictCause cause) {
+  switch (cause) {
+    case ConflictCause::overlapping_targets:
+      return "overlapping-targets";
+    case ConflictCause::conflict_with_acceptlist:
+      return "conflict-with-acceptlist";
+    case ConflictCause::cuid_collision:
+      return "cuid-collision";
+    case ConflictCause::rejected_legitimate_traffic:
+      return "request-rejected-legitimate-traffic";
+    case ConflictCause::overlapping_pipes:
+      return "overlapping-pipes";
+  }
+  return "unknown";
+}
+
+std::string_view name_of(AttackStatus status) {
+  switch (status) {
+    case AttackStatus::under_attack:
+      return "under-attack";
+    case AttackStatus::successfully_mitigated:
+      return "attack-successfully-mitigated";
+  }
+  return "unknown";
+}
+
+}  // namespace dots::model

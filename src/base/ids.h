@@ -20,7 +20,8 @@ struct StrongId {
   friend bool operator==(const StrongId&, const StrongId&) = default;
 };
 
-// The client domain: the unit of state, of ownership and of conflicts (RFC 8612 section 1.2). Named in the configuration.
+// The client domain: the unit of state, of ownership and of conflicts (RFC 8612 section 1.2). Named in the
+// configuration.
 using DomainId = StrongId<struct DomainIdTag, std::string>;
 // A configured client identity of a domain; holds one or several credentials and owns its cuids.
 using ClientId = StrongId<struct ClientIdTag, std::string>;

@@ -1,0 +1,59 @@
+#include "agent/server/gate.h"
+
+#include <cassert>
+
+namespace dots::agent::server {
+
+using signal::server::Persist;
+
+void Gate::add(const base::DomainId& domain, std::vector<signal::server::Effect> effects) {
+  for (auto& effect : effects) {
+    if (auto* persist = std::get_if<Persist>(&effect)) {
+      gathered_.changes.push_back(std::move(persist->change));
+      gathered_.domains.insert(domain);
+    }
+  }
+  for (auto& effect : effects) {
+    if (std::holds_alternative<Persist>(effect)) continue;
+    gathered_.visible.push_back({domain, std::move(effect)});
+  }
+}
+
+std::optional<std::vector<ports::Change>> Gate::next_batch() {
+  if (out_) return std::nullopt;
+  if (gathered_.changes.empty()) {
+    for (auto& visible : gathered_.visible) ready_.push_back(std::move(visible));
+    gathered_ = {};
+    return std::nullopt;
+  }
+  std::vector<ports::Change> batch = std::move(gathered_.changes);
+  held_ = std::move(gathered_.visible);
+  held_domains_ = std::move(gathered_.domains);
+  gathered_ = {};
+  out_ = true;
+  return batch;
+}
+
+std::vector<Visible> Gate::released() { return std::exchange(ready_, {}); }
+
+Gate::Settled Gate::settled(bool committed) {
+  assert(out_);
+  out_ = false;
+  Settled result;
+  if (committed) {
+    for (auto& visible : held_) ready_.push_back(std::move(visible));
+  } else {
+    result.failed = std::move(held_);
+    for (auto& visible : gathered_.visible) result.failed.push_back(std::move(visible));
+    result.to_reload = std::move(held_domains_);
+    result.to_reload.merge(gathered_.domains);
+    // What was held for other domains is lost with the batch: their reload says again what they want.
+    for (const auto& visible : result.failed) result.to_reload.insert(visible.domain);
+    gathered_ = {};
+  }
+  held_.clear();
+  held_domains_.clear();
+  return result;
+}
+
+}  // namespace dots::agent::server

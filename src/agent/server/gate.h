@@ -1,0 +1,58 @@
+// Durable before visible (ARCHITECTURE idea 3): holds back what a step wants to show until its changes are committed.
+//
+// One batch is out at a time; what comes meanwhile gathers into the next one, which is how commits group by themselves.
+// Everything visible waits in order behind the batch that it depends on; with nothing to wait for it passes at once.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <set>
+#include <utility>
+#include <vector>
+
+#include "base/ids.h"
+#include "ports/store.h"
+#include "signal/server/events.h"
+
+namespace dots::agent::server {
+
+// An effect of a domain's step that others may see.
+struct Visible {
+  base::DomainId domain;
+  signal::server::Effect effect;
+};
+
+class Gate {
+ public:
+  // Takes the effects of one step, Persist among them, in order.
+  void add(const base::DomainId& domain, std::vector<signal::server::Effect> effects);
+  // At the end of a round: the next batch of changes, when one is due and none is out.
+  std::optional<std::vector<ports::Change>> next_batch();
+  // Visible effects that wait for nothing; call after add, next_batch and settled.
+  std::vector<Visible> released();
+
+  struct Settled {
+    std::vector<Visible> failed;         // to be answered 5.03; nothing of them was or will be durable
+    std::set<base::DomainId> to_reload;  // domains whose memory is ahead of the store
+  };
+  // The store's word on the batch that is out. When it did not commit, everything gathered since then was built on it
+  // and fails as well.
+  Settled settled(bool committed);
+
+  bool busy() const { return out_; }
+  std::size_t held() const { return held_.size() + gathered_.visible.size(); }
+
+ private:
+  struct Gathering {
+    std::vector<ports::Change> changes;
+    std::vector<Visible> visible;
+    std::set<base::DomainId> domains;
+  };
+  Gathering gathered_;         // since the last batch went out
+  std::vector<Visible> held_;  // wait for the batch that is out
+  std::set<base::DomainId> held_domains_;
+  std::vector<Visible> ready_;
+  bool out_ = false;
+};
+
+}  // namespace dots::agent::server

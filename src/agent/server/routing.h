@@ -1,0 +1,28 @@
+// A CoAP request of a client -> its meaning, or a refusal: everything that needs no state (RFC 9132 4.2, 4.4, 4.7, 9).
+#pragma once
+
+#include <string>
+#include <variant>
+
+#include "coap/endpoint.h"
+#include "model/response_code.h"
+#include "signal/server/events.h"
+#include "wire/messages.h"
+
+namespace dots::agent::server {
+
+struct Refusal {
+  model::ResponseCode code = model::ResponseCode::bad_request;
+  std::string diagnostic;
+};
+
+// DELETE config: the defaults are in force already, so resetting to them is done at once (RFC 9132 4.5.4).
+struct ConfigReset {};
+
+using Routed = std::variant<Refusal, wire::Heartbeat, ConfigReset, signal::server::PutMitigation,
+                            signal::server::GetMitigation, signal::server::DeleteMitigation>;
+
+// Checks in the order path, method, content format, path parameters, body. `origin` is copied into the domain's events.
+Routed route(const coap::Request& request, const signal::server::Origin& origin);
+
+}  // namespace dots::agent::server

@@ -1,0 +1,217 @@
+#include "agent/server/session.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "base/overload.h"
+
+#include "wire/uri_path.h"
+
+namespace dots::agent::server {
+namespace {
+
+using model::ResponseCode;
+using namespace signal::server;
+
+// What a response needs beside its payload: header, token, and the options that answers of ours can carry.
+constexpr std::size_t kCoapOverhead = 4 + 8 + 2 + 9 + 5 + 5 + 6 + 4 + 1;
+
+coap::Response to_response(const Answer& answer) {
+  coap::Response response;
+  response.code = answer.code;
+  response.max_age_s = answer.max_age_s;
+  if (!answer.entries.empty()) {
+    response.content_format = wire::kContentFormatDots;
+    response.payload = wire::encode(answer.entries);
+  } else {
+    // A diagnostic payload has no Content-Format (RFC 7252 5.5.2; RFC 9132 section 3).
+    response.payload.assign(answer.diagnostic.begin(), answer.diagnostic.end());
+  }
+  return response;
+}
+
+std::optional<base::SteadyTime> earlier(std::optional<base::SteadyTime> a, std::optional<base::SteadyTime> b) {
+  if (!a) return b;
+  if (!b) return a;
+  return std::min(*a, *b);
+}
+
+}  // namespace
+
+Session::Session(base::SessionId id, std::optional<policy::KnownClient> client, std::size_t max_plaintext,
+                 std::shared_ptr<const SessionSettings> settings, std::uint64_t seed, base::Now now)
+    : id_(id),
+      client_(std::move(client)),
+      max_plaintext_(max_plaintext),
+      settings_(std::move(settings)),
+      opened_(now.steady),
+      endpoint_(settings_->endpoint, seed),
+      heartbeat_(signal::Side::server, settings_->heartbeat, now.steady) {}
+
+std::size_t Session::payload_room() const {
+  return max_plaintext_ > kCoapOverhead ? max_plaintext_ - kCoapOverhead : 0;
+}
+
+void Session::on_plaintext(base::ByteView plaintext, base::Now now, SessionOutput& out) {
+  if (client_) heartbeat_effects(heartbeat_.on_traffic(now.steady), now, out);
+  coap::Effects effects;
+  endpoint_.on_datagram(plaintext, now.steady, effects);
+  absorb(std::move(effects), now, out);
+}
+
+void Session::on_timer(base::Now now, SessionOutput& out) {
+  if (!client_ && now.steady - opened_ >= settings_->stranger_time) {
+    out.close_reason = "the session's credential belongs to no configured client";
+    return;
+  }
+  coap::Effects effects;
+  endpoint_.on_timer(now.steady, effects);
+  absorb(std::move(effects), now, out);
+  if (client_) heartbeat_effects(heartbeat_.on_timer(now.steady), now, out);
+}
+
+std::optional<base::SteadyTime> Session::next_deadline() const {
+  const auto own = client_ ? heartbeat_.next_deadline() : opened_ + settings_->stranger_time;
+  return earlier(own, endpoint_.next_deadline());
+}
+
+void Session::absorb(coap::Effects effects, base::Now now, SessionOutput& out) {
+  for (auto& bytes : effects.send) out.send.push_back(std::move(bytes));
+  out.counters.malformed += effects.counters.malformed;
+  out.counters.duplicates += effects.counters.duplicates;
+  out.counters.repeats += effects.counters.repeats;
+  out.counters.dropped_by_limit += effects.counters.dropped_by_limit;
+  out.counters.unmatched += effects.counters.unmatched;
+  for (const auto& response : effects.responses) {
+    if (heartbeat_request_ && response.request == *heartbeat_request_) {
+      heartbeat_request_.reset();
+      heartbeat_effects(heartbeat_.on_answer(now.steady), now, out);
+    }
+  }
+  for (const auto& failure : effects.failures) {
+    if (heartbeat_request_ && failure.request == *heartbeat_request_) {
+      heartbeat_request_.reset();
+      heartbeat_effects(heartbeat_.on_no_answer(now.steady), now, out);
+    }
+  }
+  for (auto& ended : effects.ended) {
+    observed_.erase(ended.token);
+    out.to_domain.emplace_back(ObservationCancelled{id_, std::move(ended.token)});
+  }
+  for (const auto& request : effects.requests) handle(request, now, out);
+}
+
+void Session::handle(const coap::IncomingRequest& incoming, base::Now now, SessionOutput& out) {
+  ++out.requests;
+  if (!client_) {
+    refuse(incoming.exchange, {ResponseCode::unauthorized, "this credential is not known to the server as a client"},
+           now, out);
+    return;
+  }
+  if (blocks_) {
+    if (auto block = blocks_->next(incoming.request, payload_room(), now.steady)) {
+      respond(incoming.exchange, *block, false, now, out);
+      return;
+    }
+  }
+  Routed routed = route(incoming.request, Origin{id_, incoming.exchange, client_->client, incoming.token});
+  std::visit(base::Overload{
+                 [&](Refusal& refusal) { refuse(incoming.exchange, refusal, now, out); },
+                 [&](wire::Heartbeat& heartbeat) {
+                   ++out.heartbeats;
+                   coap::Response response;
+                   response.code = ResponseCode::changed;
+                   respond(incoming.exchange, response, false, now, out);
+                   heartbeat_effects(heartbeat_.on_peer_heartbeat(heartbeat.peer_hb_status, now.steady), now, out);
+                 },
+                 [&](ConfigReset&) {
+                   coap::Response response;
+                   response.code = ResponseCode::deleted;
+                   respond(incoming.exchange, response, false, now, out);
+                 },
+                 [&](GetMitigation& get) {
+                   waiting_[incoming.exchange] = Get{incoming.token, incoming.request};
+                   out.to_domain.emplace_back(std::move(get));
+                 },
+                 [&](auto& event) { out.to_domain.emplace_back(std::move(event)); },
+             },
+             routed);
+}
+
+void Session::heartbeat_effects(const signal::HeartbeatEffects& effects, base::Now now, SessionOutput& out) {
+  if (effects.send_peer_hb_status) {
+    if (heartbeat_request_) endpoint_.cancel(*heartbeat_request_);
+    coap::Request request;
+    request.method = wire::Method::put;
+    request.uri_path = wire::to_segments(wire::HeartbeatPath{});
+    request.content_format = wire::kContentFormatDots;
+    request.payload = wire::encode(wire::Heartbeat{*effects.send_peer_hb_status});
+    coap::Repetition once;
+    once.patience = settings_->heartbeat.interval;
+    coap::Effects sent;
+    heartbeat_request_ = endpoint_.send(request, once, now.steady, sent);
+    for (auto& bytes : sent.send) out.send.push_back(std::move(bytes));
+  }
+  if (effects.lost) out.to_domain.emplace_back(SessionEdge{SessionEdge::Kind::silent, id_, client_->client});
+  if (effects.recovered) out.to_domain.emplace_back(SessionEdge{SessionEdge::Kind::alive, id_, client_->client});
+}
+
+void Session::respond(base::ExchangeId exchange, const coap::Response& response, bool observe, base::Now now,
+                      SessionOutput& out) {
+  coap::Effects effects;
+  endpoint_.respond(exchange, response, observe, now.steady, effects);
+  absorb(std::move(effects), now, out);
+}
+
+void Session::refuse(base::ExchangeId exchange, const Refusal& refusal, base::Now now, SessionOutput& out) {
+  out.refusals.push_back(model::to_string(refusal.code) + " " + refusal.diagnostic);
+  coap::Response response;
+  response.code = refusal.code;
+  response.payload.assign(refusal.diagnostic.begin(), refusal.diagnostic.end());
+  respond(exchange, response, false, now, out);
+}
+
+// Cuts an answer that does not fit one datagram to its first block; false when it is too large even for blocks.
+bool Session::fit(const coap::Request& request, coap::Response& response, base::Now now) {
+  if (response.payload.size() <= payload_room() && !request.block2) return true;
+  if (!blocks_) blocks_ = std::make_unique<BlockAnswer>();
+  return blocks_->first(request, response, payload_room(), settings_->block_bytes, now.steady + settings_->block_time);
+}
+
+void Session::reply(const Reply& reply, base::Now now, SessionOutput& out) {
+  coap::Response response = to_response(reply.answer);
+  const auto waiting = waiting_.find(reply.exchange);
+  if (waiting != waiting_.end()) {
+    Get get = std::move(waiting->second);
+    waiting_.erase(waiting);
+    if (!fit(get.request, response, now)) {
+      refuse(reply.exchange,
+             {ResponseCode::internal_server_error, "the answer is too large: ask for one mid, or use c=n or c=c"}, now,
+             out);
+      return;
+    }
+    if (reply.observe) observed_[std::move(get.token)] = std::move(get.request);
+  }
+  respond(reply.exchange, response, reply.observe, now, out);
+}
+
+void Session::no_reply(const NoReply& no_reply, base::Now now, SessionOutput& out) {
+  waiting_.erase(no_reply.exchange);
+  coap::Effects effects;
+  endpoint_.ignore(no_reply.exchange, now.steady, effects);
+  absorb(std::move(effects), now, out);
+}
+
+void Session::notify(const Notify& notify, base::Now now, SessionOutput& out) {
+  const auto observed = observed_.find(notify.token);
+  if (observed == observed_.end()) return;
+  coap::Response response = to_response(notify.answer);
+  // A notification that does not fit is cut to its first block; the client fetches the rest (RFC 7959 2.6).
+  if (!fit(observed->second, response, now)) return;
+  if (!model::is_success(response.code)) observed_.erase(observed);
+  coap::Effects effects;
+  endpoint_.notify(notify.token, response, now.steady, effects);
+  absorb(std::move(effects), now, out);
+}
+
+}  // namespace dots::agent::server

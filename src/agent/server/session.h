@@ -1,0 +1,99 @@
+// One session of a client at the server: CoAP, routing, heartbeats and the loss verdict, pure.
+//
+// The session's side of a request: it decides everything that needs no state of the domain (path, method, options,
+// body) and answers that itself; only meaning travels on to the domain's owner (ARCHITECTURE: the life of a mitigation,
+// steps 2 and 3). It turns the owner's answers into CoAP and CBOR.
+//
+// Ownership: one for each open session, by its shard. Threads: none of its own.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "agent/server/block_answer.h"
+#include "agent/server/routing.h"
+#include "base/ids.h"
+#include "base/time.h"
+#include "coap/endpoint.h"
+#include "model/peer.h"
+#include "policy/identities.h"
+#include "signal/heartbeat/heartbeat.h"
+#include "signal/server/events.h"
+
+namespace dots::agent::server {
+
+struct SessionSettings {
+  signal::HeartbeatConfig heartbeat;
+  coap::EndpointLimits endpoint;
+  // How long a session of a stranger (a valid credential that no client of ours has) is kept to be told 4.01.
+  base::Duration stranger_time = std::chrono::seconds{60};
+  base::Duration block_time = std::chrono::seconds{30};  // how long a large answer is kept for its blocks
+  std::size_t block_bytes = 65536;
+};
+
+struct SessionOutput {
+  std::vector<base::Bytes> send;                 // plaintext, one datagram each
+  std::vector<signal::server::Event> to_domain;  // in order
+  std::vector<std::string> refusals;             // one sentence for each request that was refused here
+  std::string close_reason;                      // not empty: close the session
+  coap::Counters counters;
+  std::uint64_t requests = 0;
+  std::uint64_t heartbeats = 0;
+};
+
+class Session {
+ public:
+  // `client` is empty for a stranger: every request of it is answered 4.01 (RFC 9132 section 9).
+  // `settings` is shared by all sessions of the shard.
+  Session(base::SessionId id, std::optional<policy::KnownClient> client, std::size_t max_plaintext,
+          std::shared_ptr<const SessionSettings> settings, std::uint64_t seed, base::Now now);
+
+  void on_plaintext(base::ByteView plaintext, base::Now now, SessionOutput& out);
+  void on_timer(base::Now now, SessionOutput& out);
+  std::optional<base::SteadyTime> next_deadline() const;
+
+  // The domain's word, durable by now.
+  void reply(const signal::server::Reply& reply, base::Now now, SessionOutput& out);
+  void no_reply(const signal::server::NoReply& no_reply, base::Now now, SessionOutput& out);
+  void notify(const signal::server::Notify& notify, base::Now now, SessionOutput& out);
+
+  base::SessionId id() const { return id_; }
+  const std::optional<policy::KnownClient>& client() const { return client_; }
+  bool lost() const { return heartbeat_.is_lost(); }
+  int missed_heartbeats() const { return heartbeat_.missed(); }
+  base::SteadyTime opened() const { return opened_; }
+
+ private:
+  void absorb(coap::Effects effects, base::Now now, SessionOutput& out);
+  void handle(const coap::IncomingRequest& incoming, base::Now now, SessionOutput& out);
+  void heartbeat_effects(const signal::HeartbeatEffects& effects, base::Now now, SessionOutput& out);
+  void respond(base::ExchangeId exchange, const coap::Response& response, bool observe, base::Now now,
+               SessionOutput& out);
+  void refuse(base::ExchangeId exchange, const Refusal& refusal, base::Now now, SessionOutput& out);
+  std::size_t payload_room() const;
+  bool fit(const coap::Request& request, coap::Response& response, base::Now now);
+
+  base::SessionId id_;
+  std::optional<policy::KnownClient> client_;
+  std::size_t max_plaintext_;
+  std::shared_ptr<const SessionSettings> settings_;
+  base::SteadyTime opened_;
+  coap::Endpoint endpoint_;
+  signal::Heartbeat heartbeat_;
+  std::optional<coap::RequestId> heartbeat_request_;
+  // GETs that wait for the domain, and observed ones: their path and block option are needed when an answer comes.
+  // Bounded by the endpoint's exchanges and observations.
+  struct Get {
+    base::Bytes token;
+    coap::Request request;
+  };
+  std::map<base::ExchangeId, Get> waiting_;
+  std::map<base::Bytes, coap::Request> observed_;
+  std::unique_ptr<BlockAnswer> blocks_;
+};
+
+}  // namespace dots::agent::server

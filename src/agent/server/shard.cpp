@@ -1,0 +1,357 @@
+#include "agent/server/shard.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "base/overload.h"
+
+namespace dots::agent::server {
+namespace {
+
+using namespace signal::server;
+
+const Origin* origin_of(const Event& event) {
+  if (const auto* put = std::get_if<PutMitigation>(&event)) return &put->origin;
+  if (const auto* get = std::get_if<GetMitigation>(&event)) return &get->origin;
+  if (const auto* del = std::get_if<DeleteMitigation>(&event)) return &del->origin;
+  return nullptr;
+}
+
+Answer unavailable(const std::string& why, std::uint32_t retry_after_s) {
+  Answer answer;
+  answer.code = model::ResponseCode::service_unavailable;
+  answer.diagnostic = why;
+  answer.max_age_s = retry_after_s;
+  return answer;
+}
+
+}  // namespace
+
+std::uint32_t owner_of(const base::DomainId& domain, std::uint32_t shards) {
+  std::uint32_t hash = 2166136261U;
+  for (char c : domain.value) hash = (hash ^ static_cast<std::uint8_t>(c)) * 16777619U;
+  return shards <= 1 ? 0 : hash % shards;
+}
+
+bool is_release(const ToDomain& message) {
+  return std::holds_alternative<DeleteMitigation>(message.event) ||
+         std::holds_alternative<OperatorWithdraw>(message.event);
+}
+
+Shard::Shard(const ShardSettings& settings, std::shared_ptr<const policy::Identities> identities,
+             std::vector<std::shared_ptr<const policy::DomainRules>> domains, Planner planner, std::uint64_t seed)
+    : settings_(settings),
+      identities_(std::move(identities)),
+      seed_(seed),
+      table_(static_cast<std::uint16_t>(settings.index), settings.sessions) {
+  for (auto& rules : domains) {
+    const base::DomainId id = rules->policy().id;
+    if (owner_of(id, settings_.shards) != settings_.index) continue;
+    domains_.emplace(id, Owned{Domain(std::move(rules), planner, settings_.domain), std::nullopt, false});
+  }
+}
+
+Shard::~Shard() = default;
+
+void Shard::load(const ports::Snapshot& snapshot, base::Now now, ShardOutput& out) {
+  for (auto& [id, owned] : domains_) reloaded(id, snapshot, now, out);
+}
+
+void Shard::reloaded(const base::DomainId& domain, const ports::Snapshot& snapshot, base::Now now, ShardOutput&) {
+  const auto it = domains_.find(domain);
+  if (it == domains_.end()) return;
+  const bool keep_observers = it->second.reloading;
+  it->second.reloading = false;
+  ports::Snapshot own;
+  own.last_commit = snapshot.last_commit;
+  own.fencing_token = snapshot.fencing_token;
+  own.names = snapshot.names;
+  for (const auto& record : snapshot.mitigations) {
+    if (record.domain == domain) own.mitigations.push_back(record);
+  }
+  for (const auto& record : snapshot.cuids) {
+    if (record.domain == domain) own.cuids.push_back(record);
+  }
+  gate_.add(domain, it->second.machine.load(own, now, keep_observers));
+  arm(domain, it->second);
+}
+
+void Shard::on_admitted(Admitted admitted, base::Now now, ShardOutput& out) {
+  SessionEffects effects;
+  table_.adopt(std::move(admitted), now, effects);
+  absorb(std::move(effects), now, out);
+}
+
+void Shard::on_datagram(const model::Datagram& datagram, base::Now now, ShardOutput& out) {
+  ++out.counts.datagrams;
+  SessionEffects effects;
+  table_.on_datagram(datagram, now, effects);
+  absorb(std::move(effects), now, out);
+}
+
+void Shard::on_timer(base::Now now, ShardOutput& out) {
+  SessionEffects effects;
+  table_.on_timer(now, effects);
+  absorb(std::move(effects), now, out);
+  while (!session_deadlines_.empty() && session_deadlines_.begin()->first <= now.steady) {
+    const base::SessionId id = session_deadlines_.begin()->second;
+    session_deadlines_.erase(session_deadlines_.begin());
+    const auto live = sessions_.find(id);
+    if (live == sessions_.end()) continue;
+    live->second.armed.reset();
+    SessionOutput output;
+    live->second.session.on_timer(now, output);
+    absorb(live, std::move(output), now, out);
+  }
+  while (!domain_deadlines_.empty() && domain_deadlines_.begin()->first <= now.steady) {
+    const base::DomainId id = domain_deadlines_.begin()->second;
+    domain_deadlines_.erase(domain_deadlines_.begin());
+    Owned& owned = domains_.at(id);
+    owned.armed.reset();
+    if (!owned.reloading) step(id, owned, TimerFired{}, now);
+  }
+}
+
+void Shard::close_all(const std::string& reason, base::Now now, ShardOutput& out) {
+  SessionEffects effects;
+  table_.close_all(reason, now, effects);
+  absorb(std::move(effects), now, out);
+}
+
+void Shard::absorb(SessionEffects effects, base::Now now, ShardOutput& out) {
+  out.counts.unknown_peer += effects.unknown_peer;
+  for (auto& datagram : effects.send) out.send.push_back(std::move(datagram));
+  for (auto& opened : effects.opened) {
+    auto client = identities_->find(opened.identity);
+    if (client) {
+      out.lines.push_back({"SESSION_OPENED", "client " + client->client.value + " of domain " + client->domain.value +
+                                                 " from " + model::to_string(opened.path.peer)});
+    } else {
+      const std::string name = opened.identity.names.empty() ? "(no name)" : opened.identity.names.front();
+      out.lines.push_back({"SESSION_STRANGER", "'" + name + "' from " + model::to_string(opened.path.peer) +
+                                                   " has a valid credential but is no configured client"});
+    }
+    out.peers_opened.push_back(opened.path);
+    seed_ = seed_ * 6364136223846793005ULL + 1442695040888963407ULL;
+    Session session(opened.session, client, table_.max_plaintext(opened.session), settings_.session, seed_, now);
+    const auto [live, added] =
+        sessions_.insert_or_assign(opened.session, Live{std::move(session), opened.path, std::nullopt});
+    if (client)
+      route_to_domain(opened.session, SessionEdge{SessionEdge::Kind::opened, opened.session, client->client}, out);
+    arm(live);
+  }
+  for (const auto& plaintext : effects.plaintexts) {
+    const auto live = sessions_.find(plaintext.session);
+    if (live == sessions_.end()) continue;
+    SessionOutput output;
+    live->second.session.on_plaintext(plaintext.bytes, now, output);
+    absorb(live, std::move(output), now, out);
+  }
+  for (const auto& closed : effects.closed) {
+    const auto live = sessions_.find(closed.session);
+    if (live == sessions_.end()) continue;
+    const auto& client = live->second.session.client();
+    if (client) {
+      out.lines.push_back({"SESSION_CLOSED", "client " + client->client.value + " of domain " + client->domain.value +
+                                                 " from " + model::to_string(live->second.path.peer) + ": " +
+                                                 closed.reason});
+      route_to_domain(closed.session, SessionEdge{SessionEdge::Kind::closed, closed.session, client->client}, out);
+    }
+    out.peers_closed.push_back(live->second.path);
+    if (live->second.armed) session_deadlines_.erase({*live->second.armed, closed.session});
+    sessions_.erase(live);
+  }
+}
+
+void Shard::absorb(SessionMap::iterator live, SessionOutput output, base::Now now, ShardOutput& out) {
+  const base::SessionId id = live->first;
+  out.counts.requests += output.requests;
+  out.counts.heartbeats += output.heartbeats;
+  out.counts.refused += output.refusals.size();
+  out.counts.duplicates += output.counters.duplicates;
+  out.counts.repeats += output.counters.repeats;
+  out.counts.malformed += output.counters.malformed;
+  out.counts.dropped_by_limit += output.counters.dropped_by_limit;
+  for (auto& refusal : output.refusals) {
+    out.lines.push_back({"REQUEST_REFUSED", model::to_string(live->second.path.peer) + ": " + refusal});
+  }
+  for (auto& event : output.to_domain) route_to_domain(id, std::move(event), out);
+  SessionEffects effects;
+  for (const auto& bytes : output.send) table_.send(id, bytes, now, effects);
+  if (!output.close_reason.empty()) {
+    table_.close(id, output.close_reason, now, effects);
+  } else {
+    arm(live);
+  }
+  // `live` may be gone after this.
+  absorb(std::move(effects), now, out);
+}
+
+void Shard::route_to_domain(base::SessionId session, Event event, ShardOutput& out) {
+  const auto live = sessions_.find(session);
+  if (live == sessions_.end() || !live->second.session.client()) return;
+  const base::DomainId& domain = live->second.session.client()->domain;
+  const std::uint32_t owner = owner_of(domain, settings_.shards);
+  if (owner == settings_.index) {
+    local_.push_back({domain, std::move(event)});
+  } else {
+    out.to_domain[owner].push_back({domain, std::move(event)});
+  }
+}
+
+void Shard::on_message(ToDomain message, base::Now, ShardOutput&) { local_.push_back(std::move(message)); }
+
+void Shard::on_undelivered(const ToDomain& message, base::Now now, ShardOutput& out) {
+  refuse_event(message.event, "the server is busy", now, out);
+}
+
+void Shard::on_message(const ToSession& message, base::Now now, ShardOutput& out) { to_session(message, now, out); }
+
+void Shard::refuse_event(const Event& event, const std::string& why, base::Now now, ShardOutput& out) {
+  if (const Origin* origin = origin_of(event)) {
+    to_session(Reply{origin->session, origin->exchange, unavailable(why, settings_.retry_after_s), false}, now, out);
+  } else if (const auto* withdraw = std::get_if<OperatorWithdraw>(&event)) {
+    out.operator_answers.push_back({withdraw->ticket, false, why});
+  }
+}
+
+void Shard::step(const base::DomainId& id, Owned& owned, const Event& event, base::Now now) {
+  gate_.add(id, owned.machine.step(event, now));
+  arm(id, owned);
+}
+
+void Shard::run_local(base::Now now, ShardOutput& out) {
+  for (auto& message : std::exchange(local_, {})) {
+    const auto it = domains_.find(message.domain);
+    if (it == domains_.end() || it->second.reloading) {
+      refuse_event(message.event, "the server cannot store requests now", now, out);
+      continue;
+    }
+    step(message.domain, it->second, message.event, now);
+  }
+}
+
+void Shard::end_of_round(base::Now now, ShardOutput& out) {
+  run_local(now, out);
+  if (auto batch = gate_.next_batch()) out.commit = std::move(*batch);
+  for (auto& visible : gate_.released()) show(std::move(visible), now, out);
+}
+
+void Shard::committed(const ports::CommitResult& result, base::Now now, ShardOutput& out) {
+  const bool ok = result.outcome == ports::CommitOutcome::committed;
+  Gate::Settled settled = gate_.settled(ok);
+  if (!ok) {
+    out.lines.push_back({"STEP_UNDONE", result.reason});
+    for (auto& visible : settled.failed) show_failed(std::move(visible), now, out);
+    for (const auto& domain : settled.to_reload) {
+      const auto it = domains_.find(domain);
+      if (it == domains_.end()) continue;
+      it->second.reloading = true;
+      out.reload.push_back(domain);
+    }
+  }
+  for (auto& visible : gate_.released()) show(std::move(visible), now, out);
+}
+
+void Shard::show(Visible visible, base::Now now, ShardOutput& out) {
+  std::visit(base::Overload{
+                 [&](Reply& reply) { to_session(std::move(reply), now, out); },
+                 [&](NoReply& no_reply) { to_session(no_reply, now, out); },
+                 [&](Notify& notify) {
+                   ++out.counts.notifications;
+                   to_session(std::move(notify), now, out);
+                 },
+                 [&](DesiredRules& rules) { out.wants.push_back(std::move(rules)); },
+                 [&](ResolveName& name) { out.resolve.emplace_back(visible.domain, std::move(name.name)); },
+                 [&](OperatorAnswer& answer) { out.operator_answers.push_back(std::move(answer)); },
+                 // Idle and mitigating sets are the same until they can be negotiated (RFC 9132 4.5).
+                 [&](ClientMitigating&) {},
+                 [&](Persist&) {},
+             },
+             visible.effect);
+}
+
+void Shard::show_failed(Visible visible, base::Now now, ShardOutput& out) {
+  std::visit(base::Overload{
+                 [&](Reply& reply) {
+                   reply.answer = unavailable("the server could not store the request: nothing was changed",
+                                              settings_.retry_after_s);
+                   reply.observe = false;
+                   to_session(std::move(reply), now, out);
+                 },
+                 [&](NoReply& no_reply) { to_session(no_reply, now, out); },
+                 [&](ResolveName& name) { out.resolve.emplace_back(visible.domain, std::move(name.name)); },
+                 [&](OperatorAnswer& answer) {
+                   out.operator_answers.push_back({answer.ticket, false, "the change could not be stored"});
+                 },
+                 // The reload says again what is wanted; observers hear of it then.
+                 [&](auto&) {},
+             },
+             visible.effect);
+}
+
+void Shard::to_session(ToSession message, base::Now now, ShardOutput& out) {
+  const base::SessionId id = std::visit([](const auto& m) { return m.session; }, message);
+  if (shard_of(id) != settings_.index) {
+    out.to_session[shard_of(id)].push_back(std::move(message));
+    return;
+  }
+  const auto live = sessions_.find(id);
+  if (live == sessions_.end()) return;
+  SessionOutput output;
+  Session& session = live->second.session;
+  std::visit(base::Overload{
+                 [&](const Reply& reply) { session.reply(reply, now, output); },
+                 [&](const NoReply& no_reply) { session.no_reply(no_reply, now, output); },
+                 [&](const Notify& notify) { session.notify(notify, now, output); },
+             },
+             message);
+  absorb(live, std::move(output), now, out);
+}
+
+void Shard::arm(SessionMap::iterator live) {
+  const auto wanted = live->second.session.next_deadline();
+  if (wanted == live->second.armed) return;
+  if (live->second.armed) session_deadlines_.erase({*live->second.armed, live->first});
+  live->second.armed = wanted;
+  if (wanted) session_deadlines_.insert({*wanted, live->first});
+}
+
+void Shard::arm(const base::DomainId& id, Owned& owned) {
+  const auto wanted = owned.machine.next_deadline();
+  if (wanted == owned.armed) return;
+  if (owned.armed) domain_deadlines_.erase({*owned.armed, id});
+  owned.armed = wanted;
+  if (wanted) domain_deadlines_.insert({*wanted, id});
+}
+
+std::optional<base::SteadyTime> Shard::next_deadline() const {
+  std::optional<base::SteadyTime> next = table_.next_deadline();
+  if (!session_deadlines_.empty() && (!next || session_deadlines_.begin()->first < *next)) {
+    next = session_deadlines_.begin()->first;
+  }
+  if (!domain_deadlines_.empty() && (!next || domain_deadlines_.begin()->first < *next)) {
+    next = domain_deadlines_.begin()->first;
+  }
+  return next;
+}
+
+std::vector<MitigationView> Shard::mitigations(base::Now now) const {
+  std::vector<MitigationView> all;
+  for (const auto& [id, owned] : domains_) {
+    auto views = owned.machine.view(now);
+    std::move(views.begin(), views.end(), std::back_inserter(all));
+  }
+  return all;
+}
+
+std::vector<SessionView> Shard::sessions(base::Now now) const {
+  std::vector<SessionView> all;
+  all.reserve(sessions_.size());
+  for (const auto& [id, live] : sessions_) {
+    all.push_back({id, live.session.client(), live.path, now.steady - live.session.opened(), live.session.lost()});
+  }
+  return all;
+}
+
+}  // namespace dots::agent::server

@@ -1,0 +1,156 @@
+// One shard of the server: its sessions, the client domains that it owns, and the gate between them. Pure.
+//
+// The session's shard is chosen by the peer's address, the domain's by its name (ARCHITECTURE idea 2); what must cross
+// leaves in ShardOutput, one hand-over for each receive round. The shell (apps/runtime) performs every output.
+//
+// Ownership: one for each shard thread. Threads: that thread only.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <optional>
+#include <set>
+#include <string>
+#include <unordered_map>
+#include <utility>
+#include <variant>
+#include <vector>
+
+#include "agent/peers/session_table.h"
+#include "agent/server/gate.h"
+#include "agent/server/session.h"
+#include "base/ids.h"
+#include "base/time.h"
+#include "model/peer.h"
+#include "policy/domain_policy.h"
+#include "policy/identities.h"
+#include "ports/store.h"
+#include "signal/server/domain.h"
+
+namespace dots::agent::server {
+
+struct ShardSettings {
+  std::uint32_t index = 0;
+  std::uint32_t shards = 1;
+  SessionLimits sessions;
+  std::shared_ptr<const SessionSettings> session;
+  signal::server::DomainLimits domain;
+  std::uint32_t retry_after_s = 5;  // Max-Age of a 5.03 after a failed commit
+  std::size_t events_while_reloading = 1024;
+};
+
+// The shard that owns a domain's state.
+std::uint32_t owner_of(const base::DomainId& domain, std::uint32_t shards);
+inline std::uint32_t shard_of(base::SessionId session) { return static_cast<std::uint32_t>(session.value >> 48); }
+
+struct ToDomain {
+  base::DomainId domain;
+  signal::server::Event event;
+};
+using ToSession = std::variant<signal::server::Reply, signal::server::NoReply, signal::server::Notify>;
+// DELETE must get through a full queue (ARCHITECTURE idea 2).
+bool is_release(const ToDomain& message);
+
+struct OperatorLine {
+  std::string_view id;  // of ops/facts/messages.inc
+  std::string details;
+};
+
+struct ShardCounts {
+  std::uint64_t datagrams = 0, unknown_peer = 0, requests = 0, heartbeats = 0, refused = 0, duplicates = 0, repeats = 0,
+                malformed = 0, dropped_by_limit = 0, notifications = 0;
+};
+
+struct ShardOutput {
+  std::vector<model::Datagram> send;
+  std::map<std::uint32_t, std::vector<ToDomain>> to_domain;
+  std::map<std::uint32_t, std::vector<ToSession>> to_session;
+  std::optional<std::vector<ports::Change>> commit;  // answer with committed()
+  std::vector<base::DomainId> reload;                // load_domain, then reloaded()
+  std::vector<signal::server::DesiredRules> wants;   // durable
+  std::vector<std::pair<base::DomainId, std::string>> resolve;
+  std::vector<signal::server::OperatorAnswer> operator_answers;
+  std::vector<model::Path> peers_opened;  // whose signal must never be cut
+  std::vector<model::Path> peers_closed;
+  std::vector<OperatorLine> lines;
+  ShardCounts counts;
+};
+
+struct SessionView {
+  base::SessionId session;
+  std::optional<policy::KnownClient> client;
+  model::Path path;
+  base::Duration age{};
+  bool lost = false;
+};
+
+class Shard {
+ public:
+  Shard(const ShardSettings& settings, std::shared_ptr<const policy::Identities> identities,
+        std::vector<std::shared_ptr<const policy::DomainRules>> domains, signal::server::Planner planner,
+        std::uint64_t seed);
+  ~Shard();
+
+  // What the store holds, before the first datagram.
+  void load(const ports::Snapshot& snapshot, base::Now now, ShardOutput& out);
+
+  void on_admitted(Admitted admitted, base::Now now, ShardOutput& out);
+  void on_datagram(const model::Datagram& datagram, base::Now now, ShardOutput& out);
+  void on_message(ToDomain message, base::Now now, ShardOutput& out);
+  void on_message(const ToSession& message, base::Now now, ShardOutput& out);
+  // The owner's queue was full: the peer is told to come again (clients repeat).
+  void on_undelivered(const ToDomain& message, base::Now now, ShardOutput& out);
+  void on_timer(base::Now now, ShardOutput& out);
+  void close_all(const std::string& reason, base::Now now, ShardOutput& out);
+
+  // Call once after each round of the calls above, and after committed() and reloaded().
+  void end_of_round(base::Now now, ShardOutput& out);
+  void committed(const ports::CommitResult& result, base::Now now, ShardOutput& out);
+  void reloaded(const base::DomainId& domain, const ports::Snapshot& snapshot, base::Now now, ShardOutput& out);
+
+  std::optional<base::SteadyTime> next_deadline() const;
+
+  bool owns(const base::DomainId& domain) const { return domains_.count(domain) != 0; }
+  std::vector<signal::server::MitigationView> mitigations(base::Now now) const;
+  std::vector<SessionView> sessions(base::Now now) const;
+  bool busy() const { return gate_.busy(); }  // a commit is out
+
+ private:
+  struct Live {
+    Session session;
+    model::Path path;
+    std::optional<base::SteadyTime> armed;
+  };
+  struct Owned {
+    signal::server::Domain machine;
+    std::optional<base::SteadyTime> armed;
+    bool reloading = false;
+  };
+  using SessionMap = std::unordered_map<base::SessionId, Live>;
+
+  void absorb(SessionEffects effects, base::Now now, ShardOutput& out);
+  void absorb(SessionMap::iterator live, SessionOutput output, base::Now now, ShardOutput& out);
+  void route_to_domain(base::SessionId session, signal::server::Event event, ShardOutput& out);
+  void step(const base::DomainId& id, Owned& owned, const signal::server::Event& event, base::Now now);
+  void run_local(base::Now now, ShardOutput& out);
+  void show(Visible visible, base::Now now, ShardOutput& out);
+  void show_failed(Visible visible, base::Now now, ShardOutput& out);
+  void to_session(ToSession message, base::Now now, ShardOutput& out);
+  void refuse_event(const signal::server::Event& event, const std::string& why, base::Now now, ShardOutput& out);
+  void arm(SessionMap::iterator live);
+  void arm(const base::DomainId& id, Owned& owned);
+
+  ShardSettings settings_;
+  std::shared_ptr<const policy::Identities> identities_;
+  std::uint64_t seed_;
+  SessionTable table_;
+  SessionMap sessions_;
+  std::map<base::DomainId, Owned> domains_;
+  std::vector<ToDomain> local_;  // events of this round for domains of this shard
+  Gate gate_;
+  std::set<std::pair<base::SteadyTime, base::SessionId>> session_deadlines_;
+  std::set<std::pair<base::SteadyTime, base::DomainId>> domain_deadlines_;
+};
+
+}  // namespace dots::agent::server

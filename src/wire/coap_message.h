@@ -18,9 +18,29 @@ enum class MessageType : std::uint8_t { confirmable = 0, non_confirmable = 1, ac
 enum class Method : std::uint8_t { get = 1, post = 2, put = 3, del = 4, fetch = 5, patch = 6, ipatch = 7 };
 
 enum class OptionNumber : std::uint16_t {
-  if_match = 1, uri_host = 3, etag = 4, if_none_match = 5, observe = 6, uri_port = 7, location_path = 8, uri_path = 11,
-  content_format = 12, max_age = 14, uri_query = 15, hop_limit = 16, accept = 17, q_block1 = 19, location_query = 20,
-  block2 = 23, block1 = 27, size2 = 28, q_block2 = 31, proxy_uri = 35, proxy_scheme = 39, size1 = 60, no_response = 258,
+  if_match = 1,
+  uri_host = 3,
+  etag = 4,
+  if_none_match = 5,
+  observe = 6,
+  uri_port = 7,
+  location_path = 8,
+  uri_path = 11,
+  content_format = 12,
+  max_age = 14,
+  uri_query = 15,
+  hop_limit = 16,
+  accept = 17,
+  q_block1 = 19,
+  location_query = 20,
+  block2 = 23,
+  block1 = 27,
+  size2 = 28,
+  q_block2 = 31,
+  proxy_uri = 35,
+  proxy_scheme = 39,
+  size1 = 60,
+  no_response = 258,
 };
 
 struct Option {
@@ -33,7 +53,7 @@ struct Message {
   MessageType type = MessageType::non_confirmable;
   std::uint8_t code = 0;  // 0.00 empty, 0.01-0.31 request, 2.xx-5.xx response
   std::uint16_t message_id = 0;
-  base::Bytes token;      // 0..8 bytes
+  base::Bytes token;            // 0..8 bytes
   std::vector<Option> options;  // in ascending order of number after parsing; serialise sorts stably
   base::Bytes payload;
 

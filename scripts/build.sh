@@ -1,0 +1,17 @@
+#!/usr/bin/env bash
+# Builds Tidewall: ./scripts/build.sh [preset]   (release, debug, asan, tsan, fuzz; default release)
+# Installs the Debian packages that the build lacks. Can be run again at any time.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+. scripts/lib/packages.sh
+
+preset=${1:-release}
+need_packages build test
+[ "$preset" = fuzz ] && need_packages fuzz
+
+echo "== building preset $preset in build/$preset"
+log=build/$preset.configure.log
+mkdir -p build
+cmake --preset "$preset" >"$log" 2>&1 || { cat "$log"; exit 1; }
+cmake --build --preset "$preset" -- -j "$(nproc)"
+[ "$preset" = fuzz ] || ls -1 "build/$preset/bin" | grep -v _test | sed "s|^|built build/$preset/bin/|"

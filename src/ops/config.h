@@ -1,7 +1,7 @@
 // The configuration of one daemon as values, read from TOML (docs/configuration.md is generated from config_schema).
 //
-// load() validates everything: an error names file, line, key, what is wrong and what to write. Paths are taken relative
-// to the file's folder. Units are last in key names.
+// load() validates everything: an error names file, line, key, what is wrong and what to write. Paths are taken
+// relative to the file's folder. Units are last in key names.
 #pragma once
 
 #include <cstdint>
@@ -29,14 +29,15 @@ struct CredentialsConfig {
   std::string crl_file;          // optional
   std::string certificate_file;  // ours, chain in order
   std::string key_file;
-  std::vector<PskEntry> psk;     // server: all; client: at most one, used instead of the certificate
+  std::string psk_file;       // lines "identity:hexkey"; read into psk
+  std::vector<PskEntry> psk;  // server: all; client: at most one, used instead of the certificate
 };
 
 struct ListenConfig {
   std::vector<model::SocketAddress> addresses;  // default [::]:4646 and 0.0.0.0:4646
   std::uint32_t shards = 0;                     // 0: one for each processor, at most 16
   std::uint32_t receive_buffer_bytes = 4u << 20;
-  std::uint32_t path_mtu_bytes = 1280;          // RFC 9132 7.3
+  std::uint32_t path_mtu_bytes = 1280;  // RFC 9132 7.3
 };
 
 struct LimitsConfig {
@@ -51,16 +52,16 @@ struct LimitsConfig {
 
 struct StoreConfig {
   std::string state_dir;
-  std::string kind = "sqlite";   // or "memory" (loses everything on exit; says so)
-  std::uint32_t stall_ms = 1000; // a commit that takes longer raises health
+  std::string kind = "sqlite";    // or "memory" (loses everything on exit; says so)
+  std::uint32_t stall_ms = 1000;  // a commit that takes longer raises health
 };
 
 enum class OnStop : std::uint8_t { keep, remove };
 
 struct MitigatorConfig {
-  std::string name;              // of this back end, unique
-  std::string kind;              // "nftables" or "dry-run"
-  std::string helper;            // nftables: path of dots-nft-helper; default beside the daemon
+  std::string name;    // of this back end, unique
+  std::string kind;    // "nftables" or "dry-run"
+  std::string helper;  // nftables: path of dots-nft-helper; default beside the daemon
   std::string table = "tidewall";
   OnStop on_stop = OnStop::remove;
   std::uint32_t timeout_ms = 5000;
@@ -77,15 +78,16 @@ struct ResolverConfig {
 };
 
 struct ApiConfig {
-  std::string socket;            // default <state_dir>/dotsd.sock, mode 0660
-  std::string operator_group;    // may change things; empty: only root and the daemon's own user
-  std::string read_only_group;   // may look
-  std::string metrics_address;   // Prometheus on "127.0.0.1:9466"; empty: off
+  std::string socket;                 // default <state_dir>/dotsd.sock, mode 0660
+  std::string operator_group;         // may change things; empty: only root and the daemon's own user
+  std::string read_only_group;        // may look
+  std::string metrics_address;        // Prometheus on "127.0.0.1:9466"; empty: off
+  bool metrics_allow_remote = false;  // metrics_address may be another one than loopback
 };
 
 struct LogConfig {
   std::string level = "info";
-  std::string file;              // empty: standard error
+  std::string file;  // empty: standard error
 };
 
 // A server that a client role signals to.
@@ -95,22 +97,22 @@ struct UpstreamConfig {
   std::vector<model::SocketAddress> addresses;  // tried in order; empty: host is looked up
   std::optional<base::Duration> heartbeat_interval;
   int missing_hb_allowed = 15;
-  std::uint32_t reconnect_s = 300;              // never under 60 (RFC 9132 4.7)
-  std::uint32_t refresh_before_percent = 50;    // a refresh is sent when so much of the lifetime is left
+  std::uint32_t reconnect_s = 300;            // never under 60 (RFC 9132 4.7)
+  std::uint32_t refresh_before_percent = 50;  // a refresh is sent when so much of the lifetime is left
   std::uint32_t default_lifetime_s = 3600;
-  std::string cuid;                             // empty: derived from the credentials
+  std::string cuid;  // empty: derived from the credentials
 };
 
 struct Config {
   std::string file;
   Role role = Role::server;
   CredentialsConfig credentials;
-  ListenConfig listen;                        // server
+  ListenConfig listen;  // server
   LimitsConfig limits;
   StoreConfig store;
-  std::vector<MitigatorConfig> mitigators;    // server
-  std::vector<policy::DomainPolicy> domains;  // server
-  std::vector<UpstreamConfig> upstreams;      // client
+  std::vector<MitigatorConfig> mitigators;                       // server
+  std::vector<policy::DomainPolicy> domains;                     // server
+  std::vector<UpstreamConfig> upstreams;                         // client
   base::Duration heartbeat_interval = std::chrono::seconds{30};  // server's own, until negotiated
   int missing_hb_allowed = 15;
   ResolverConfig resolver;
@@ -120,10 +122,10 @@ struct Config {
 
 struct ConfigProblem {
   std::string file;
-  std::uint32_t line = 0;   // 0: the whole file
-  std::string key;          // "domain[0].prefixes"
-  std::string what;         // "'203.0.113.0/33' is no prefix: the length is over 32"
-  std::string remedy;       // "write for example '203.0.113.0/24'"
+  std::uint32_t line = 0;  // 0: the whole file
+  std::string key;         // "domain[0].prefixes"
+  std::string what;        // "'203.0.113.0/33' is no prefix: the length is over 32"
+  std::string remedy;      // "write for example '203.0.113.0/24'"
 };
 std::string to_string(const ConfigProblem& problem);
 

@@ -1,0 +1,285 @@
+#include "agent/server/render.h"
+
+#include <algorithm>
+#include <cstdint>
+#include <utility>
+
+namespace dots::agent::server {
+namespace {
+
+namespace json = boost::json;
+using signal::server::MitigationView;
+using signal::server::RulesReport;
+
+const char* text_of(RulesReport::State state) {
+  switch (state) {
+    case RulesReport::State::installed:
+      return "installed";
+    case RulesReport::State::failed:
+      return "failed";
+    case RulesReport::State::pending:
+      break;
+  }
+  return "pending";
+}
+
+const char* text_of(mitigation::RuleState state) {
+  switch (state) {
+    case mitigation::RuleState::installed:
+      return "installed";
+    case mitigation::RuleState::failed:
+      return "failed";
+    case mitigation::RuleState::pending:
+      break;
+  }
+  return "pending";
+}
+
+json::array ports_of(const std::vector<model::PortRange>& ranges) {
+  json::array out;
+  for (const auto& range : ranges) {
+    out.emplace_back(range.lower == range.upper ? std::to_string(range.lower)
+                                                : std::to_string(range.lower) + "-" + std::to_string(range.upper));
+  }
+  return out;
+}
+
+template <class Items>
+void add_list(json::object& out, const char* name, const Items& items) {
+  if (!items.empty()) out[name] = json::array(items.begin(), items.end());
+}
+
+void add_scope(json::object& out, const model::MitigationScope& scope) {
+  if (!scope.target_prefix.empty()) {
+    json::array prefixes;
+    for (const auto& prefix : scope.target_prefix) prefixes.emplace_back(model::to_string(prefix));
+    out["target-prefix"] = std::move(prefixes);
+  }
+  if (!scope.target_port_range.empty()) out["target-port-range"] = ports_of(scope.target_port_range);
+  add_list(out, "target-protocol", scope.target_protocol);
+  add_list(out, "target-fqdn", scope.target_fqdn);
+  add_list(out, "target-uri", scope.target_uri);
+  add_list(out, "alias-name", scope.alias_name);
+}
+
+void add_counters(json::object& out, const model::DropCounters& counters) {
+  if (counters.bytes_dropped) out["bytes-dropped"] = *counters.bytes_dropped;
+  if (counters.pkts_dropped) out["pkts-dropped"] = *counters.pkts_dropped;
+  if (counters.bps_dropped) out["bps-dropped"] = *counters.bps_dropped;
+  if (counters.pps_dropped) out["pps-dropped"] = *counters.pps_dropped;
+}
+
+const MitigationView* find(const std::vector<MitigationView>& views, const model::RuleOwner& owner) {
+  const auto it = std::find_if(views.begin(), views.end(), [&](const MitigationView& view) {
+    return view.record.domain == owner.domain && view.record.cuid == owner.cuid && view.record.mid == owner.mid;
+  });
+  return it == views.end() ? nullptr : &*it;
+}
+
+bool matches(const mitigation::RuleStory& story, const ExplainQuery& query) {
+  if (query.prefix && !story.rule.match.target.overlaps(query.prefix->masked())) return false;
+  if (!query.mid && query.cuid.empty()) return true;
+  return std::any_of(story.owners.begin(), story.owners.end(), [&](const auto& owner) {
+    return (!query.mid || owner.owner.mid == *query.mid) &&
+           (query.cuid.empty() || owner.owner.cuid.value == query.cuid);
+  });
+}
+
+std::string sentence(const mitigation::RuleStory& story, const BackEndView& back_end, base::Now now) {
+  std::string text;
+  switch (story.state) {
+    case mitigation::RuleState::installed:
+      text = back_end.name + " does: " + model::to_string(story.rule);
+      break;
+    case mitigation::RuleState::pending:
+      text = back_end.name + " is about to: " + model::to_string(story.rule);
+      break;
+    case mitigation::RuleState::failed:
+      text = back_end.name + " could not: " + model::to_string(story.rule) + " (" + story.failure + ")";
+      break;
+  }
+  if (!back_end.drops_really) text += ", as a rehearsal: nothing is dropped";
+  if (story.installed_at) text += ", since " + utc_text(*story.installed_at);
+  for (const auto& owner : story.owners) {
+    text += "; for mitigation " + std::to_string(owner.owner.mid.value) + " of domain " + owner.owner.domain.value +
+            ", " + owner.reason;
+    text += owner.until ? ", until " + utc_text(*owner.until) + " (" + duration_text(*owner.until - now.wall) + " left)"
+                        : ", without an end";
+  }
+  if (back_end.counts) {
+    text += "; " + std::to_string(story.counters.packets) + " packets, " + std::to_string(story.counters.bytes) +
+            " bytes dropped";
+  } else {
+    text += "; this back end cannot count";
+  }
+  return text;
+}
+
+}  // namespace
+
+std::string utc_text(base::WallTime time) {
+  // Civil date from days since 1970 (the era arithmetic of the proleptic Gregorian calendar).
+  const auto seconds = static_cast<std::int64_t>(base::unix_seconds(time));
+  const std::int64_t shifted = seconds / 86400 + 719468;
+  const std::int64_t era = shifted / 146097;
+  const std::int64_t day_of_era = shifted - era * 146097;
+  const std::int64_t year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36524 - day_of_era / 146096) / 365;
+  const std::int64_t day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+  const std::int64_t month_shifted = (5 * day_of_year + 2) / 153;
+  const std::int64_t day = day_of_year - (153 * month_shifted + 2) / 5 + 1;
+  const std::int64_t month = month_shifted < 10 ? month_shifted + 3 : month_shifted - 9;
+  const std::int64_t year = year_of_era + era * 400 + (month <= 2 ? 1 : 0);
+  const auto two = [](std::int64_t value) {
+    std::string text = std::to_string(value);
+    if (value < 10) text.insert(text.begin(), '0');
+    return text;
+  };
+  return std::to_string(year) + "-" + two(month) + "-" + two(day) + " " + two(seconds / 3600 % 24) + ":" +
+         two(seconds / 60 % 60) + ":" + two(seconds % 60) + " UTC";
+}
+
+std::string duration_text(base::Duration duration) {
+  const std::uint64_t seconds = base::whole_seconds(duration);
+  if (seconds < 60) return std::to_string(seconds) + " s";
+  if (seconds < 3600) return std::to_string(seconds / 60) + " min " + std::to_string(seconds % 60) + " s";
+  if (seconds < 86400) return std::to_string(seconds / 3600) + " h " + std::to_string(seconds / 60 % 60) + " min";
+  return std::to_string(seconds / 86400) + " d " + std::to_string(seconds / 3600 % 24) + " h";
+}
+
+json::object render_mitigation(const MitigationView& view, base::Now now) {
+  const ports::MitigationRecord& record = view.record;
+  json::object out;
+  out["domain"] = record.domain.value;
+  out["client"] = record.client.value;
+  out["cuid"] = record.cuid.value;
+  out["mid"] = record.mid.value;
+  out["status"] = model::name_of(record.status);
+  add_scope(out, record.request.scope);
+  json::array expanded;
+  for (const auto& prefix : record.expanded) expanded.emplace_back(model::to_string(prefix));
+  out["addresses"] = std::move(expanded);
+  if (record.granted.indefinite()) {
+    out["lifetime"] = -1;
+  } else if (view.remaining) {
+    out["lifetime"] = base::whole_seconds(*view.remaining);
+    out["expires-at"] = base::unix_seconds(now.wall + *view.remaining);
+  }
+  if (!record.request.trigger_mitigation) out["trigger-mitigation"] = false;
+  if (record.started_at) out["mitigation-start"] = base::unix_seconds(*record.started_at);
+  out["accepted-at"] = base::unix_seconds(record.accepted_at);
+  out["rules"] = text_of(view.rules);
+  if (!view.rules_reason.empty()) out["rules-reason"] = view.rules_reason;
+  out["observers"] = view.observers;
+  out["author"] = record.author;
+  add_counters(out, view.counters);
+  return out;
+}
+
+json::object render_list(const std::vector<MitigationView>& views, base::Now now) {
+  json::array list;
+  for (const auto& view : views) list.push_back(render_mitigation(view, now));
+  return {{"mitigations", std::move(list)}};
+}
+
+json::object render_status(const StatusView& status) {
+  json::object out;
+  out["role"] = "server";
+  out["version"] = status.version;
+  out["uptime_s"] = base::whole_seconds(status.uptime);
+  out["listen"] = json::array(status.listen.begin(), status.listen.end());
+  out["shards"] = status.shards;
+  out["domains"] = status.domains;
+  json::array sessions;
+  for (const auto& session : status.sessions) {
+    json::object one;
+    one["client"] = session.client ? session.client->client.value : "";
+    one["domain"] = session.client ? session.client->domain.value : "";
+    one["peer"] = model::to_string(session.path.peer);
+    one["age_s"] = base::whole_seconds(session.age);
+    one["state"] = !session.client ? "stranger" : session.lost ? "silent" : "active";
+    sessions.push_back(std::move(one));
+  }
+  out["sessions"] = std::move(sessions);
+  json::object by_status;
+  for (const auto& view : status.mitigations) {
+    auto& count = by_status[model::name_of(view.record.status)];
+    count = (count.is_int64() ? count.as_int64() : 0) + 1;
+  }
+  out["mitigations"] = status.mitigations.size();
+  out["mitigations-by-status"] = std::move(by_status);
+  json::array back_ends;
+  for (const auto& back_end : status.back_ends) {
+    json::object one;
+    one["name"] = back_end.name;
+    one["state"] = back_end.state;
+    one["rules"] = back_end.stories.size();
+    one["installed"] = std::count_if(back_end.stories.begin(), back_end.stories.end(),
+                                     [](const auto& story) { return story.state == mitigation::RuleState::installed; });
+    one["drops"] = back_end.drops_really;
+    back_ends.push_back(std::move(one));
+  }
+  out["mitigators"] = std::move(back_ends);
+  out["unwell"] = json::array(status.unwell.begin(), status.unwell.end());
+  return out;
+}
+
+json::object render_audit(const std::vector<ports::AuditRecord>& records) {
+  json::array list;
+  for (const auto& record : records) {
+    list.push_back(json::object{{"at", utc_text(record.at)},
+                                {"domain", record.domain.value},
+                                {"actor", record.actor},
+                                {"action", record.action},
+                                {"subject", record.subject},
+                                {"verdict", record.verdict},
+                                {"text", record.text}});
+  }
+  return {{"audit", std::move(list)}};
+}
+
+json::object render_explain(const std::vector<BackEndView>& back_ends, const std::vector<MitigationView>& mitigations,
+                            const ExplainQuery& query, base::Now now) {
+  json::array rules;
+  json::array sentences;
+  for (const auto& back_end : back_ends) {
+    for (const auto& story : back_end.stories) {
+      if (!matches(story, query)) continue;
+      json::object rule;
+      rule["mitigator"] = back_end.name;
+      rule["rule"] = model::to_string(story.rule);
+      rule["state"] = text_of(story.state);
+      if (!story.failure.empty()) rule["failure"] = story.failure;
+      if (story.installed_at) rule["since"] = base::unix_seconds(*story.installed_at);
+      if (back_end.counts) {
+        rule["packets"] = story.counters.packets;
+        rule["bytes"] = story.counters.bytes;
+      }
+      json::array owners;
+      for (const auto& owner : story.owners) {
+        json::object one;
+        one["domain"] = owner.owner.domain.value;
+        one["cuid"] = owner.owner.cuid.value;
+        one["mid"] = owner.owner.mid.value;
+        one["reason"] = owner.reason;
+        one["since"] = base::unix_seconds(owner.since);
+        if (owner.until) one["until"] = base::unix_seconds(*owner.until);
+        if (const auto* view = find(mitigations, owner.owner)) {
+          one["author"] = view->record.author;
+          one["status"] = model::name_of(view->record.status);
+        }
+        owners.push_back(std::move(one));
+      }
+      rule["owners"] = std::move(owners);
+      rules.push_back(std::move(rule));
+      sentences.emplace_back(sentence(story, back_end, now));
+    }
+  }
+  if (sentences.empty()) {
+    sentences.emplace_back(query.mid || query.prefix || !query.cuid.empty()
+                               ? "no rule matches: nothing is blocked for this"
+                               : "no rule is wanted: nothing is blocked");
+  }
+  return {{"rules", std::move(rules)}, {"sentences", std::move(sentences)}};
+}
+
+}  // namespace dots::agent::server

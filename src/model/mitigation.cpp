@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "model/attributes.h"
+
 namespace dots::model {
 namespace {
 
@@ -30,6 +32,11 @@ void lower_uri(std::string& uri) {
   lower_ascii(uri, 0, colon);
 }
 
+template <class Code>
+std::string_view name_of_code(Key key, Code code) {
+  return enum_name(attribute(key), static_cast<std::uint64_t>(code)).value_or("unknown");
+}
+
 }  // namespace
 
 MitigationScope normalised(const MitigationScope& scope) {
@@ -49,64 +56,9 @@ MitigationScope normalised(const MitigationScope& scope) {
   return result;
 }
 
-std::string_view name_of(MitigationStatus status) {
-  switch (status) {
-    case MitigationStatus::in_progress:
-      return "attack-mitigation-in-progress";
-    case MitigationStatus::successfully_mitigated:
-      return "attack-successfully-mitigated";
-    case MitigationStatus::attack_stopped:
-      return "attack-stopped";
-    case MitigationStatus::exceeded_capability:
-      return "attack-exceeded-capability";
-    case MitigationStatus::client_withdrawn:
-      return "dots-client-withdrawn-mitigation";
-    case MitigationStatus::terminated:
-      return "attack-mitigation-terminated";
-    case MitigationStatus::withdrawn:
-      return "attack-mitigation-withdrawn";
-    case MitigationStatus::signal_loss:
-      return "attack-mitigation-signal-loss";
-  }
-  return "unknown";
-}
-
-std::string_view name_of(ConflictStatus status) {
-  switch (status) {
-    case ConflictStatus::inactive_other_active:
-      return "request-inactive-other-active";
-    case ConflictStatus::active:
-      return "request-active";
-    case ConflictStatus::all_inactive:
-      return "all-requests-inactive";
-  }
-  return "unknown";
-}
-
-std::string_view name_of(ConflictCause cause) {
-  switch (cause) {
-    case ConflictCause::overlapping_targets:
-      return "overlapping-targets";
-    case ConflictCause::conflict_with_acceptlist:
-      return "conflict-with-acceptlist";
-    case ConflictCause::cuid_collision:
-      return "cuid-collision";
-    case ConflictCause::rejected_legitimate_traffic:
-      return "request-rejected-legitimate-traffic";
-    case ConflictCause::overlapping_pipes:
-      return "overlapping-pipes";
-  }
-  return "unknown";
-}
-
-std::string_view name_of(AttackStatus status) {
-  switch (status) {
-    case AttackStatus::under_attack:
-      return "under-attack";
-    case AttackStatus::successfully_mitigated:
-      return "attack-successfully-mitigated";
-  }
-  return "unknown";
-}
+std::string_view name_of(MitigationStatus status) { return name_of_code(Key::status, status); }
+std::string_view name_of(ConflictStatus status) { return name_of_code(Key::conflict_status, status); }
+std::string_view name_of(ConflictCause cause) { return name_of_code(Key::conflict_cause, cause); }
+std::string_view name_of(AttackStatus status) { return name_of_code(Key::attack_status, status); }
 
 }  // namespace dots::model

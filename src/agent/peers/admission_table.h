@@ -19,12 +19,12 @@ namespace dots::agent {
 
 struct AdmissionLimits {
   std::size_t handshakes = 4096;
-  std::size_t handshakes_per_prefix = 256;                         // IPv4 /24, IPv6 /48
-  base::Duration handshake_time = std::chrono::seconds{30};        // from the cookie to the end
+  std::size_t handshakes_per_prefix = 256;                   // IPv4 /24, IPv6 /48
+  base::Duration handshake_time = std::chrono::seconds{30};  // from the cookie to the end
 };
 
-// A proven session on its way to its shard. The last flight is not sent yet: the shard sends it after it has adopted the
-// channel, so that no application data can arrive before.
+// A proven session on its way to its shard. The last flight is not sent yet: the shard sends it after it has adopted
+// the channel, so that no application data can arrive before.
 struct Admitted {
   model::Path path;
   std::unique_ptr<ports::SecureChannel> channel;
@@ -33,7 +33,8 @@ struct Admitted {
 };
 
 struct AdmissionCounters {
-  std::uint64_t cookies = 0, dropped = 0, started = 0, opened = 0, failed = 0, timed_out = 0, limited = 0, forwarded = 0;
+  std::uint64_t cookies = 0, dropped = 0, started = 0, opened = 0, failed = 0, timed_out = 0, limited = 0,
+                forwarded = 0;
 };
 
 struct AdmissionEffects {
@@ -49,6 +50,8 @@ struct AdmissionEffects {
 class AdmissionTable {
  public:
   AdmissionTable(std::shared_ptr<ports::Admission> admission, const AdmissionLimits& limits);
+  AdmissionTable(AdmissionTable&&) noexcept;
+  AdmissionTable& operator=(AdmissionTable&&) noexcept;
   ~AdmissionTable();
 
   void on_datagram(const model::Datagram& datagram, base::Now now, AdmissionEffects& out);

@@ -43,13 +43,16 @@ struct SessionEffects {
   std::vector<SessionOpened> opened;
   std::vector<SessionPlaintext> plaintexts;
   std::vector<SessionClosed> closed;
-  std::uint64_t unknown_peer = 0;  // datagrams of addresses without a session: dropped
+  std::vector<std::string> refusals;  // newcomers for whom there was no room, one sentence each
+  std::uint64_t unknown_peer = 0;     // datagrams of addresses without a session: dropped
 };
 
 class SessionTable {
  public:
   // Session ids carry `shard` in their upper 16 bits.
   SessionTable(std::uint16_t shard, const SessionLimits& limits);
+  SessionTable(SessionTable&&) noexcept;
+  SessionTable& operator=(SessionTable&&) noexcept;
   ~SessionTable();
 
   void adopt(Admitted admitted, base::Now now, SessionEffects& out);

@@ -1,5 +1,7 @@
 #include "ports/store.h"
 
+#include <algorithm>
+
 namespace dots::ports {
 
 bool is_release(const Change& change) {
@@ -9,10 +11,18 @@ bool is_release(const Change& change) {
   }
   if (const auto* put = std::get_if<PutMitigation>(&change)) {
     return put->record.status == model::MitigationStatus::client_withdrawn ||
+           put->record.status == model::MitigationStatus::terminated ||
            put->record.status == model::MitigationStatus::withdrawn;
   }
   const auto* request = std::get_if<PutClientRequest>(&change);
   return request != nullptr && request->record.withdrawing;
+}
+
+bool is_release(const Batch& batch) {
+  const bool all = std::all_of(batch.changes.begin(), batch.changes.end(),
+                               [](const Change& change) { return is_release(change); });
+  return all && std::any_of(batch.changes.begin(), batch.changes.end(),
+                            [](const Change& change) { return !std::holds_alternative<AppendAudit>(change); });
 }
 
 }  // namespace dots::ports

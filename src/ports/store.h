@@ -106,7 +106,7 @@ struct PutCounter { std::string name; std::uint64_t value = 0; };
 using Change = std::variant<PutMitigation, EraseMitigation, PutCuid, EraseCuid, PutName, AppendAudit, PutClientRequest,
                             EraseClientRequest, PutCounter>;
 
-// True when the change only frees or withdraws: such changes may use the reserve of a full disk.
+// True when the change only frees or withdraws: such changes may use the reserve of a full disk. Audit lines ride along.
 bool is_release(const Change& change);
 
 // Unique over all processes that ever wrote to this store: the instance is random for each start.
@@ -123,6 +123,10 @@ struct Batch {
   base::WallTime at;
   std::vector<Change> changes;
 };
+
+// True when the batch may use the reserve: every change is a release, and at least one of them is not an audit line
+// (lines about refused requests alone must not eat the room that withdrawals need).
+bool is_release(const Batch& batch);
 
 enum class CommitOutcome : std::uint8_t {
   committed,  // durable: survives kill -9 and power loss
@@ -155,13 +159,18 @@ class Store {
   virtual base::Result<std::uint64_t> acquire() = 0;
   // All changes of all batches become durable together, or none (one fsync for the group). Idempotent by batch id.
   virtual CommitResult commit(const std::vector<Batch>& group) = 0;
-  // Settles an unknown outcome.
+  // Settles an unknown outcome. Both answers are durable and final for the attempts made so far: after `false` the same
+  // batch may be committed again. An error means: not settled yet, ask again. Bounded: a store remembers at least its
+  // newest 1,000 ids.
   virtual base::Result<bool> was_committed(BatchId id) = 0;
   virtual base::Result<Snapshot> load() = 0;
-  // The state of one domain, to reload it after a failed commit.
+  // The state of one domain, to reload it after a failed commit: its mitigations and cuids, all names, last_commit and
+  // fencing_token; no client requests and no counters, which belong to no domain.
   virtual base::Result<Snapshot> load_domain(const base::DomainId& domain) = 0;
   // Newest first, at most `limit`; of one domain when given.
   virtual base::Result<std::vector<AuditRecord>> audit(std::optional<base::DomainId> domain, std::size_t limit) = 0;
+  // Housekeeping that delays nobody's answer; the commit thread calls it after the answers of a group have left.
+  virtual void maintain() {}
 };
 
 }  // namespace dots::ports

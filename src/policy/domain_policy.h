@@ -9,6 +9,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <unordered_set>
 #include <vector>
 
 #include "base/ids.h"
@@ -17,6 +18,7 @@
 #include "model/ip.h"
 #include "model/mitigation.h"
 #include "model/response_code.h"
+#include "policy/prefix_tree.h"
 
 namespace dots::policy {
 
@@ -25,9 +27,9 @@ namespace dots::policy {
 struct Verdict {
   bool allowed = true;
   model::ResponseCode code = model::ResponseCode::created;
-  std::string diagnostic;   // to the peer; says nothing about other domains
-  std::string reason;       // to the operator
-  std::string next_step;    // to the operator; may be empty
+  std::string diagnostic;  // to the peer; says nothing about other domains
+  std::string reason;      // to the operator
+  std::string next_step;   // to the operator; may be empty
 
   static Verdict yes() { return {}; }
   static Verdict no(model::ResponseCode code, std::string diagnostic, std::string reason, std::string next_step = {}) {
@@ -55,17 +57,17 @@ struct DomainPolicy {
 
   std::uint32_t max_mitigations = 1000;
   std::uint32_t max_cuids_per_client = 8;
-  std::uint32_t max_targets_per_request = 64;      // prefixes, names, URIs and aliases together
-  std::uint64_t max_lifetime_s = 86400;            // longer ones are cut to it
-  std::uint64_t default_lifetime_s = 3600;         // granted instead of -1 when indefinite is not allowed
+  std::uint32_t max_targets_per_request = 64;  // prefixes, names, URIs and aliases together
+  std::uint64_t max_lifetime_s = 86400;        // longer ones are cut to it
+  std::uint64_t default_lifetime_s = 3600;     // granted instead of -1 when indefinite is not allowed
   bool allow_indefinite = false;
-  base::Duration terminating_period = std::chrono::seconds{120};      // RFC 9132 4.4.4
+  base::Duration terminating_period = std::chrono::seconds{120};  // RFC 9132 4.4.4
   base::Duration terminating_period_max = std::chrono::seconds{300};
-  bool terminate_after_expiry = true;              // expiry enters the terminating period as well (RFC 8612 SIG-007)
+  bool terminate_after_expiry = true;  // expiry enters the terminating period as well (RFC 8612 SIG-007)
   BroadScopeAction broad_scope = BroadScopeAction::limit;
-  std::uint64_t broad_scope_limit_bps = 125000;    // BYTES per second
-  std::uint64_t scoped_limit_bps = 0;              // 0: traffic of a scope with protocol or port is dropped
-  base::Duration notification_interval = std::chrono::seconds{30};    // periodic status; never under 3 s
+  std::uint64_t broad_scope_limit_bps = 125000;  // BYTES per second
+  std::uint64_t scoped_limit_bps = 0;            // 0: traffic of a scope with protocol or port is dropped
+  base::Duration notification_interval = std::chrono::seconds{30};  // periodic status; never under 3 s
 };
 
 // Owns the look-up structures over one DomainPolicy. Immutable; shared between threads; a reload makes a new one.
@@ -78,22 +80,34 @@ class DomainRules {
   Verdict may_target(const model::Prefix& prefix) const;
   // Is the name, or a parent of it, owned? Case and a trailing dot do not matter.
   Verdict may_name(const std::string& fqdn) const;
-  // Every target of a scope, before names are resolved. Also bounds the number of targets.
+  // Every target of a scope, before names are resolved. Also bounds the number of targets, and refuses a scope without
+  // protocol or port when the policy says BroadScopeAction::refuse. Aliases are for the caller, who knows them.
   Verdict may_request(const model::MitigationScope& scope) const;
+  // The same ownership checks without those of shape and number: may an accepted request go on under this policy?
+  Verdict may_keep(const model::MitigationScope& scope) const;
   // The addresses that a name gave, on acceptance and on every later resolution.
   Verdict may_resolve_to(const std::string& name, const std::vector<model::IpAddress>& addresses) const;
   // The lifetime that is granted for a requested one (RFC 9132 4.4.1.1).
   model::Lifetime grant(model::Lifetime requested) const;
 
  private:
+  Verdict may_request_uri(const std::string& uri) const;
+
   DomainPolicy policy_;
+  PrefixTree<std::uint32_t> owned_prefixes_;     // value: index in policy_.prefixes
+  std::unordered_set<std::string> owned_names_;  // canonical
 };
+
+// Lower case, without a trailing dot: the form in which names are compared, looked up and remembered.
+std::string canonical_name(const std::string& fqdn);
+// RFC 1123 host names and the underscore; at most 253 characters in labels of at most 63; no wildcards.
+bool is_domain_name(const std::string& fqdn);
 
 // The parts of a target URI that make a scope (RFC 9132 4.4.1.1): host, protocol and port from the scheme.
 struct UriTarget {
-  std::string host;                          // name or address text without brackets
-  std::optional<model::IpAddress> address;   // when the host is an address
-  std::optional<std::uint8_t> protocol;      // 6 for http, https, ...; absent for an unknown scheme
+  std::string host;                         // name or address text without brackets
+  std::optional<model::IpAddress> address;  // when the host is an address
+  std::optional<std::uint8_t> protocol;     // 6 for http, https, ...; absent for an unknown scheme
   std::optional<std::uint16_t> port;
 };
 base::Result<UriTarget> parse_target_uri(const std::string& uri);

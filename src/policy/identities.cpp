@@ -1,0 +1,73 @@
+#include "policy/identities.h"
+
+#include <set>
+
+namespace dots::policy {
+namespace {
+
+using Table = std::unordered_map<std::string, KnownClient>;
+
+std::string owner_text(const KnownClient& known) {
+  return "client '" + known.client.value + "' of domain '" + known.domain.value + "'";
+}
+
+std::optional<base::Error> claim(Table& table, const std::string& key, const std::string& kind,
+                                 const KnownClient& known) {
+  if (key.empty()) return base::Error{owner_text(known) + " has an empty " + kind};
+  const auto [at, is_new] = table.emplace(key, known);
+  if (is_new || at->second == known) return std::nullopt;
+  return base::Error{"the " + kind + " '" + key + "' is claimed by " + owner_text(at->second) + " and by " +
+                     owner_text(known)};
+}
+
+}  // namespace
+
+base::Result<Identities> Identities::build(const std::vector<DomainPolicy>& domains) {
+  Identities identities;
+  std::set<base::DomainId> seen_domains;
+  for (const DomainPolicy& domain : domains) {
+    if (!seen_domains.insert(domain.id).second) {
+      return base::Error{"the domain '" + domain.id.value + "' is configured twice"};
+    }
+    std::set<base::ClientId> seen_clients;
+    for (const ClientPolicy& client : domain.clients) {
+      const KnownClient known{domain.id, client.id};
+      if (!seen_clients.insert(client.id).second) return base::Error{owner_text(known) + " is configured twice"};
+      for (const std::string& name : client.certificate_names) {
+        if (name.find('*') != std::string::npos) {
+          return base::Error{owner_text(known) + " has the certificate name '" + name +
+                             "'; wildcards name nobody, write the exact name"};
+        }
+        if (auto error = claim(identities.by_certificate_name_, canonical_name(name), "certificate name", known)) {
+          return *error;
+        }
+      }
+      for (const std::string& identity : client.psk_identities) {
+        if (auto error = claim(identities.by_psk_identity_, identity, "PSK identity", known)) return *error;
+      }
+    }
+  }
+  return identities;
+}
+
+std::optional<KnownClient> Identities::find(const model::PeerIdentity& identity) const {
+  switch (identity.kind) {
+    case model::CredentialKind::x509:
+      for (const std::string& name : identity.names) {
+        const auto found = by_certificate_name_.find(canonical_name(name));
+        if (found != by_certificate_name_.end()) return found->second;
+      }
+      return std::nullopt;
+    case model::CredentialKind::psk: {
+      if (identity.names.empty()) return std::nullopt;
+      const auto found = by_psk_identity_.find(identity.names.front());
+      if (found == by_psk_identity_.end()) return std::nullopt;
+      return found->second;
+    }
+    case model::CredentialKind::raw_public_key:
+      return std::nullopt;  // no key fingerprints in the configuration yet
+  }
+  return std::nullopt;
+}
+
+}  // namespace dots::policy

@@ -1,0 +1,26 @@
+// The parts of a record that are lists, as versioned JSON text inside one column: readable with the sqlite3 tool, and
+// extended by adding members. A reader takes every version up to its own; an absent member has its default.
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/result.h"
+#include "model/ip.h"
+#include "model/mitigation.h"
+
+namespace dots::adapters::store {
+
+inline constexpr int kRequestVersion = 1;
+
+std::string encode_request(const model::MitigationRequest& request);
+base::Result<model::MitigationRequest> decode_request(std::string_view json);
+
+std::string encode_prefixes(const std::vector<model::Prefix>& prefixes);
+base::Result<std::vector<model::Prefix>> decode_prefixes(std::string_view json);
+
+std::string encode_addresses(const std::vector<model::IpAddress>& addresses);
+base::Result<std::vector<model::IpAddress>> decode_addresses(std::string_view json);
+
+}  // namespace dots::adapters::store

@@ -1,0 +1,45 @@
+// Records <-> rows: the prepared statements of the SQLite store. Internal to this folder.
+#pragma once
+
+#include <vector>
+
+#include "adapters/store/sqlite_db.h"
+#include "ports/store.h"
+
+namespace dots::adapters::store {
+
+// The statements that change records; all answer SQLITE_OK or the error.
+class RowWriter {
+ public:
+  int prepare(sqlite3* db);
+  void finalize();
+
+  int apply(const ports::Change& change);
+
+  int operator()(const ports::PutMitigation& put);
+  int operator()(const ports::EraseMitigation& erase);
+  int operator()(const ports::PutCuid& put);
+  int operator()(const ports::EraseCuid& erase);
+  int operator()(const ports::PutName& put);
+  int operator()(const ports::AppendAudit& append);
+  int operator()(const ports::PutClientRequest& put);
+  int operator()(const ports::EraseClientRequest& erase);
+  int operator()(const ports::PutCounter& put);
+
+ private:
+  Statement put_mitigation_, erase_mitigation_, put_cuid_, erase_cuid_, put_name_, append_audit_, put_request_,
+      erase_request_, put_counter_;
+};
+
+// Of one domain when given. Ordered by key. An error names the row that cannot be read.
+base::Result<std::vector<ports::MitigationRecord>> read_mitigations(Database& db,
+                                                                    const std::optional<base::DomainId>& domain);
+base::Result<std::vector<ports::CuidRecord>> read_cuids(Database& db, const std::optional<base::DomainId>& domain);
+base::Result<std::vector<ports::NameRecord>> read_names(Database& db);
+base::Result<std::vector<ports::ClientRequestRecord>> read_client_requests(Database& db);
+base::Result<std::map<std::string, std::uint64_t>> read_counters(Database& db);
+// Newest first.
+base::Result<std::vector<ports::AuditRecord>> read_audit(Database& db, const std::optional<base::DomainId>& domain,
+                                                         std::size_t limit);
+
+}  // namespace dots::adapters::store

@@ -1,7 +1,7 @@
 // Desired versus installed: keeps what every mitigation wants, learns what a back end has, says what to change. Pure.
 //
-// A rule nobody can explain is removed; a rule shared by two mitigations stays until the last one ends; new rules are in
-// before old ones go (one batch). One reconciler for each back end.
+// A rule nobody can explain is removed; a rule shared by two mitigations stays until the last one ends; new rules are
+// in before old ones go (one batch). One reconciler for each back end.
 #pragma once
 
 #include <cstdint>
@@ -58,7 +58,7 @@ class Reconciler {
   struct Difference {
     std::vector<model::Rule> install;  // also replaces a rule with the same match
     std::vector<model::Rule> remove;
-    std::uint64_t version = 0;         // hand back with applied()
+    std::uint64_t version = 0;  // hand back with applied()
     bool empty() const { return install.empty() && remove.empty(); }
   };
 
@@ -72,26 +72,32 @@ class Reconciler {
 
   // What the back end really has; everything else is taken as not there. Rules that nobody wants are removed next.
   void learned(const std::vector<model::Rule>& installed, base::Now now);
-  // The back end died or lost its state: nothing is known until learned() is called again.
+  // The back end died or lost its state: nothing is known until learned() is called again. A batch that is out is void.
   void forget_installed();
 
-  // The next batch, at most `limit` changes, installs before removals of the same batch. Empty when a batch is out, when
-  // nothing is known of the back end, or when all is as desired.
+  // The next batch, at most `limit` changes. Removals wait until no install is left for a later batch, so new rules are
+  // in before old ones go, also across batches; the rules of one owner share a batch when they fit into one. Empty when
+  // a batch is out, when nothing is known of the back end, or when all is as desired.
   Difference next(std::size_t limit);
   // The back end's word on the batch `version`. After a failure the batch is split until the bad rule is alone; the bad
   // rule is marked failed with `failure` and tried again after `retry_after`.
   void applied(std::uint64_t version, bool ok, const std::string& failure, base::Now now, base::Duration retry_after);
+  // When wake() has work to do: a failed rule is due for its next try.
   std::optional<base::SteadyTime> next_deadline() const;
+  void wake(base::Now now);
 
   // Owners whose state changed since the last call.
   std::vector<OwnerReport> reports();
-  // Counters as the back end lists them. An owner's counters are the sum of its rules since the owner wanted them, never
-  // falling when a rule is reinstalled; rates are averages since the trigger, from five-minute buckets (RFC 9132 4.4.2).
+  // Counters as the back end lists them. An owner's counters are the sum of its rules since the owner wanted them,
+  // never falling when a rule is reinstalled; rates are averages since the trigger, from five-minute buckets (RFC
+  // 9132 4.4.2).
   void counted(const std::vector<std::pair<model::Rule, model::RuleCounters>>& counters, base::Now now);
   std::vector<OwnerCounters> owner_counters(base::Now now) const;
 
   std::vector<RuleStory> stories() const;
-  bool quiescent() const;  // known, nothing to change, no batch out
+  bool quiescent() const;     // known, nothing to change, no batch out, no failed rule
+  std::size_t rules() const;  // wanted or installed
+  std::size_t owners() const;
 
  private:
   struct State;

@@ -63,7 +63,8 @@ TEST(Routing, OtherMethodsAreNotAllowed) {
   EXPECT_EQ(code(request(wire::Method::del, {"hb"})), "4.05");
 }
 
-// S9132-4.4.1.1-03, S9132-4.4.1.3-08, S9132-4.4.2-01, S9132-4.4.4-02: cuid and mid are mandatory where the method needs them.
+// S9132-4.4.1.1-03, S9132-4.4.1.3-08, S9132-4.4.2-01, S9132-4.4.4-02: cuid and mid are mandatory where the method needs
+// them.
 TEST(Routing, MissingPathParameters) {
   coap::Request r = put();
   r.uri_path = {".well-known", "dots", "mitigate"};

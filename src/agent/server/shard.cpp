@@ -227,6 +227,11 @@ void Shard::run_local(base::Now now, ShardOutput& out) {
       refuse_event(message.event, "the server cannot store requests now", now, out);
       continue;
     }
+    if (releases_only_until_ && now.steady < *releases_only_until_ &&
+        std::holds_alternative<PutMitigation>(message.event)) {
+      refuse_event(message.event, "the server cannot store requests now", now, out);
+      continue;
+    }
     step(message.domain, it->second, message.event, now);
   }
 }
@@ -241,6 +246,7 @@ void Shard::committed(const ports::CommitResult& result, base::Now now, ShardOut
   const bool ok = result.outcome == ports::CommitOutcome::committed;
   Gate::Settled settled = gate_.settled(ok);
   if (!ok) {
+    releases_only_until_ = now.steady + std::chrono::seconds{settings_.retry_after_s};
     out.lines.push_back({"STEP_UNDONE", result.reason});
     for (auto& visible : settled.failed) show_failed(std::move(visible), now, out);
     for (const auto& domain : settled.to_reload) {

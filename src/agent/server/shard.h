@@ -37,7 +37,6 @@ struct ShardSettings {
   std::shared_ptr<const SessionSettings> session;
   signal::server::DomainLimits domain;
   std::uint32_t retry_after_s = 5;  // Max-Age of a 5.03 after a failed commit
-  std::size_t events_while_reloading = 1024;
 };
 
 // The shard that owns a domain's state.
@@ -149,6 +148,9 @@ class Shard {
   std::map<base::DomainId, Owned> domains_;
   std::vector<ToDomain> local_;  // events of this round for domains of this shard
   Gate gate_;
+  // After a failed commit new requests are told to come again for a while, so that batches hold withdrawals alone and
+  // may use the reserve of a full disk.
+  std::optional<base::SteadyTime> releases_only_until_;
   std::set<std::pair<base::SteadyTime, base::SessionId>> session_deadlines_;
   std::set<std::pair<base::SteadyTime, base::DomainId>> domain_deadlines_;
 };

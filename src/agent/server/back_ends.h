@@ -1,0 +1,60 @@
+// What several back ends say about the same mitigation, made one; and which DOTS peers must never be cut. Pure.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "agent/server/shard.h"
+#include "mitigation/reconcile.h"
+#include "model/peer.h"
+#include "ports/mitigator.h"
+
+namespace dots::agent::server {
+
+// Combines the reports of all back ends: failed when one failed, pending while one is pending, else installed. Counters
+// are the sum over the back ends that count; with none of them they stay unknown.
+class BackEnds {
+ public:
+  explicit BackEnds(std::size_t back_ends) : back_ends_(back_ends) {}
+
+  // The events for the owners' domains; only where the combined state changed.
+  std::vector<ToDomain> reported(std::size_t back_end, const std::vector<mitigation::OwnerReport>& reports);
+  std::vector<ToDomain> counted(std::size_t back_end, const std::vector<mitigation::OwnerCounters>& counters);
+  // Forgets owners that want nothing any more.
+  void forget(const model::RuleOwner& owner) { owners_.erase(owner); }
+  std::size_t size() const { return owners_.size(); }
+
+ private:
+  struct Owner {
+    std::map<std::size_t, mitigation::OwnerReport> reports;
+    std::map<std::size_t, model::DropCounters> counters;
+    signal::server::RulesReport told;
+    bool told_once = false;
+  };
+  std::size_t back_ends_;
+  std::map<model::RuleOwner, Owner> owners_;
+};
+
+// The exemptions that stand before all drops (ARCHITECTURE idea 4): live peers one by one up to `most`, and for every
+// address that the server answers on a shared one, rate-limited, through which new sessions come in.
+class Exemptions {
+ public:
+  Exemptions(std::vector<model::SocketAddress> listen, std::size_t most) : listen_(std::move(listen)), most_(most) {}
+
+  void opened(const model::Path& path);
+  void closed(const model::Path& path);
+  // Something changed since the last call of list().
+  bool changed() const { return changed_; }
+  std::vector<ports::SignalExemption> list();
+
+ private:
+  std::vector<model::SocketAddress> listen_;
+  std::size_t most_;
+  std::map<ports::SignalExemption, std::uint32_t> live_;  // with the number of sessions
+  bool changed_ = true;
+};
+
+}  // namespace dots::agent::server

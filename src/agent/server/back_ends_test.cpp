@@ -1,0 +1,68 @@
+#include "agent/server/back_ends.h"
+
+#include <gtest/gtest.h>
+
+namespace dots::agent::server {
+namespace {
+
+using mitigation::RuleState;
+using signal::server::CountersReport;
+using signal::server::RulesReport;
+
+const model::RuleOwner kOwner{base::DomainId{"d"}, base::Cuid{"c"}, base::Mid{1}};
+
+RulesReport::State only_state(const std::vector<ToDomain>& out) {
+  EXPECT_EQ(out.size(), 1u);
+  return std::get<RulesReport>(out.at(0).event).state;
+}
+
+TEST(BackEnds, InstalledOnlyWhenAllHaveInstalled) {
+  BackEnds two(2);
+  EXPECT_EQ(only_state(two.reported(0, {{kOwner, RuleState::installed, ""}})), RulesReport::State::pending);
+  EXPECT_EQ(only_state(two.reported(1, {{kOwner, RuleState::installed, ""}})), RulesReport::State::installed);
+  EXPECT_TRUE(two.reported(1, {{kOwner, RuleState::installed, ""}}).empty());
+  const auto failed = two.reported(0, {{kOwner, RuleState::failed, "no room"}});
+  EXPECT_EQ(std::get<RulesReport>(failed.at(0).event).reason, "no room");
+}
+
+TEST(BackEnds, CountersAddUpAndUnknownIsNotZero) {
+  BackEnds two(2);
+  model::DropCounters some;
+  some.bytes_dropped = 10;
+  auto out = two.counted(0, {{kOwner, some}});
+  EXPECT_EQ(std::get<CountersReport>(out.at(0).event).counters.bytes_dropped, 10u);
+  out = two.counted(1, {{kOwner, some}});
+  EXPECT_EQ(std::get<CountersReport>(out.at(0).event).counters.bytes_dropped, 20u);
+  EXPECT_FALSE(std::get<CountersReport>(out.at(0).event).counters.pkts_dropped);
+}
+
+model::Path path(const char* peer, std::uint16_t port) {
+  return {{*model::parse_ip_address(peer), port}, {*model::parse_ip_address("192.0.2.1"), 4646}};
+}
+
+TEST(Exemptions, ALivePeerIsExemptUntilItsLastSessionEnds) {
+  Exemptions exemptions({}, 10);
+  exemptions.list();
+  exemptions.opened(path("198.51.100.1", 1000));
+  exemptions.opened(path("198.51.100.1", 1001));
+  EXPECT_TRUE(exemptions.changed());
+  EXPECT_EQ(exemptions.list().size(), 2u);  // the peer, and everybody to that address
+  exemptions.closed(path("198.51.100.1", 1000));
+  EXPECT_FALSE(exemptions.changed());
+  exemptions.closed(path("198.51.100.1", 1001));
+  EXPECT_TRUE(exemptions.changed());
+  EXPECT_TRUE(exemptions.list().empty());
+}
+
+TEST(Exemptions, NewSessionsComeInThroughASharedOne) {
+  Exemptions exemptions({{*model::parse_ip_address("192.0.2.1"), 4646}, {*model::parse_ip_address("::"), 4646}}, 1);
+  exemptions.opened(path("198.51.100.1", 1000));
+  exemptions.opened(path("198.51.100.2", 1000));
+  const auto list = exemptions.list();
+  ASSERT_EQ(list.size(), 2u);  // one live peer (the bound), and the shared one
+  EXPECT_EQ(list.back().peer.length, 0);
+  EXPECT_EQ(model::to_string(list.back().server), "192.0.2.1");
+}
+
+}  // namespace
+}  // namespace dots::agent::server

@@ -14,10 +14,10 @@ namespace dots::ops::facts {
 enum class Severity : std::uint8_t { debug, info, notice, warning, error };
 
 struct MessageFact {
-  std::string_view id;        // "SESSION_REFUSED"
+  std::string_view id;  // "SESSION_REFUSED"
   Severity severity;
-  std::string_view meaning;   // what happened
-  std::string_view next_step; // what the operator can do; may be empty
+  std::string_view meaning;    // what happened
+  std::string_view next_step;  // what the operator can do; may be empty
 };
 
 // All messages, sorted by id. Rooms add rows in messages.cpp.
@@ -34,6 +34,9 @@ class Sink {
   // Counters and gauges by metric name ("dots_requests_total"), with at most one label value.
   virtual void count(std::string_view metric, std::string_view label, std::uint64_t increment) = 0;
   virtual void gauge(std::string_view metric, std::string_view label, double value) = 0;
+  // A way of being unwell begins or ends (facts/health.inc); `subject` is who: a back end, a server, or empty.
+  virtual void health(std::string_view /*condition*/, std::string_view /*subject*/, bool /*unwell*/,
+                      const std::string& /*details*/) {}
 };
 
 }  // namespace dots::ops::facts

@@ -9,7 +9,6 @@
 #pragma once
 
 #include <cstdint>
-#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -18,53 +17,10 @@
 #include "base/bytes.h"
 #include "base/ids.h"
 #include "base/time.h"
-#include "model/response_code.h"
+#include "coap/request.h"
 #include "wire/coap_message.h"
 
 namespace dots::coap {
-
-// A request, in either direction.
-struct Request {
-  bool confirmable = false;
-  wire::Method method = wire::Method::get;  // may be a method we do not know; the raw code byte
-  std::vector<std::string> uri_path;
-  std::vector<std::string> uri_query;
-  std::optional<std::uint32_t> observe;
-  std::optional<std::uint16_t> content_format;
-  std::optional<std::uint16_t> accept;
-  std::vector<base::Bytes> if_match;   // one entry of length 0: the empty If-Match of RFC 9132 4.4.3
-  std::vector<base::Bytes> etag;
-  std::optional<std::uint8_t> hop_limit;
-  base::Bytes payload;
-  friend bool operator==(const Request&, const Request&) = default;
-};
-
-struct Response {
-  model::ResponseCode code = model::ResponseCode::content;
-  std::optional<std::uint32_t> observe;      // set by the endpoint in notifications and first answers
-  std::optional<std::uint16_t> content_format;
-  std::optional<std::uint32_t> max_age_s;
-  std::optional<base::Bytes> etag;
-  base::Bytes payload;
-  friend bool operator==(const Response&, const Response&) = default;
-};
-
-// A request of ours, until its response or failure.
-using RequestId = base::StrongId<struct RequestIdTag, std::uint64_t>;
-
-// How a request of ours is repeated until it is answered.
-struct Repetition {
-  // Confirmable: RFC 7252 4.2 with the session's transmission parameters.
-  base::Duration ack_timeout = std::chrono::seconds{2};
-  double ack_random_factor = 1.5;
-  int max_retransmit = 3;
-  // Non-confirmable (RFC 9132 4.4): the same request with a new message id and the same token, every `interval`, at most
-  // `tries` sends in all; never less than 3 s apart without an RTT estimate. tries = 1: no repetition (heartbeats).
-  base::Duration interval = std::chrono::seconds{3};
-  int tries = 1;
-  // How long after the last send an answer is still waited for.
-  base::Duration patience = std::chrono::seconds{10};
-};
 
 struct EndpointLimits {
   std::size_t exchanges = 64;          // requests of the peer being answered
@@ -73,6 +29,9 @@ struct EndpointLimits {
   std::size_t requests = 64;           // requests of ours in flight
   std::size_t observations = 64;       // observations by the peer
   std::size_t observing = 64;          // our own observations at the peer
+  // A non-confirmable request with a critical option that we do not understand is rejected with Reset (RFC 7252 5.4.1);
+  // true answers it with 4.02 as RFC 9132 section 9 reads, for peers that expect it.
+  bool explain_bad_option_to_non = false;
   wire::MessageLimits message;
 };
 
@@ -85,25 +44,28 @@ struct IncomingRequest {
 struct IncomingResponse {
   RequestId request;
   Response response;
-  bool notification = false;                 // a later answer to an observation
-  base::Duration since_last_send{};          // a round-trip sample when `unambiguous`
-  bool unambiguous = false;                  // only one send: Karn's rule
+  bool notification = false;         // a later answer to an observation
+  base::Duration since_last_send{};  // a round-trip sample when `unambiguous`
+  bool unambiguous = false;          // only one send: Karn's rule
 };
 struct RequestFailed {
   RequestId request;
-  std::string reason;                        // "no answer after 4 sends", "rejected by reset"
+  std::string reason;  // "no answer after 4 sends", "rejected by reset"
 };
-// The peer ended an observation: Reset to a notification, or GET with Observe 1 (RFC 7641 3.6).
+// The peer ended an observation: Reset to a notification, or GET with Observe 1 (RFC 7641 3.6). Also when respond() was
+// asked to accept one and EndpointLimits::observations did not allow it.
 struct ObservationEnded {
   base::Bytes token;
 };
 
 struct Counters {
-  std::uint64_t malformed = 0;        // not CoAP; reset where RFC 7252 wants it
-  std::uint64_t duplicates = 0;       // same message id
-  std::uint64_t repeats = 0;          // new message id, same token and content
+  std::uint64_t malformed = 0;   // not CoAP; reset where RFC 7252 wants it
+  std::uint64_t duplicates = 0;  // same message id
+  std::uint64_t repeats = 0;     // new message id, same token and content
+  std::uint64_t rejected = 0;    // requests refused here: 4.00, 4.02, 5.05 or Reset
   std::uint64_t dropped_by_limit = 0;
-  std::uint64_t unmatched = 0;        // responses that answer nothing
+  std::uint64_t evicted = 0;    // cached answers that gave way inside their lifetime
+  std::uint64_t unmatched = 0;  // responses that answer nothing
 };
 
 struct Effects {
@@ -132,6 +94,9 @@ class Endpoint {
   // is kept for duplicates (same message id, within EXCHANGE_LIFETIME / NON_LIFETIME) and for repeats (new message id,
   // same token and same request content), which get it again and are not delivered. `observe` true accepts the
   // observation that the request asked for: the answer carries a sequence number and notify() works from then on.
+  // A GET is answered from the cache only while its answer is fresh (Max-Age, 60 s without it) and no notification has
+  // overtaken it; an answer with Max-Age (5.03) likewise. Repeats of ignored requests and repeats with an empty token
+  // are delivered. A confirmable request that is not answered within 500 ms gets an empty acknowledgement first.
   void respond(base::ExchangeId exchange, const Response& response, bool observe, base::SteadyTime now, Effects& out);
   // No answer by design (RFC 9132 4.4.3: If-Match without a match); duplicates stay unanswered too. A confirmable
   // request still gets its empty acknowledgement.
@@ -142,12 +107,17 @@ class Endpoint {
   bool notify(base::ByteView token, const Response& response, base::SteadyTime now, Effects& out);
 
   // Sends a request of ours. With request.observe == 0 later answers keep coming under the same RequestId until
-  // stop_observing. Returns nothing when EndpointLimits::requests are in flight.
-  std::optional<RequestId> send(const Request& request, const Repetition& repetition, base::SteadyTime now, Effects& out);
+  // stop_observing: each 2.xx answer and notification newer than the last (RFC 7641 3.4); an error answer ends it.
+  // Returns nothing when EndpointLimits::requests are in flight, message ids ran out, or an option value is too long
+  // for CoAP.
+  std::optional<RequestId> send(const Request& request, const Repetition& repetition, base::SteadyTime now,
+                                Effects& out);
   // Forgets a request; a late answer counts as unmatched (a notification is then rejected with Reset, RFC 7641 3.6).
   void cancel(RequestId request);
   // GET with the same token and Observe 1 (preferred by RFC 9132 4.4.2.1), then forgets it.
   void stop_observing(RequestId request, base::SteadyTime now, Effects& out);
+  // How separate confirmable answers are retransmitted: the session's transmission parameters.
+  void set_transmission(const Repetition& parameters);
   // CoAP ping: an empty confirmable message (RFC 7252 4.3).
   void ping(base::SteadyTime now, Effects& out);
 

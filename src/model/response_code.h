@@ -30,6 +30,7 @@ enum class ResponseCode : std::uint8_t {
   internal_server_error = 0xa0,       // 5.00
   not_implemented = 0xa1,             // 5.01
   service_unavailable = 0xa3,         // 5.03
+  proxying_not_supported = 0xa5,      // 5.05
   hop_limit_reached = 0xa8,           // 5.08 (RFC 8768)
 };
 

@@ -1,0 +1,81 @@
+// Requests of ours: sends, repeats, answers, and the observations that grow out of them (RFC 7252 4.2, 4.3, 5.3;
+// RFC 7641 section 3; RFC 9132 4.4).
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "coap/message_ids.h"
+#include "coap/retransmission.h"
+#include "coap/token.h"
+
+namespace dots::coap {
+
+struct OutgoingLimits {
+  std::size_t requests = 0;   // in flight
+  std::size_t observing = 0;  // asked for or held
+};
+
+struct Outgoing {
+  RequestId id;
+  Token token;
+  bool confirmable = false;
+  bool acknowledged = false;  // empty acknowledgement seen: no more sends
+  bool observe = false;       // asked for an observation
+  bool observing = false;     // answered; waits for notifications and nothing else
+  std::optional<std::uint32_t> freshest;
+  base::SteadyTime freshest_at{};
+
+  std::array<std::uint16_t, 4> message_ids{};  // of the latest sends; before the fifth, some twice
+  int sends = 0;
+  base::SteadyTime last_send{};
+  base::Bytes datagram;
+
+  Retransmission retransmission;  // confirmable
+  base::Duration interval{};      // non-confirmable
+  int tries = 1;
+  base::Duration patience{};
+  base::SteadyTime next_at{};
+
+  // Is this notification newer than what we know (RFC 7641 3.4)? Remembers it when it is.
+  bool freshens(std::uint32_t sequence, base::SteadyTime now);
+  bool sent_as(std::uint16_t message_id) const;
+};
+
+class OutgoingRequests {
+ public:
+  struct Failure {
+    RequestId id;
+    std::string reason;
+  };
+
+  // Nothing when a limit, message ids or the length of an option value forbid it. `limited` tells whether a limit did.
+  std::optional<RequestId> send(const Request& request, const Repetition& repetition, const OutgoingLimits& limits,
+                                MessageIds& ids, Random& random, base::SteadyTime now, std::vector<base::Bytes>& send,
+                                bool& limited);
+
+  Outgoing* find(base::ByteView token);
+  Outgoing* find(RequestId id);
+  void forget(RequestId id);
+
+  void on_acknowledgement(std::uint16_t message_id, base::SteadyTime now);
+  std::optional<Failure> on_reset(std::uint16_t message_id);
+  void on_timer(MessageIds& ids, base::SteadyTime now, std::vector<base::Bytes>& send, std::vector<Failure>& failures);
+  std::optional<base::SteadyTime> next_deadline() const;
+
+ private:
+  Token new_token(Random& random);
+  // False when the request has failed for want of an answer.
+  bool advance(Outgoing& request, MessageIds& ids, base::SteadyTime now, std::vector<base::Bytes>& send);
+
+  std::vector<Outgoing> requests_;
+  std::uint64_t last_id_ = 0;
+};
+
+// The GET that ends an observation (RFC 7641 3.6): as the registration, with Observe 1.
+base::Bytes deregistration(const Outgoing& registration, std::uint16_t message_id);
+
+}  // namespace dots::coap

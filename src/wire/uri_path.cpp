@@ -2,6 +2,8 @@
 
 #include <string_view>
 
+#include "model/text.h"
+
 namespace dots::wire {
 namespace {
 
@@ -12,31 +14,6 @@ constexpr std::size_t kMaxSegmentBytes = 255;  // RFC 7252 5.10, Uri-Path
 
 PathFailure not_found() { return {ResponseCode::not_found, "no such resource"}; }
 PathFailure bad(std::string diagnostic) { return {ResponseCode::bad_request, std::move(diagnostic)}; }
-
-// Identifiers are shown to people and compared byte by byte: no control characters, well-formed UTF-8 only.
-bool is_plain_text(std::string_view text) {
-  for (std::size_t i = 0; i < text.size();) {
-    const auto lead = static_cast<unsigned char>(text[i]);
-    if (lead < 0x20 || lead == 0x7f) return false;
-    const std::size_t more = lead < 0x80   ? 0
-                             : lead < 0xc2 ? 4
-                             : lead < 0xe0 ? 1
-                             : lead < 0xf0 ? 2
-                             : lead < 0xf5 ? 3
-                                           : 4;
-    if (more == 4 || text.size() - i <= more) return false;
-    std::uint32_t point = more == 0 ? lead : lead & (0x3fU >> more);
-    for (std::size_t k = 1; k <= more; ++k) {
-      const auto next = static_cast<unsigned char>(text[i + k]);
-      if ((next & 0xc0) != 0x80) return false;
-      point = point << 6 | (next & 0x3fU);
-    }
-    if ((more == 2 && point < 0x800) || (more == 3 && (point < 0x10000 || point > 0x10ffff))) return false;
-    if ((point >= 0x80 && point < 0xa0) || (point >= 0xd800 && point < 0xe000)) return false;
-    i += more + 1;
-  }
-  return true;
-}
 
 // One spelling per number, so that one resource has one name: no sign, no leading zeros.
 std::optional<std::uint32_t> parse_uint32(std::string_view digits) {
@@ -59,7 +36,7 @@ base::Result<Parameter, PathFailure> parse_parameter(std::string_view segment) {
   const std::size_t equals = segment.find('=');
   if (equals == std::string_view::npos) return bad("path segment without '=' where a parameter is expected");
   const Parameter parameter{segment.substr(0, equals), segment.substr(equals + 1)};
-  if (!is_plain_text(segment)) return bad("path parameter with control characters or broken UTF-8");
+  if (!model::is_plain_text(segment)) return bad("path parameter with control characters or broken UTF-8");
   if (parameter.value.empty()) return bad("empty path parameter " + std::string(parameter.name));
   return parameter;
 }
@@ -85,7 +62,7 @@ base::Result<ResourcePath, PathFailure> parse_mitigate(const Segments& segments)
       if (!mid) return bad("mid is not a number from 0 to 4294967295");
       path.mid = base::Mid{*mid};
     } else {
-      return bad("unknown path parameter '" + std::string(parameter->name.substr(0, 64)) + "' of mitigate");
+      return bad("unknown path parameter '" + std::string(model::clip(parameter->name, 64)) + "' of mitigate");
     }
   }
   if (path.cdid && !path.cuid) return bad("cdid without cuid");
@@ -98,7 +75,7 @@ base::Result<ResourcePath, PathFailure> parse_config(const Segments& segments) {
     const auto parameter = parse_parameter(segments[i]);
     if (!parameter) return parameter.error();
     if (parameter->name != "sid") {
-      return bad("unknown path parameter '" + std::string(parameter->name.substr(0, 64)) + "' of config");
+      return bad("unknown path parameter '" + std::string(model::clip(parameter->name, 64)) + "' of config");
     }
     if (path.sid) return bad("sid is given twice");
     const auto sid = parse_uint32(parameter->value);

@@ -1,0 +1,58 @@
+#include "wire/messages.h"
+
+#include <utility>
+
+#include "model/mitigation_document.h"
+#include "wire/cbor.h"
+
+namespace dots::wire {
+namespace {
+
+using model::Document;
+using model::Key;
+using model::Manner;
+using model::Message;
+
+BodyFailure bad_request(const base::Error& error) { return {model::ResponseCode::bad_request, error.message}; }
+
+}  // namespace
+
+BodyResult<model::MitigationRequest> decode_mitigation_request(base::ByteView cbor) {
+  const auto document = decode_cbor(cbor, Message::mitigation_request, Manner::strict);
+  if (!document) return bad_request(document.error());
+  auto request = model::to_mitigation_request(*document);
+  if (!request) return bad_request(request.error());
+  return std::move(*request);
+}
+
+BodyResult<Heartbeat> decode_heartbeat(base::ByteView cbor) {
+  const auto document = decode_cbor(cbor, Message::heartbeat, Manner::strict);
+  if (!document) return bad_request(document.error());
+  const auto container = document->member(Document::kRoot, Key::heartbeat);
+  return Heartbeat{(*document)[document->member(container, Key::peer_hb_status)].number != 0};
+}
+
+BodyResult<std::vector<model::MitigationEntry>> decode_mitigation_answer(base::ByteView cbor) {
+  // The status message is the widest of the answers; what a 2.01 or 4.09 leaves out is not missed here.
+  const auto document = decode_cbor(cbor, Message::mitigation_get_answer, Manner::tolerant, kAnswerLimits);
+  if (!document) return bad_request(document.error());
+  auto entries = model::to_mitigation_entries(*document);
+  if (!entries) return bad_request(entries.error());
+  return std::move(*entries);
+}
+
+base::Bytes encode(const model::MitigationRequest& request) { return encode_cbor(model::to_document(request)); }
+base::Bytes encode(const std::vector<model::MitigationEntry>& entries) {
+  return encode_cbor(model::to_document(entries));
+}
+
+base::Bytes encode(const Heartbeat& heartbeat) {
+  Document document;
+  const auto map = document.open(Document::kRoot, model::attribute(Key::heartbeat), model::ItemKind::map);
+  document.add(map, model::attribute(Key::peer_hb_status), model::ItemKind::boolean, heartbeat.peer_hb_status ? 1 : 0);
+  document.close(map);
+  document.finish();
+  return encode_cbor(document);
+}
+
+}  // namespace dots::wire

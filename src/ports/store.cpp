@@ -19,8 +19,8 @@ bool is_release(const Change& change) {
 }
 
 bool is_release(const Batch& batch) {
-  const bool all = std::all_of(batch.changes.begin(), batch.changes.end(),
-                               [](const Change& change) { return is_release(change); });
+  const bool all =
+      std::all_of(batch.changes.begin(), batch.changes.end(), [](const Change& change) { return is_release(change); });
   return all && std::any_of(batch.changes.begin(), batch.changes.end(),
                             [](const Change& change) { return !std::holds_alternative<AppendAudit>(change); });
 }

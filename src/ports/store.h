@@ -24,9 +24,9 @@ struct MitigationRecord {
   base::DomainId domain;
   base::Cuid cuid;
   base::Mid mid;
-  base::ClientId client;                     // who created it
-  model::MitigationRequest request;          // as accepted, list order kept
-  std::vector<model::Prefix> expanded;       // target prefixes plus what names and URIs resolved to when accepted
+  base::ClientId client;                // who created it
+  model::MitigationRequest request;     // as accepted, list order kept
+  std::vector<model::Prefix> expanded;  // target prefixes plus what names and URIs resolved to when accepted
   model::Lifetime granted;
   model::MitigationStatus status = model::MitigationStatus::in_progress;
   base::WallTime accepted_at;
@@ -34,9 +34,9 @@ struct MitigationRecord {
   // When the state that is now running ends: expiry of the lifetime, or the end of the terminating period (status 5).
   // Absent for an indefinite lifetime. On load remaining = clamp(deadline - wall, 0, span).
   std::optional<base::WallTime> deadline;
-  base::Duration span{};                     // the full length of the period that `deadline` ends
-  std::uint32_t terminating_cycles = 0;      // how often the active-but-terminating period was prolonged (120, 240, 300)
-  std::string author;                        // "client <id>", "operator <name>"
+  base::Duration span{};                 // the full length of the period that `deadline` ends
+  std::uint32_t terminating_cycles = 0;  // how often the active-but-terminating period was prolonged (120, 240, 300)
+  std::string author;                    // "client <id>", "operator <name>"
 
   friend bool operator==(const MitigationRecord&, const MitigationRecord&) = default;
 };
@@ -79,34 +79,56 @@ struct AuditRecord {
 
 // What a client role remembers of one of its own requests, keyed (server, mid).
 struct ClientRequestRecord {
-  std::string server;                        // name of the configured server
+  std::string server;  // name of the configured server
   base::Cuid cuid;
   base::Mid mid;
   model::MitigationRequest request;
-  bool withdrawing = false;                  // DELETE not answered yet
-  bool acknowledged = false;                 // 2.01 or 2.04 seen
+  bool withdrawing = false;   // DELETE not answered yet
+  bool acknowledged = false;  // 2.01 or 2.04 seen
   std::optional<model::Lifetime> granted;
   std::optional<base::WallTime> granted_at;
-  std::string author;                        // who asked for it, and the operator's note
+  std::string author;  // who asked for it, and the operator's note
   std::string note;
   friend bool operator==(const ClientRequestRecord&, const ClientRequestRecord&) = default;
 };
 
-struct PutMitigation { MitigationRecord record; };
-struct EraseMitigation { MitigationKey key; };
-struct PutCuid { CuidRecord record; };
-struct EraseCuid { base::DomainId domain; base::Cuid cuid; };
-struct PutName { NameRecord record; };
-struct AppendAudit { AuditRecord record; };
-struct PutClientRequest { ClientRequestRecord record; };
-struct EraseClientRequest { std::string server; base::Mid mid; };
+struct PutMitigation {
+  MitigationRecord record;
+};
+struct EraseMitigation {
+  MitigationKey key;
+};
+struct PutCuid {
+  CuidRecord record;
+};
+struct EraseCuid {
+  base::DomainId domain;
+  base::Cuid cuid;
+};
+struct PutName {
+  NameRecord record;
+};
+struct AppendAudit {
+  AuditRecord record;
+};
+struct PutClientRequest {
+  ClientRequestRecord record;
+};
+struct EraseClientRequest {
+  std::string server;
+  base::Mid mid;
+};
 // Named counters: the next mid of a client, among others.
-struct PutCounter { std::string name; std::uint64_t value = 0; };
+struct PutCounter {
+  std::string name;
+  std::uint64_t value = 0;
+};
 
 using Change = std::variant<PutMitigation, EraseMitigation, PutCuid, EraseCuid, PutName, AppendAudit, PutClientRequest,
                             EraseClientRequest, PutCounter>;
 
-// True when the change only frees or withdraws: such changes may use the reserve of a full disk. Audit lines ride along.
+// True when the change only frees or withdraws: such changes may use the reserve of a full disk. Audit lines ride
+// along.
 bool is_release(const Change& change);
 
 // Unique over all processes that ever wrote to this store: the instance is random for each start.

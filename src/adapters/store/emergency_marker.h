@@ -11,8 +11,8 @@
 namespace dots::adapters::store {
 
 struct EmergencyMarker {
-  base::WallTime at;    // whole seconds
-  std::string author;   // who removed the rules
+  base::WallTime at;   // whole seconds
+  std::string author;  // who removed the rules
   std::string note;
   friend bool operator==(const EmergencyMarker&, const EmergencyMarker&) = default;
 };

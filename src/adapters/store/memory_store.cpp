@@ -23,7 +23,9 @@ struct Apply {
   void operator()(const ports::PutClientRequest& put) const {
     disk.client_requests.insert_or_assign(std::pair{put.record.server, put.record.mid}, put.record);
   }
-  void operator()(const ports::EraseClientRequest& erase) const { disk.client_requests.erase({erase.server, erase.mid}); }
+  void operator()(const ports::EraseClientRequest& erase) const {
+    disk.client_requests.erase({erase.server, erase.mid});
+  }
   void operator()(const ports::PutCounter& put) const { disk.counters.insert_or_assign(put.name, put.value); }
 };
 

@@ -23,8 +23,8 @@ struct MemoryDisk {
   std::map<std::string, ports::NameRecord> names;
   std::map<std::pair<std::string, base::Mid>, ports::ClientRequestRecord> client_requests;
   std::map<std::string, std::uint64_t> counters;
-  std::deque<ports::AuditRecord> audit;      // oldest first
-  std::deque<ports::BatchId> batch_order;    // oldest first
+  std::deque<ports::AuditRecord> audit;    // oldest first
+  std::deque<ports::BatchId> batch_order;  // oldest first
   std::set<ports::BatchId> batches;
   base::WallTime last_commit{};
   std::uint64_t fencing_token = 0;
@@ -54,8 +54,7 @@ class MemoryStore : public ports::Store {
   base::Result<bool> was_committed(ports::BatchId id) override;
   base::Result<ports::Snapshot> load() override;
   base::Result<ports::Snapshot> load_domain(const base::DomainId& domain) override;
-  base::Result<std::vector<ports::AuditRecord>> audit(std::optional<base::DomainId> domain,
-                                                      std::size_t limit) override;
+  base::Result<std::vector<ports::AuditRecord>> audit(std::optional<base::DomainId> domain, std::size_t limit) override;
 
   // The script; may be written from any thread.
   void script(std::vector<Fault> next_commits);

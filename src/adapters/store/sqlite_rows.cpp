@@ -180,21 +180,22 @@ base::Result<std::vector<ports::CuidRecord>> read_cuids(Database& db, const std:
   if (!domain) {
     return read_rows<ports::CuidRecord>(db, "SELECT * FROM cuids ORDER BY domain, cuid", bind_nothing, read);
   }
-  return read_rows<ports::CuidRecord>(db, "SELECT * FROM cuids WHERE domain=? ORDER BY cuid",
-                                      [&](Statement& query) { query.text(domain->value); }, read);
+  return read_rows<ports::CuidRecord>(
+      db, "SELECT * FROM cuids WHERE domain=? ORDER BY cuid", [&](Statement& query) { query.text(domain->value); },
+      read);
 }
 
 base::Result<std::vector<ports::NameRecord>> read_names(Database& db) {
-  return read_rows<ports::NameRecord>(
-      db, "SELECT * FROM names ORDER BY name", bind_nothing, [](Statement& row) -> base::Result<ports::NameRecord> {
-        ports::NameRecord r;
-        r.name = row.column_text(0);
-        auto addresses = decode_addresses(row.column_view(1));
-        if (!addresses) return unreadable("names", r.name, addresses.error().message);
-        r.addresses = std::move(*addresses);
-        r.resolved_at = row.column_time(2);
-        return r;
-      });
+  return read_rows<ports::NameRecord>(db, "SELECT * FROM names ORDER BY name", bind_nothing,
+                                      [](Statement& row) -> base::Result<ports::NameRecord> {
+                                        ports::NameRecord r;
+                                        r.name = row.column_text(0);
+                                        auto addresses = decode_addresses(row.column_view(1));
+                                        if (!addresses) return unreadable("names", r.name, addresses.error().message);
+                                        r.addresses = std::move(*addresses);
+                                        r.resolved_at = row.column_time(2);
+                                        return r;
+                                      });
 }
 
 base::Result<std::vector<ports::ClientRequestRecord>> read_client_requests(Database& db) {
@@ -233,12 +234,12 @@ base::Result<std::map<std::string, std::uint64_t>> read_counters(Database& db) {
 base::Result<std::vector<ports::AuditRecord>> read_audit(Database& db, const std::optional<base::DomainId>& domain,
                                                          std::size_t limit) {
   const auto read = [](Statement& row) -> base::Result<ports::AuditRecord> {
-    return ports::AuditRecord{row.column_time(0),  base::DomainId(row.column_text(1)), row.column_text(2),
-                              row.column_text(3),  row.column_text(4),                 row.column_text(5),
+    return ports::AuditRecord{row.column_time(0), base::DomainId(row.column_text(1)),
+                              row.column_text(2), row.column_text(3),
+                              row.column_text(4), row.column_text(5),
                               row.column_text(6)};
   };
-  const auto rows =
-      static_cast<std::int64_t>(std::min<std::size_t>(limit, std::numeric_limits<std::int64_t>::max()));
+  const auto rows = static_cast<std::int64_t>(std::min<std::size_t>(limit, std::numeric_limits<std::int64_t>::max()));
   if (!domain) {
     return read_rows<ports::AuditRecord>(
         db, "SELECT at_ns, domain, actor, action, subject, verdict, text FROM audit ORDER BY id DESC LIMIT ?",

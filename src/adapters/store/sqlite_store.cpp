@@ -50,6 +50,7 @@ struct SqliteStore::State {
   bool usable = false;  // false after an outcome that is not known: the connection is opened anew before its next use
   bool checked = false;
   int log_pages = 0;
+  bool disk_full = false;  // what was last said about it
   std::chrono::steady_clock::time_point reserve_tried{};
 
   base::Result<void> connect();
@@ -63,9 +64,7 @@ struct SqliteStore::State {
   Attempt transact_with_reserve(const std::function<int(std::string& refusal)>& work);
   int write_group(const std::vector<ports::Batch>& group, std::string& refusal);
   int write_batch(const ports::Batch& batch, bool& fresh);
-  int put_meta(std::string_view name, std::int64_t value) {
-    return set_meta.text(name).integer(value).run();
-  }
+  int put_meta(std::string_view name, std::int64_t value) { return set_meta.text(name).integer(value).run(); }
   bool full(int rc) const;
   void checkpoint();
   bool remake_reserve();
@@ -75,6 +74,12 @@ struct SqliteStore::State {
   }
   void tell(std::string_view id, const std::string& details) const {
     if (options.facts != nullptr) options.facts->message(id, details);
+  }
+  void tell_full(bool is_full, const std::string& details) {
+    if (is_full == disk_full) return;
+    disk_full = is_full;
+    tell(is_full ? "STORE_FULL" : "STORE_ROOM_AGAIN", details);
+    if (options.facts != nullptr) options.facts->health("DISK_FULL", "", is_full, details);
   }
 };
 
@@ -99,8 +104,8 @@ SqliteStore::~SqliteStore() { state_->disconnect(); }
 void SqliteStore::State::disconnect() {
   usable = false;
   rows.finalize();
-  for (auto* statement : {&begin, &commit, &rollback, &fencing_token, &set_meta, &find_batch, &add_batch, &prune_audit,
-                          &prune_batches}) {
+  for (auto* statement :
+       {&begin, &commit, &rollback, &fencing_token, &set_meta, &find_batch, &add_batch, &prune_audit, &prune_batches}) {
     statement->finalize();
   }
   db.close();
@@ -239,8 +244,8 @@ Attempt SqliteStore::State::transact_with_reserve(const std::function<int(std::s
   // With the log moved, its blocks are written again from the start and need no new room.
   if (db.checkpoint(SQLITE_CHECKPOINT_PASSIVE) == SQLITE_OK) log_pages = 0;
   if (gave) {
-    tell("STORE_FULL", "no room for '" + path + "': the reserve was given back, only withdrawals are taken until there is "
-                       "room for it again");
+    tell_full(true, "no room for '" + path +
+                        "': the reserve was given back, only withdrawals are taken until there is room for it again");
   }
   return transact(work);
 }
@@ -272,11 +277,12 @@ ports::CommitResult SqliteStore::commit(const std::vector<ports::Batch>& group) 
   Attempt attempt = releases ? state_->transact_with_reserve(work) : state_->transact(work);
   switch (attempt.end) {
     case Attempt::End::committed:
+      if (!releases) state_->tell_full(false, "'" + state_->path + "' grows again");
       return {CommitOutcome::committed, {}};
     case Attempt::End::unknown:
       return {CommitOutcome::unknown, std::move(attempt.reason)};
     case Attempt::End::full:
-      state_->tell("STORE_FULL", attempt.reason);
+      state_->tell_full(true, attempt.reason);
       [[fallthrough]];
     case Attempt::End::refused:
       break;
@@ -293,8 +299,8 @@ int SqliteStore::State::write_group(const std::vector<ports::Batch>& group, std:
   bool audited = false;
   for (const auto& batch : group) {
     if (batch.fencing_token < newest) {
-      refusal = "another process has taken over the writing role of '" + path + "' (token " +
-                std::to_string(newest) + ", ours is " + std::to_string(batch.fencing_token) + ")";
+      refusal = "another process has taken over the writing role of '" + path + "' (token " + std::to_string(newest) +
+                ", ours is " + std::to_string(batch.fencing_token) + ")";
       return SQLITE_OK;
     }
     newest = batch.fencing_token;
@@ -357,14 +363,14 @@ void SqliteStore::State::checkpoint() {
 
 bool SqliteStore::State::remake_reserve() {
   const auto now = std::chrono::steady_clock::now();
-  const bool first = reserve_tried == std::chrono::steady_clock::time_point{};
-  if (!first && now - reserve_tried < options.reserve_retry) return false;
+  if (reserve_tried != std::chrono::steady_clock::time_point{} && now - reserve_tried < options.reserve_retry)
+    return false;
   reserve_tried = now;
   if (auto made = reserve.make(); !made) {
-    tell("STORE_FULL", made.error().message + "; only withdrawals are taken until there is room");
+    tell_full(true, made.error().message + "; only withdrawals are taken until there is room");
     return false;
   }
-  if (!first) tell("STORE_ROOM_AGAIN", "the disk reserve '" + reserve.path() + "' is whole again");
+  tell_full(false, "the disk reserve '" + reserve.path() + "' is whole again");
   return true;
 }
 

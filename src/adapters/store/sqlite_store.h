@@ -13,11 +13,11 @@ namespace dots::adapters::store {
 struct SqliteOptions {
   std::string state_dir;
   std::uint32_t audit_records = 100000;
-  std::uint64_t disk_reserve_bytes = 1u << 20;  // 0: none
-  std::uint32_t kept_batches = 10000;           // ids that was_committed can settle
+  std::uint64_t disk_reserve_bytes = 1u << 20;             // 0: none
+  std::uint32_t kept_batches = 10000;                      // ids that was_committed can settle
   base::Duration reserve_retry = std::chrono::seconds{1};  // how often a given reserve is tried to be made again
-  std::string vfs;                              // of SQLite; empty: the system's
-  ops::facts::Sink* facts = nullptr;            // outlives the store
+  std::string vfs;                                         // of SQLite; empty: the system's
+  ops::facts::Sink* facts = nullptr;                       // outlives the store
 };
 
 // The caller holds the StateLock of the directory. Files: tidewall.db, tidewall.db-wal, reserve.
@@ -32,8 +32,7 @@ class SqliteStore : public ports::Store {
   base::Result<bool> was_committed(ports::BatchId id) override;
   base::Result<ports::Snapshot> load() override;
   base::Result<ports::Snapshot> load_domain(const base::DomainId& domain) override;
-  base::Result<std::vector<ports::AuditRecord>> audit(std::optional<base::DomainId> domain,
-                                                      std::size_t limit) override;
+  base::Result<std::vector<ports::AuditRecord>> audit(std::optional<base::DomainId> domain, std::size_t limit) override;
   void maintain() override;
 
   // False while the disk is full and only withdrawals are taken.

@@ -46,8 +46,9 @@ base::Result<void> check_state_dir(const std::string& state_dir) {
   if (code == EROFS) {
     return base::Error{named + "is on a read-only file system; remount it writable or set another state_dir"};
   }
-  return base::Error{named + "is not writable (" + std::strerror(code) + "); give it to the daemon's user with: chown " +
-                     std::to_string(::geteuid()) + " '" + state_dir + "' && chmod 0700 '" + state_dir + "'"};
+  return base::Error{named + "is not writable (" + std::strerror(code) +
+                     "); give it to the daemon's user with: chown " + std::to_string(::geteuid()) + " '" + state_dir +
+                     "' && chmod 0700 '" + state_dir + "'"};
 }
 
 base::Result<void> sync_directory(const std::string& state_dir) {

@@ -10,7 +10,7 @@
 #include <string>
 #include <string_view>
 
-namespace dots::test {
+namespace dots::tests {
 
 class TempDir {
  public:
@@ -36,4 +36,8 @@ class TempDir {
   std::string path_;
 };
 
+}  // namespace dots::tests
+
+namespace dots::test {
+using tests::TempDir;
 }  // namespace dots::test

@@ -1,0 +1,54 @@
+// GnuTLS objects of this room; not for other rooms.
+#pragma once
+
+#include <gnutls/gnutls.h>
+#include <gnutls/x509.h>
+
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "adapters/net/credentials.h"
+#include "model/peer.h"
+
+namespace dots::adapters::net {
+
+struct Credentials::Handles {
+  Handles() = default;
+  Handles(const Handles&) = delete;
+  Handles& operator=(const Handles&) = delete;
+  ~Handles() {
+    if (x509 != nullptr) gnutls_certificate_free_credentials(x509);
+    if (psk_server != nullptr) gnutls_psk_free_server_credentials(psk_server);
+    if (psk_client != nullptr) gnutls_psk_free_client_credentials(psk_client);
+    if (priority != nullptr) gnutls_priority_deinit(priority);
+  }
+
+  Side side = Side::server;
+  gnutls_certificate_credentials_t x509 = nullptr;
+  gnutls_psk_server_credentials_t psk_server = nullptr;
+  gnutls_psk_client_credentials_t psk_client = nullptr;
+  gnutls_priority_t priority = nullptr;
+  std::map<std::string, base::Bytes, std::less<>> psk_keys;  // server
+  base::Bytes decoy_secret;                                  // keys for identities that nobody has
+  model::PeerIdentity own;
+  std::vector<std::string> warnings;
+};
+
+// What the callbacks of one session know; the session's user pointer.
+struct SessionContext {
+  const Credentials::Handles* credentials = nullptr;
+  std::string server_name;           // client: who we want to talk to
+  std::string refusal;               // why the peer's credentials were refused
+  std::string unknown_psk_identity;  // server: the identity that nobody has
+};
+
+// Sets priorities, the check of the peer's certificate, and PSK look-up. Returns what failed.
+std::optional<std::string> install_callbacks(Credentials::Handles& handles, const std::vector<Psk>& psk);
+
+// Names (DNS SANs in lower case, URI and e-mail SANs, CN), SHA-256 of the SPKI, expiry.
+model::PeerIdentity identity_of(gnutls_x509_crt_t certificate);
+model::PeerIdentity identity_of_psk(const std::string& identity);
+
+}  // namespace dots::adapters::net

@@ -1,0 +1,113 @@
+// What GnuTLS asks during a handshake: is this certificate good, which key belongs to this identity.
+#include <gnutls/crypto.h>
+
+#include <algorithm>
+#include <array>
+
+#include "adapters/net/gnutls_handles.h"
+#include "adapters/net/priorities.h"
+
+namespace dots::adapters::net {
+namespace {
+
+std::string why_refused(unsigned status, const std::string& server_name) {
+  if ((status & GNUTLS_CERT_REVOKED) != 0) return "its certificate is revoked";
+  if ((status & GNUTLS_CERT_EXPIRED) != 0) return "its certificate chain has expired";
+  if ((status & GNUTLS_CERT_NOT_ACTIVATED) != 0) return "its certificate chain is not valid yet; check the clocks";
+  if ((status & GNUTLS_CERT_SIGNER_NOT_FOUND) != 0) return "its certificate is not issued by a CA of ca_file";
+  if ((status & GNUTLS_CERT_SIGNER_NOT_CA) != 0) return "its certificate is signed by a certificate that is no CA";
+  if ((status & GNUTLS_CERT_INSECURE_ALGORITHM) != 0) return "its certificate chain uses an insecure algorithm or key";
+  if ((status & GNUTLS_CERT_UNEXPECTED_OWNER) != 0) return "its certificate is not for the name '" + server_name + "'";
+  if ((status & GNUTLS_CERT_PURPOSE_MISMATCH) != 0)
+    return "its certificate is not for this purpose (extended key usage)";
+  gnutls_datum_t text{};
+  if (gnutls_certificate_verification_status_print(status, GNUTLS_CRT_X509, &text, 0) < 0)
+    return "its certificate is bad";
+  std::string out{reinterpret_cast<const char*>(text.data), text.size};
+  gnutls_free(text.data);
+  return out;
+}
+
+// RFC 5280 path with expiry and revocation; for a server also RFC 6125: DNS-IDs, the CN only without any DNS-ID, never
+// a URI-ID, no wildcards (the flag below).
+int verify_peer(gnutls_session_t session) {
+  auto& context = *static_cast<SessionContext*>(gnutls_session_get_ptr(session));
+  const bool client = context.credentials->side == Side::client;
+  std::string purpose = client ? GNUTLS_KP_TLS_WWW_SERVER : GNUTLS_KP_TLS_WWW_CLIENT;
+  std::array<gnutls_typed_vdata_st, 2> wanted{};
+  wanted[0] = {GNUTLS_DT_KEY_PURPOSE_OID, reinterpret_cast<unsigned char*>(purpose.data()), 0};
+  wanted[1] = {GNUTLS_DT_DNS_HOSTNAME, reinterpret_cast<unsigned char*>(context.server_name.data()), 0};
+  unsigned status = 0;
+  const int code = gnutls_certificate_verify_peers(session, wanted.data(), client ? 2 : 1, &status);
+  if (code < 0) {
+    context.refusal = std::string{"its certificate cannot be verified: "} + gnutls_strerror(code);
+  } else if (status != 0) {
+    context.refusal = why_refused(status, context.server_name);
+  } else {
+    return 0;
+  }
+  return GNUTLS_E_CERTIFICATE_ERROR;
+}
+
+// An unknown identity gets a key that nobody has: it then fails where a wrong key fails, and takes as long.
+int find_psk(gnutls_session_t session, const gnutls_datum_t* username, gnutls_datum_t* key) {
+  auto& context = *static_cast<SessionContext*>(gnutls_session_get_ptr(session));
+  const Credentials::Handles& handles = *context.credentials;
+  std::array<std::uint8_t, 32> decoy{};
+  gnutls_hmac_fast(GNUTLS_MAC_SHA256, handles.decoy_secret.data(), handles.decoy_secret.size(), username->data,
+                   username->size, decoy.data());
+  const std::string_view identity{reinterpret_cast<const char*>(username->data), username->size};
+  const auto found = handles.psk_keys.find(identity);
+  base::ByteView chosen{decoy};
+  if (found != handles.psk_keys.end()) {
+    chosen = found->second;
+  } else {
+    context.unknown_psk_identity = identity.substr(0, 64);
+    std::ranges::replace_if(
+        context.unknown_psk_identity, [](char c) { return c < 0x20 || c > 0x7e; }, '?');
+  }
+  key->data = static_cast<unsigned char*>(gnutls_malloc(chosen.size()));
+  if (key->data == nullptr) return -1;
+  std::ranges::copy(chosen, key->data);
+  key->size = static_cast<unsigned>(chosen.size());
+  return 0;
+}
+
+gnutls_datum_t datum(base::ByteView bytes) {
+  return {const_cast<unsigned char*>(bytes.data()), static_cast<unsigned>(bytes.size())};
+}
+
+}  // namespace
+
+std::optional<std::string> install_callbacks(Credentials::Handles& handles, const std::vector<Psk>& psk) {
+  const char* error_at = nullptr;
+  if (gnutls_priority_init(&handles.priority, kPriorities, &error_at) < 0) {
+    return std::string{"the TLS library refuses the cipher list at '"} + (error_at != nullptr ? error_at : "") + "'";
+  }
+  if (handles.x509 != nullptr) {
+    gnutls_certificate_set_verify_function(handles.x509, verify_peer);
+    gnutls_certificate_set_verify_flags(handles.x509, GNUTLS_VERIFY_DO_NOT_ALLOW_WILDCARDS);
+  }
+  if (psk.empty()) return std::nullopt;
+  if (handles.side == Side::server) {
+    handles.decoy_secret.resize(32);
+    if (gnutls_rnd(GNUTLS_RND_KEY, handles.decoy_secret.data(), handles.decoy_secret.size()) < 0) {
+      return "no random numbers";
+    }
+    for (const Psk& entry : psk) handles.psk_keys.emplace(entry.identity, entry.key);
+    if (gnutls_psk_allocate_server_credentials(&handles.psk_server) < 0) return "no memory";
+    gnutls_psk_set_server_credentials_function2(handles.psk_server, find_psk);
+    gnutls_psk_set_server_known_dh_params(handles.psk_server, GNUTLS_SEC_PARAM_MEDIUM);
+    return std::nullopt;
+  }
+  if (gnutls_psk_allocate_client_credentials(&handles.psk_client) < 0) return "no memory";
+  const gnutls_datum_t identity = datum(base::as_bytes(psk[0].identity));
+  const gnutls_datum_t key = datum(psk[0].key);
+  if (gnutls_psk_set_client_credentials2(handles.psk_client, &identity, &key, GNUTLS_PSK_KEY_RAW) < 0) {
+    return "the PSK is refused by the TLS library";
+  }
+  handles.own = identity_of_psk(psk[0].identity);
+  return std::nullopt;
+}
+
+}  // namespace dots::adapters::net

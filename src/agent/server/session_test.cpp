@@ -1,0 +1,306 @@
+#include "agent/server/session.h"
+
+#include <gtest/gtest.h>
+
+#include <memory>
+
+#include "coap/endpoint.h"
+#include "wire/messages.h"
+#include "wire/uri_path.h"
+
+namespace dots::agent::server {
+namespace {
+
+using namespace std::chrono_literals;
+using model::ResponseCode;
+using namespace signal::server;
+
+// A session and, on the other end of a lossless wire, a CoAP endpoint in the part of the client.
+class SessionTest : public ::testing::Test {
+ protected:
+  SessionTest() { reset(policy::KnownClient{base::DomainId{"d"}, base::ClientId{"c1"}}); }
+
+  void reset(std::optional<policy::KnownClient> who, std::size_t max_plaintext = 1200) {
+    session = std::make_unique<Session>(base::SessionId{7}, who, max_plaintext, settings, 1, now);
+  }
+
+  // Everything that the session sends reaches the client; what the client sends by itself comes back.
+  void pump(SessionOutput out) {
+    for (auto& event : out.to_domain) events.push_back(std::move(event));
+    for (auto& refusal : out.refusals) refusals.push_back(std::move(refusal));
+    if (!out.close_reason.empty()) close_reason = out.close_reason;
+    counters.repeats += out.counters.repeats;
+    counters.duplicates += out.counters.duplicates;
+    for (const auto& bytes : out.send) {
+      sent.push_back(bytes);
+      coap::Effects effects;
+      client.on_datagram(bytes, now.steady, effects);
+      absorb(std::move(effects));
+    }
+  }
+  void absorb(coap::Effects effects) {
+    for (auto& response : effects.responses) responses.push_back(std::move(response));
+    for (auto& request : effects.requests) requests.push_back(std::move(request));
+    for (const auto& bytes : effects.send) deliver(bytes);
+  }
+  void deliver(const base::Bytes& bytes) {
+    SessionOutput out;
+    session->on_plaintext(bytes, now, out);
+    pump(std::move(out));
+  }
+  void send(const coap::Request& request) {
+    coap::Effects effects;
+    client.send(request, {}, now.steady, effects);
+    last_sent = effects.send;
+    absorb(std::move(effects));
+  }
+  void pass(base::Duration time) {
+    const base::SteadyTime end = now.steady + time;
+    while (session->next_deadline() && *session->next_deadline() <= end) {
+      const auto step = std::max(*session->next_deadline(), now.steady) - now.steady;
+      now = now + step;
+      SessionOutput out;
+      session->on_timer(now, out);
+      pump(std::move(out));
+      if (!close_reason.empty()) return;
+    }
+    now = now + (end - now.steady);
+  }
+  static coap::Request request(wire::Method method, std::vector<std::string> path) {
+    coap::Request out;
+    out.method = method;
+    out.uri_path = {".well-known", "dots"};
+    out.uri_path.insert(out.uri_path.end(), path.begin(), path.end());
+    return out;
+  }
+  static coap::Request heartbeat(bool peer_hb_status) {
+    coap::Request out = request(wire::Method::put, {"hb"});
+    out.content_format = 271;
+    out.payload = wire::encode(wire::Heartbeat{peer_hb_status});
+    return out;
+  }
+  std::string text(const coap::IncomingResponse& r) { return std::string{base::as_text(r.response.payload)}; }
+
+  base::Now now{base::SteadyTime{1h}, base::from_unix_seconds(1'800'000'000)};
+  std::shared_ptr<const SessionSettings> settings = std::make_shared<SessionSettings>();
+  std::unique_ptr<Session> session;
+  coap::Endpoint client{coap::EndpointLimits{}, 99};
+  std::vector<Event> events;
+  std::vector<std::string> refusals;
+  std::vector<coap::IncomingResponse> responses;
+  std::vector<coap::IncomingRequest> requests;
+  std::vector<base::Bytes> sent, last_sent;
+  std::string close_reason;
+  coap::Counters counters;
+};
+
+// S9132-4.7-01: a heartbeat is answered 2.04 with an empty body; it never reaches the domain.
+TEST_F(SessionTest, AnswersHeartbeatsItself) {
+  send(heartbeat(true));
+  ASSERT_EQ(responses.size(), 1u);
+  EXPECT_EQ(responses[0].response.code, ResponseCode::changed);
+  EXPECT_TRUE(responses[0].response.payload.empty());
+  EXPECT_TRUE(events.empty());
+}
+
+// S9132-3-06, S9132-4.7-01, S9132-4.5-01: the server sends its own heartbeats on the client's session, every interval.
+TEST_F(SessionTest, SendsHeartbeatsToTheClient) {
+  pass(61s);
+  ASSERT_EQ(requests.size(), 2u);
+  EXPECT_EQ(requests[0].request.uri_path, (std::vector<std::string>{".well-known", "dots", "hb"}));
+  EXPECT_EQ(requests[0].request.method, wire::Method::put);
+  EXPECT_FALSE(requests[0].request.confirmable);
+  EXPECT_EQ(requests[0].request.payload, *base::from_hex("a11831a11833f5"));
+}
+
+// S9132-4.7-21, S9132-4.7-23: silence of 15 x 30 s is a loss; any traffic ends it.
+TEST_F(SessionTest, ReportsSilenceAndReturnAsEdges) {
+  pass(449s);
+  EXPECT_TRUE(events.empty());
+  pass(2s);
+  ASSERT_EQ(events.size(), 1u);
+  EXPECT_EQ(std::get<SessionEdge>(events[0]).kind, SessionEdge::Kind::silent);
+  EXPECT_TRUE(session->lost());
+  send(request(wire::Method::get, {"nothing"}));
+  ASSERT_EQ(events.size(), 2u);
+  EXPECT_EQ(std::get<SessionEdge>(events[1]).kind, SessionEdge::Kind::alive);
+}
+
+// S9132-9-02: a valid credential that is no client of ours is told 4.01, whatever it asks, and reaches nothing.
+TEST_F(SessionTest, AStrangerIsUnauthorised) {
+  reset(std::nullopt);
+  send(request(wire::Method::get, {"mitigate", "cuid=c"}));
+  send(heartbeat(true));
+  send(request(wire::Method::get, {"nothing"}));
+  ASSERT_EQ(responses.size(), 3u);
+  for (const auto& response : responses) {
+    EXPECT_EQ(response.response.code, ResponseCode::unauthorized);
+    EXPECT_FALSE(response.response.payload.empty());
+  }
+  EXPECT_TRUE(events.empty());
+  pass(61s);
+  EXPECT_FALSE(close_reason.empty());
+  EXPECT_TRUE(requests.empty());  // no heartbeats to strangers
+}
+
+// S9132-3-14, S9132-3-15: the diagnostic payload has no Content-Format, and the operator hears the same.
+TEST_F(SessionTest, RefusalsSayWhy) {
+  send(request(wire::Method::get, {"mitigate"}));
+  ASSERT_EQ(responses.size(), 1u);
+  EXPECT_EQ(responses[0].response.code, ResponseCode::bad_request);
+  EXPECT_FALSE(responses[0].response.content_format);
+  EXPECT_NE(text(responses[0]).find("cuid"), std::string::npos);
+  ASSERT_EQ(refusals.size(), 1u);
+  EXPECT_NE(refusals[0].find("cuid"), std::string::npos);
+}
+
+// S9132-3-13, S9132-10.4-01: 2.xx bodies carry Content-Format 271; S9132-4.4-02: the answer to a NON is a NON.
+TEST_F(SessionTest, TurnsTheDomainsAnswerIntoCoap) {
+  send(request(wire::Method::get, {"mitigate", "cuid=c", "mid=1"}));
+  ASSERT_EQ(events.size(), 1u);
+  const auto& get = std::get<GetMitigation>(events[0]);
+  EXPECT_EQ(get.origin.client.value, "c1");
+  Answer answer;
+  model::MitigationEntry entry;
+  entry.mid = base::Mid{1};
+  entry.lifetime = model::Lifetime{60};
+  entry.status = model::MitigationStatus::successfully_mitigated;
+  answer.entries = {entry};
+  SessionOutput out;
+  session->reply(Reply{base::SessionId{7}, get.origin.exchange, answer, false}, now, out);
+  pump(std::move(out));
+  ASSERT_EQ(responses.size(), 1u);
+  EXPECT_EQ(responses[0].response.content_format, 271);
+  EXPECT_EQ(wire::decode_mitigation_answer(responses[0].response.payload).value(), answer.entries);
+  EXPECT_EQ(sent.back()[0] >> 4 & 3, 1);  // type NON
+}
+
+// A repeat (new message id, same token and body) gets the first answer and is not given to the domain again.
+TEST_F(SessionTest, ARepeatGetsTheFirstAnswer) {
+  coap::Request del = request(wire::Method::del, {"mitigate", "cuid=c", "mid=1"});
+  send(del);
+  ASSERT_EQ(events.size(), 1u);
+  base::Bytes again = last_sent.at(0);
+  again[2] ^= 0x55;  // another message id
+  deliver(again);
+  EXPECT_EQ(events.size(), 1u);
+  SessionOutput out;
+  Answer answer;
+  answer.code = ResponseCode::deleted;
+  session->reply(Reply{base::SessionId{7}, std::get<DeleteMitigation>(events[0]).origin.exchange, answer, false}, now,
+                 out);
+  pump(std::move(out));
+  EXPECT_EQ(responses.size(), 1u);
+  again[2] ^= 0x22;
+  const std::size_t before = sent.size();
+  deliver(again);
+  EXPECT_EQ(events.size(), 1u);
+  EXPECT_EQ(sent.size(), before + 1);
+  EXPECT_GE(counters.repeats, 1u);
+}
+
+// S9132-4.4.3-08: no answer at all, also not to duplicates; a repeat is asked anew, since there is no answer to repeat.
+TEST_F(SessionTest, NoReplyStaysSilent) {
+  send(request(wire::Method::del, {"mitigate", "cuid=c", "mid=1"}));
+  SessionOutput out;
+  session->no_reply(NoReply{base::SessionId{7}, std::get<DeleteMitigation>(events[0]).origin.exchange}, now, out);
+  pump(std::move(out));
+  base::Bytes again = last_sent.at(0);
+  deliver(again);
+  EXPECT_EQ(events.size(), 1u);
+  again[2] ^= 0x55;
+  deliver(again);
+  EXPECT_TRUE(responses.empty());
+  EXPECT_EQ(events.size(), 2u);
+}
+
+// S9132-4.4.2.1-03, S9132-4.4.2.1-14: notifications are NON; a Reset ends the observation.
+TEST_F(SessionTest, NotifiesUntilReset) {
+  coap::Request get = request(wire::Method::get, {"mitigate", "cuid=c", "mid=1"});
+  get.observe = 0;
+  coap::Effects effects;
+  const auto id = client.send(get, {}, now.steady, effects);
+  absorb(std::move(effects));
+  const Origin origin = std::get<GetMitigation>(events.at(0)).origin;
+  Answer answer;
+  model::MitigationEntry entry;
+  entry.mid = base::Mid{1};
+  entry.status = model::MitigationStatus::in_progress;
+  entry.lifetime = model::Lifetime{60};
+  answer.entries = {entry};
+  SessionOutput out;
+  session->reply(Reply{base::SessionId{7}, origin.exchange, answer, true}, now, out);
+  pump(std::move(out));
+  SessionOutput notified;
+  session->notify(Notify{base::SessionId{7}, origin.token, answer}, now, notified);
+  pump(std::move(notified));
+  ASSERT_EQ(responses.size(), 2u);
+  EXPECT_TRUE(responses[1].notification);
+  EXPECT_EQ(sent.back()[0] >> 4 & 3, 1);
+  client.cancel(*id);
+  SessionOutput more;
+  session->notify(Notify{base::SessionId{7}, origin.token, answer}, now, more);
+  pump(std::move(more));
+  ASSERT_EQ(events.size(), 2u);
+  EXPECT_EQ(std::get<ObservationCancelled>(events[1]).token, origin.token);
+  const std::size_t before = sent.size();
+  SessionOutput silent;
+  session->notify(Notify{base::SessionId{7}, origin.token, answer}, now, silent);
+  pump(std::move(silent));
+  EXPECT_EQ(sent.size(), before);
+}
+
+// S9132-4.4.2-08, S9132-7.3-01: an answer that does not fit one datagram comes in blocks that do.
+TEST_F(SessionTest, LargeAnswersComeInBlocks) {
+  coap::Request get = request(wire::Method::get, {"mitigate", "cuid=c"});
+  send(get);
+  Answer answer;
+  for (std::uint32_t mid = 0; mid < 200; ++mid) {
+    model::MitigationEntry entry;
+    entry.mid = base::Mid{mid};
+    entry.lifetime = model::Lifetime{60};
+    entry.status = model::MitigationStatus::in_progress;
+    answer.entries.push_back(entry);
+  }
+  SessionOutput out;
+  session->reply(Reply{base::SessionId{7}, std::get<GetMitigation>(events[0]).origin.exchange, answer, false}, now,
+                 out);
+  pump(std::move(out));
+  base::Bytes together;
+  for (std::uint32_t number = 1;; ++number) {
+    const coap::Response& response = responses.back().response;
+    EXPECT_LE(sent.back().size(), 1200u);
+    together.insert(together.end(), response.payload.begin(), response.payload.end());
+    ASSERT_TRUE(response.block2);
+    if ((*response.block2 & 8u) == 0) break;
+    coap::Request next = get;
+    next.block2 = number << 4 | (*response.block2 & 7u);
+    next.etag = {*response.etag};
+    send(next);
+    ASSERT_EQ(responses.size(), number + 1);
+  }
+  EXPECT_EQ(together, wire::encode(answer.entries));
+  EXPECT_EQ(events.size(), 1u);  // the domain was asked once
+}
+
+TEST_F(SessionTest, RandomDatagramsNeverHarm) {
+  std::uint64_t state = 12345;
+  for (int i = 0; i < 20000; ++i) {
+    base::Bytes junk;
+    state = state * 6364136223846793005ULL + 1;
+    const std::size_t size = state >> 58;
+    for (std::size_t j = 0; j < size; ++j) {
+      state = state * 6364136223846793005ULL + 1;
+      junk.push_back(static_cast<std::uint8_t>(state >> 56));
+    }
+    if (!junk.empty() && i % 2 == 0) junk[0] = static_cast<std::uint8_t>(0x40 | (junk[0] & 0x3f));  // version 1
+    SessionOutput out;
+    session->on_plaintext(junk, now, out);
+    events.clear();
+  }
+  send(heartbeat(true));
+  EXPECT_EQ(responses.size(), 1u);
+}
+
+}  // namespace
+}  // namespace dots::agent::server

@@ -1,0 +1,354 @@
+// One or two shards with scripted channels, real CoAP clients and a store that answers when the test says so.
+#include "agent/server/shard.h"
+
+#include <gtest/gtest.h>
+
+#include <deque>
+
+#include "mitigation/plan.h"
+#include "tests/support/scripted_channel.h"
+#include "wire/messages.h"
+#include "wire/uri_path.h"
+
+namespace dots::agent::server {
+namespace {
+
+using namespace std::chrono_literals;
+using model::ResponseCode;
+
+policy::DomainPolicy domain(const std::string& name, const std::string& prefix) {
+  policy::DomainPolicy out;
+  out.id = base::DomainId{name};
+  out.prefixes = {*model::parse_prefix(prefix)};
+  out.clients = {{base::ClientId{name + "-client"}, {name + ".example"}, {}}};
+  return out;
+}
+
+class ShardTest : public ::testing::Test {
+ protected:
+  struct Peer {
+    model::Path path;
+    std::unique_ptr<ports::SecureChannel> channel;
+    std::unique_ptr<coap::Endpoint> endpoint;
+    std::vector<coap::IncomingResponse> responses;
+  };
+
+  explicit ShardTest(std::uint32_t shard_count = 1) {
+    for (const auto& [name, prefix] : {std::pair{"acme", "192.0.2.0/24"}, std::pair{"zeta", "198.51.100.0/24"}}) {
+      policies.push_back(domain(name, prefix));
+    }
+    auto identities = std::make_shared<policy::Identities>(*policy::Identities::build(policies));
+    auto settings = std::make_shared<SessionSettings>();
+    for (std::uint32_t index = 0; index < shard_count; ++index) {
+      std::vector<std::shared_ptr<const policy::DomainRules>> rules;
+      for (const auto& policy : policies) rules.push_back(std::make_shared<policy::DomainRules>(policy));
+      ShardSettings shard;
+      shard.index = index;
+      shard.shards = shard_count;
+      shard.session = settings;
+      shards.push_back(std::make_unique<Shard>(
+          shard, identities, rules,
+          [](const auto& scope, const auto& expanded, const auto& p) { return mitigation::plan(scope, expanded, p); },
+          index + 1));
+      ShardOutput out;
+      shards.back()->load({}, now, out);
+      finish(index, out);
+    }
+  }
+
+  // Ends the round of one shard and performs its outputs; commits wait in `store`.
+  void finish(std::uint32_t index, ShardOutput& out) {
+    shards[index]->end_of_round(now, out);
+    perform(index, std::move(out));
+  }
+  void perform(std::uint32_t index, ShardOutput out) {
+    if (out.commit) store.push_back({index, std::move(*out.commit)});
+    for (auto& want : out.wants) wants.push_back(std::move(want));
+    for (const auto& id : out.reload) reloads.push_back(id);
+    for (auto& line : out.lines) lines.push_back(std::string{line.id});
+    for (const auto& datagram : out.send) to_peer(datagram);
+    for (auto& [to, messages] : out.to_domain) {
+      ShardOutput next;
+      for (auto& message : messages) shards[to]->on_message(std::move(message), now, next);
+      finish(to, next);
+    }
+    for (auto& [to, messages] : out.to_session) {
+      ShardOutput next;
+      for (auto& message : messages) shards[to]->on_message(message, now, next);
+      finish(to, next);
+    }
+  }
+  void to_peer(const model::Datagram& datagram) {
+    const auto it = peers.find(datagram.path);
+    if (it == peers.end()) return;
+    ports::ChannelEvents events;
+    it->second.channel->on_datagram(datagram.bytes, events);
+    for (const auto& plaintext : events.plaintexts) {
+      coap::Effects effects;
+      it->second.endpoint->on_datagram(plaintext, now.steady, effects);
+      for (auto& response : effects.responses) it->second.responses.push_back(std::move(response));
+      for (const auto& bytes : effects.send) from_peer(it->second, bytes);
+    }
+  }
+  void from_peer(Peer& peer, base::ByteView plaintext) {
+    ports::ChannelEvents events;
+    ASSERT_TRUE(peer.channel->send(plaintext, events));
+    for (auto& bytes : events.datagrams) {
+      const std::uint32_t index = model::shard_of(peer.path.peer, static_cast<std::uint32_t>(shards.size()));
+      ShardOutput out;
+      shards[index]->on_datagram({peer.path, std::move(bytes)}, now, out);
+      finish(index, out);
+    }
+  }
+  // The store's word on its oldest batch.
+  void settle(ports::CommitOutcome outcome = ports::CommitOutcome::committed) {
+    ASSERT_FALSE(store.empty());
+    auto [index, changes] = std::move(store.front());
+    store.pop_front();
+    if (outcome == ports::CommitOutcome::committed) {
+      for (auto& change : changes) {
+        if (auto* put = std::get_if<ports::PutMitigation>(&change)) {
+          std::erase_if(stored.mitigations, [&](const auto& r) {
+            return r.domain == put->record.domain && r.cuid == put->record.cuid && r.mid == put->record.mid;
+          });
+          stored.mitigations.push_back(put->record);
+        } else if (auto* erase = std::get_if<ports::EraseMitigation>(&change)) {
+          std::erase_if(stored.mitigations, [&](const auto& r) {
+            return r.domain == erase->key.domain && r.cuid == erase->key.cuid && r.mid == erase->key.mid;
+          });
+        } else if (auto* cuid = std::get_if<ports::PutCuid>(&change)) {
+          stored.cuids.push_back(cuid->record);
+        }
+      }
+    }
+    ShardOutput out;
+    shards[index]->committed({outcome, "the test says so"}, now, out);
+    finish(index, out);
+  }
+  void settle_all() {
+    while (!store.empty()) settle();
+  }
+
+  Peer& connect(const std::string& name, std::uint16_t port) {
+    const model::Path path{{*model::parse_ip_address("203.0.113.5"), port},
+                           {*model::parse_ip_address("192.0.2.99"), 4646}};
+    Peer& peer = peers[path];
+    peer.path = path;
+    auto client = std::make_unique<test::ScriptedChannel>(port, name);
+    auto server = std::make_unique<test::ScriptedChannel>(port, "server.example", test::scripted_identity(name));
+    ports::ChannelEvents from_client, from_server;
+    client->start(from_client);
+    server->on_datagram(from_client.datagrams.at(0), from_server);
+    ports::ChannelEvents finished, last;
+    client->on_datagram(from_server.datagrams.at(0), finished);
+    server->on_datagram(finished.datagrams.at(0), last);
+    EXPECT_TRUE(last.opened);
+    peer.channel = std::move(client);
+    peer.endpoint = std::make_unique<coap::Endpoint>(coap::EndpointLimits{}, port);
+    const std::uint32_t index = model::shard_of(path.peer, static_cast<std::uint32_t>(shards.size()));
+    ShardOutput out;
+    shards[index]->on_admitted({path, std::move(server), last.datagrams, {}}, now, out);
+    finish(index, out);
+    EXPECT_TRUE(peer.channel->is_open());
+    return peer;
+  }
+  void send(Peer& peer, const coap::Request& request) {
+    coap::Effects effects;
+    peer.endpoint->send(request, {}, now.steady, effects);
+    for (const auto& bytes : effects.send) from_peer(peer, bytes);
+  }
+  static coap::Request put(std::uint32_t mid, const std::string& prefix) {
+    coap::Request out;
+    out.method = wire::Method::put;
+    out.uri_path =
+        wire::to_segments(wire::MitigatePath{std::nullopt, base::Cuid{"abcdefghijklmnopqrstuv"}, base::Mid{mid}});
+    model::MitigationRequest body;
+    body.scope.target_prefix = {*model::parse_prefix(prefix)};
+    body.scope.target_protocol = {17};
+    body.lifetime = model::Lifetime{600};
+    out.content_format = 271;
+    out.payload = wire::encode(body);
+    return out;
+  }
+  static coap::Request bare(wire::Method method, std::uint32_t mid) {
+    coap::Request out;
+    out.method = method;
+    out.uri_path =
+        wire::to_segments(wire::MitigatePath{std::nullopt, base::Cuid{"abcdefghijklmnopqrstuv"}, base::Mid{mid}});
+    return out;
+  }
+  static std::string codes(const Peer& peer) {
+    std::string out;
+    for (const auto& response : peer.responses) out += model::to_string(response.response.code) + " ";
+    return out;
+  }
+
+  base::Now now{base::SteadyTime{1h}, base::from_unix_seconds(1'800'000'000)};
+  std::vector<policy::DomainPolicy> policies;
+  std::vector<std::unique_ptr<Shard>> shards;
+  std::map<model::Path, Peer> peers;
+  std::deque<std::pair<std::uint32_t, std::vector<ports::Change>>> store;
+  ports::Snapshot stored;
+  std::vector<signal::server::DesiredRules> wants;
+  std::vector<base::DomainId> reloads;
+  std::vector<std::string> lines;
+};
+
+class TwoShards : public ShardTest {
+ protected:
+  TwoShards() : ShardTest(2) {}
+};
+
+TEST_F(ShardTest, NothingIsVisibleBeforeItIsDurable) {
+  Peer& peer = connect("acme.example", 1000);
+  send(peer, put(1, "192.0.2.1/32"));
+  EXPECT_EQ(codes(peer), "");
+  EXPECT_TRUE(wants.empty());
+  settle();
+  EXPECT_EQ(codes(peer), "2.01 ");
+  ASSERT_EQ(wants.size(), 1u);
+  EXPECT_EQ(wants[0].wants.at(0).owner.mid.value, 1u);
+}
+
+TEST_F(ShardTest, AGetSeesNothingThatIsNotDurable) {
+  Peer& peer = connect("acme.example", 1000);
+  send(peer, put(1, "192.0.2.1/32"));
+  send(peer, bare(wire::Method::get, 1));
+  EXPECT_EQ(codes(peer), "");
+  settle_all();
+  EXPECT_EQ(codes(peer), "2.01 2.05 ");
+}
+
+TEST_F(ShardTest, ARefusedCommitUndoesTheStepAndSaysSo) {
+  Peer& peer = connect("acme.example", 1000);
+  send(peer, put(1, "192.0.2.1/32"));
+  send(peer, bare(wire::Method::get, 1));
+  settle(ports::CommitOutcome::refused);
+  EXPECT_EQ(codes(peer), "5.03 5.03 ");
+  EXPECT_GT(*peer.responses[0].response.max_age_s, 0u);
+  EXPECT_TRUE(wants.empty());
+  ASSERT_EQ(reloads, std::vector<base::DomainId>{base::DomainId{"acme"}});
+  // Until the truth is read, nothing of the domain is answered from memory.
+  send(peer, bare(wire::Method::get, 1));
+  EXPECT_EQ(codes(peer), "5.03 5.03 5.03 ");
+  ShardOutput out;
+  shards[0]->reloaded(base::DomainId{"acme"}, stored, now, out);
+  finish(0, out);
+  settle_all();
+  send(peer, bare(wire::Method::get, 1));
+  settle_all();
+  EXPECT_EQ(codes(peer), "5.03 5.03 5.03 4.04 ");
+}
+
+TEST_F(ShardTest, WhileTheStoreIsFullOnlyWithdrawalsAreTried) {
+  Peer& peer = connect("acme.example", 1000);
+  send(peer, put(1, "192.0.2.1/32"));
+  settle_all();
+  send(peer, put(2, "192.0.2.2/32"));
+  settle(ports::CommitOutcome::refused);
+  ShardOutput out;
+  shards[0]->reloaded(base::DomainId{"acme"}, stored, now, out);
+  finish(0, out);
+  settle_all();
+  send(peer, put(3, "192.0.2.3/32"));
+  EXPECT_TRUE(store.empty());
+  send(peer, bare(wire::Method::del, 1));
+  settle_all();
+  EXPECT_EQ(codes(peer), "2.01 5.03 5.03 2.02 ");
+  now = now + 6s;
+  send(peer, put(3, "192.0.2.3/32"));
+  settle_all();
+  EXPECT_EQ(codes(peer), "2.01 5.03 5.03 2.02 2.01 ");
+}
+
+// S9132-3-08, S9132-11-04: another domain's mitigation and prefixes are out of reach.
+TEST_F(ShardTest, DomainsDoNotTouchEachOther) {
+  Peer& acme = connect("acme.example", 1000);
+  Peer& zeta = connect("zeta.example", 1001);
+  send(acme, put(1, "192.0.2.1/32"));
+  settle_all();
+  send(zeta, bare(wire::Method::get, 1));
+  send(zeta, bare(wire::Method::del, 1));
+  send(zeta, put(1, "192.0.2.1/32"));
+  settle_all();
+  EXPECT_EQ(codes(zeta), "4.04 2.02 4.00 ");
+  send(acme, bare(wire::Method::get, 1));
+  settle_all();
+  EXPECT_EQ(codes(acme), "2.01 2.05 ");
+  EXPECT_EQ(shards[0]->mitigations(now).size(), 1u);
+}
+
+TEST_F(ShardTest, AStrangersSessionIsKeptOnlyToBeRefused) {
+  Peer& stranger = connect("nobody.example", 1000);
+  send(stranger, put(1, "192.0.2.1/32"));
+  EXPECT_EQ(codes(stranger), "4.01 ");
+  EXPECT_TRUE(store.empty());
+  EXPECT_EQ(lines.front(), "SESSION_STRANGER");
+  now = now + 61s;
+  ShardOutput out;
+  shards[0]->on_timer(now, out);
+  finish(0, out);
+  EXPECT_TRUE(shards[0]->sessions(now).empty());
+}
+
+TEST_F(ShardTest, ARestartKnowsWhatWasAcknowledged) {
+  Peer& peer = connect("acme.example", 1000);
+  send(peer, put(1, "192.0.2.1/32"));
+  settle_all();
+  send(peer, put(2, "192.0.2.2/32"));  // never settled: lost in the crash, and never shown
+  EXPECT_EQ(codes(peer), "2.01 ");
+  std::vector<std::shared_ptr<const policy::DomainRules>> rules;
+  for (const auto& policy : policies) rules.push_back(std::make_shared<policy::DomainRules>(policy));
+  ShardSettings settings;
+  settings.session = std::make_shared<SessionSettings>();
+  Shard again(
+      settings, std::make_shared<policy::Identities>(*policy::Identities::build(policies)), rules,
+      [](const auto& s, const auto& e, const auto& p) { return mitigation::plan(s, e, p); }, 5);
+  now = now + 100s;
+  ShardOutput out;
+  again.load(stored, now, out);
+  again.end_of_round(now, out);
+  const auto views = again.mitigations(now);
+  ASSERT_EQ(views.size(), 1u);
+  EXPECT_EQ(views[0].record.mid.value, 1u);
+  EXPECT_EQ(base::whole_seconds(*views[0].remaining), 500u);
+}
+
+// The session's shard and the domain's shard differ for one of the two; both get their answers.
+TEST_F(TwoShards, RequestsCrossToTheOwnerAndAnswersComeBack) {
+  std::uint32_t crossed = 0;
+  for (std::uint16_t port = 1000; port < 1008; ++port) {
+    const bool acme = port % 2 == 0;
+    Peer& peer = connect(acme ? "acme.example" : "zeta.example", port);
+    const std::uint32_t of_session = model::shard_of(peer.path.peer, 2);
+    const std::uint32_t of_domain = owner_of(base::DomainId{acme ? "acme" : "zeta"}, 2);
+    crossed += of_session != of_domain ? 1 : 0;
+    send(peer, put(port, (acme ? "192.0.2." : "198.51.100.") + std::to_string(port - 1000) + "/32"));
+    settle_all();
+    EXPECT_EQ(codes(peer), "2.01 ") << port;
+  }
+  EXPECT_GT(crossed, 0u);
+  EXPECT_LT(crossed, 8u);
+}
+
+TEST_F(TwoShards, AFullQueueTellsThePeerToComeAgain) {
+  std::uint16_t port = 1000;
+  const model::IpAddress ip = *model::parse_ip_address("203.0.113.5");
+  while (model::shard_of({ip, port}, 2) == owner_of(base::DomainId{"acme"}, 2)) ++port;
+  Peer& peer = connect("acme.example", port);
+  coap::Effects effects;
+  peer.endpoint->send(put(1, "192.0.2.1/32"), {}, now.steady, effects);
+  ports::ChannelEvents events;
+  ASSERT_TRUE(peer.channel->send(effects.send.at(0), events));
+  const std::uint32_t of_session = model::shard_of(peer.path.peer, 2);
+  ShardOutput out;
+  shards[of_session]->on_datagram({peer.path, events.datagrams.at(0)}, now, out);
+  ASSERT_EQ(out.to_domain.size(), 1u);
+  ShardOutput refused;
+  shards[of_session]->on_undelivered(out.to_domain.begin()->second.at(0), now, refused);
+  perform(of_session, std::move(refused));
+  EXPECT_EQ(codes(peer), "5.03 ");
+}
+
+}  // namespace
+}  // namespace dots::agent::server

@@ -26,11 +26,13 @@ using Planner = std::function<std::vector<model::Rule>(const model::MitigationSc
                                                        const policy::DomainPolicy& policy)>;
 
 struct DomainLimits {
-  std::size_t observers = 4096;              // of the domain
+  std::size_t observers = 4096;  // of the domain
   std::size_t observers_per_session = 16;
-  std::size_t held_requests = 256;           // waiting for a name
+  std::size_t held_requests = 256;  // waiting for a name
   base::Duration hold_for_name = std::chrono::seconds{2};
-  std::size_t entries_per_answer = 1000;
+  std::size_t entries_per_answer = 1000;           // the newest ones; lower mids are left out beyond it
+  std::size_t names_remembered = 4096;             // last-known-good answers in the store, of the domain
+  std::uint32_t refusals_audited_per_minute = 10;  // of one client; the rest is counted in the next line
 };
 
 // A mitigation as operators see it (dotsctl list, show, explain).
@@ -52,8 +54,8 @@ class Domain {
 
   // Takes over what the store holds of this domain: after a start and after a failed commit. Remaining lifetimes follow
   // `now` by the rule of MitigationRecord::deadline; nothing expires while now.wall is behind snapshot.last_commit.
-  // Effects: DesiredRules for everything that lives, names to be resolved again. Observers are kept when `keep_observers`
-  // (reload after a failed commit), else there are none.
+  // Effects: DesiredRules for everything that lives, names to be resolved again. Observers are kept when
+  // `keep_observers` (reload after a failed commit), else there are none.
   std::vector<Effect> load(const ports::Snapshot& snapshot, base::Now now, bool keep_observers);
 
   std::vector<Effect> step(const Event& event, base::Now now);

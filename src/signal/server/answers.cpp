@@ -1,0 +1,90 @@
+#include "signal/server/answers.h"
+
+namespace dots::signal::server {
+
+using model::MitigationStatus;
+using model::ResponseCode;
+
+Answer accepted(ResponseCode code, base::Mid mid, model::Lifetime granted) {
+  Answer answer;
+  answer.code = code;
+  model::MitigationEntry entry;
+  entry.mid = mid;
+  entry.lifetime = granted;
+  answer.entries.push_back(std::move(entry));
+  return answer;
+}
+
+Answer refused(ResponseCode code, std::string diagnostic) {
+  Answer answer;
+  answer.code = code;
+  answer.diagnostic = std::move(diagnostic);
+  return answer;
+}
+
+Answer unavailable(std::string diagnostic, std::uint32_t retry_after_s) {
+  Answer answer = refused(ResponseCode::service_unavailable, std::move(diagnostic));
+  answer.max_age_s = retry_after_s;
+  return answer;
+}
+
+namespace {
+
+Answer conflict(model::ConflictInformation information) {
+  Answer answer;
+  answer.code = ResponseCode::conflict;
+  model::MitigationEntry entry;
+  entry.conflict = std::move(information);
+  answer.entries.push_back(std::move(entry));
+  return answer;
+}
+
+}  // namespace
+
+Answer overlapping(base::Mid higher) {
+  model::ConflictInformation information;
+  information.cause = model::ConflictCause::overlapping_targets;
+  information.scope.emplace();
+  information.scope->mid = higher;
+  return conflict(std::move(information));
+}
+
+Answer cuid_collision() {
+  model::ConflictInformation information;
+  information.cause = model::ConflictCause::cuid_collision;
+  return conflict(std::move(information));
+}
+
+MitigationStatus shown_status(const Mitigation& mitigation) {
+  if (mitigation.record.status != MitigationStatus::in_progress) return mitigation.record.status;
+  return mitigation.rules == RulesReport::State::installed ? MitigationStatus::successfully_mitigated
+                                                           : MitigationStatus::in_progress;
+}
+
+model::Lifetime remaining(const Mitigation& mitigation, base::Now now) {
+  if (mitigation.record.status == MitigationStatus::client_withdrawn) return {0};
+  if (!mitigation.timer.is_set()) return {model::Lifetime::kIndefinite};
+  const base::Duration left = mitigation.timer.at - now.steady;
+  return {static_cast<std::int64_t>(base::whole_seconds(left + std::chrono::seconds{1} - base::Duration{1}))};
+}
+
+model::MitigationEntry entry_of(const Mitigation& mitigation, GetMitigation::Filter filter, base::Now now) {
+  const ports::MitigationRecord& record = mitigation.record;
+  const bool armed = record.status == MitigationStatus::signal_loss;
+  model::MitigationEntry entry;
+  entry.mid = record.mid;
+  entry.lifetime = remaining(mitigation, now);
+  entry.status = shown_status(mitigation);
+  if (filter != GetMitigation::Filter::non_config) {
+    entry.scope = record.request.scope;
+    // true is the default and says nothing (RFC 9132 4.4.1.1).
+    if (!record.request.trigger_mitigation) entry.trigger_mitigation = false;
+  }
+  if (filter != GetMitigation::Filter::config && !armed) {
+    if (record.started_at) entry.mitigation_start_s = base::unix_seconds(*record.started_at);
+    entry.counters = mitigation.counters;
+  }
+  return entry;
+}
+
+}  // namespace dots::signal::server

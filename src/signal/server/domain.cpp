@@ -1,0 +1,205 @@
+#include "signal/server/domain.h"
+
+#include <cassert>
+
+#include "signal/server/answers.h"
+#include "signal/server/machine.h"
+
+namespace dots::signal::server {
+
+using model::MitigationStatus;
+
+struct Domain::State : Machine {
+  using Machine::Machine;
+};
+
+Domain::Domain(std::shared_ptr<const policy::DomainRules> rules, Planner planner, const DomainLimits& limits)
+    : state_(std::make_unique<State>(std::move(rules), std::move(planner), limits)) {}
+Domain::~Domain() = default;
+Domain::Domain(Domain&&) noexcept = default;
+Domain& Domain::operator=(Domain&&) noexcept = default;
+
+std::vector<Effect> Domain::load(const ports::Snapshot& snapshot, base::Now now, bool keep_observers) {
+  return state_->load(snapshot, now, keep_observers);
+}
+std::vector<Effect> Domain::step(const Event& event, base::Now now) { return state_->step(event, now); }
+std::optional<base::SteadyTime> Domain::next_deadline() const { return state_->next_deadline(); }
+std::vector<Effect> Domain::set_rules(std::shared_ptr<const policy::DomainRules> rules, base::Now now) {
+  return state_->set_rules(std::move(rules), now);
+}
+std::vector<MitigationView> Domain::view(base::Now now) const { return state_->view(now); }
+
+std::vector<Effect> Machine::step(const Event& event, base::Now now) {
+  watch_clocks(now);
+  // First, so that nothing is answered from a state that is over.
+  fire_due(now);
+  std::visit([&](const auto& e) { on_event(e, now); }, event);
+  return finish();
+}
+
+void Machine::fire_due(base::Now now) {
+  while (auto alarm = timers_.pop_due(now.steady)) {
+    switch (alarm->kind) {
+      case Alarm::Kind::mitigation:
+        on_mitigation_timer(alarm->key, now);
+        break;
+      case Alarm::Kind::observer:
+        on_observer_timer(alarm->number, now);
+        break;
+      case Alarm::Kind::hold:
+        on_hold_timer(alarm->number, now);
+        break;
+      case Alarm::Kind::name:
+        on_name_timer(alarm->name, now);
+        break;
+    }
+  }
+}
+
+std::vector<Effect> Machine::finish() {
+  if (!wants_.empty()) {
+    DesiredRules desired;
+    desired.wants.reserve(wants_.size());
+    for (auto& [key, want] : wants_) desired.wants.push_back(std::move(want));
+    wants_.clear();
+    out_.emplace_back(std::move(desired));
+  }
+  for (const base::ClientId& id : touched_) {
+    ClientState& client = clients_[id];
+    const bool mitigating = client.active > 0;
+    if (mitigating == client.told_mitigating) continue;
+    client.told_mitigating = mitigating;
+    out_.emplace_back(ClientMitigating{id, mitigating});
+  }
+  touched_.clear();
+  return std::exchange(out_, {});
+}
+
+void Machine::on_event(const SessionEdge& edge, base::Now) {
+  if (edge.kind != SessionEdge::Kind::closed) {
+    SessionState& session = sessions_[edge.session];
+    session.client = edge.client;
+    session.silent = edge.kind == SessionEdge::Kind::silent;
+    return;
+  }
+  const auto found = sessions_.find(edge.session);
+  if (found == sessions_.end()) return;
+  const std::set<std::uint64_t> observers = found->second.observers;
+  for (const std::uint64_t number : observers) unobserve(number);
+  sessions_.erase(edge.session);
+}
+
+void Machine::reply(const Origin& origin, Answer answer, bool observe) {
+  out_.emplace_back(Reply{origin.session, origin.exchange, std::move(answer), observe});
+}
+
+void Machine::audit(base::Now now, std::string actor, std::string action, const Key& key, std::string verdict,
+                    std::string text) {
+  ports::AuditRecord record;
+  record.at = now.wall;
+  record.domain = domain();
+  record.actor = std::move(actor);
+  record.action = std::move(action);
+  record.subject = "cuid=" + key.cuid.value + " mid=" + std::to_string(key.mid.value);
+  record.verdict = std::move(verdict);
+  record.text = std::move(text);
+  persist(ports::AppendAudit{std::move(record)});
+}
+
+const CuidState* Machine::own_cuid(const base::Cuid& cuid, const base::ClientId& client) const {
+  const auto found = cuids_.find(cuid);
+  return found != cuids_.end() && found->second.record.client == client ? &found->second : nullptr;
+}
+
+Mitigation* Machine::find(const base::Cuid& cuid, base::Mid mid) {
+  const auto state = cuids_.find(cuid);
+  if (state == cuids_.end()) return nullptr;
+  const auto found = state->second.mitigations.find(mid);
+  return found == state->second.mitigations.end() ? nullptr : &found->second;
+}
+
+Mitigation& Machine::put_in(Mitigation mitigation, base::Now now) {
+  CuidState& state = cuids_.at(mitigation.record.cuid);
+  const base::Mid mid = mitigation.record.mid;
+  const auto [at, is_new] = state.mitigations.emplace(mid, std::move(mitigation));
+  assert(is_new);
+  Mitigation& placed = at->second;
+  state.index_of(placed).add(mid, placed.record.request.scope, placed.record.expanded);
+  if (!placed.armed()) {
+    ++state.active;
+    ++clients_[state.record.client].active;
+    touched_.insert(state.record.client);
+  }
+  ++total_;
+  use_names(placed, now);
+  return placed;
+}
+
+void Machine::take_out(const Key& key) {
+  CuidState& state = cuids_.at(key.cuid);
+  const auto at = state.mitigations.find(key.mid);
+  assert(at != state.mitigations.end());
+  Mitigation& leaving = at->second;
+  timers_.cancel(leaving.timer);
+  state.index_of(leaving).remove(key.mid, leaving.record.request.scope, leaving.record.expanded);
+  if (!leaving.armed()) {
+    --state.active;
+    --clients_[state.record.client].active;
+    touched_.insert(state.record.client);
+  }
+  --total_;
+  unuse_names(leaving);
+  state.mitigations.erase(at);
+}
+
+void Machine::set_status(Mitigation& mitigation, MitigationStatus status) {
+  // Running and terminating both count as active; armed requests neither become nor were running.
+  assert(mitigation.armed() == (status == MitigationStatus::signal_loss));
+  mitigation.record.status = status;
+}
+
+void Machine::want(const Mitigation& mitigation) {
+  if (mitigation.armed()) return;
+  const ports::MitigationRecord& record = mitigation.record;
+  DesiredRules::Want want;
+  want.owner = {record.domain, record.cuid, record.mid};
+  want.rules = planner_(record.request.scope, record.expanded, rules_->policy());
+  want.reason = "requested by " + client_text(record.client);
+  if (mitigation.terminating()) want.reason += "; active but terminating";
+  want.until = record.deadline;
+  wants_[mitigation.key()] = std::move(want);
+}
+
+void Machine::want_nothing(const Key& key) {
+  DesiredRules::Want want;
+  want.owner = {domain(), key.cuid, key.mid};
+  wants_[key] = std::move(want);
+}
+
+std::vector<MitigationView> Machine::view(base::Now now) const {
+  const auto watching = [&](const base::Cuid& cuid, std::optional<base::Mid> mid) {
+    const auto found = observers_of_.find({cuid, mid});
+    return found == observers_of_.end() ? std::size_t{0} : found->second.size();
+  };
+  std::vector<MitigationView> views;
+  views.reserve(total_);
+  for (const auto& [cuid, state] : cuids_) {
+    const std::size_t of_all = watching(cuid, std::nullopt);
+    for (const auto& [mid, mitigation] : state.mitigations) {
+      MitigationView view;
+      view.record = mitigation.record;
+      view.record.status = shown_status(mitigation);
+      if (mitigation.timer.is_set()) {
+        view.remaining = std::max(base::Duration::zero(), mitigation.timer.at - now.steady);
+      }
+      view.rules = mitigation.rules;
+      view.rules_reason = mitigation.rules_reason;
+      view.observers = of_all + watching(cuid, mid);
+      view.counters = mitigation.counters;
+      views.push_back(std::move(view));
+    }
+  }
+  return views;
+}
+
+}  // namespace dots::signal::server

@@ -1,0 +1,170 @@
+// The machine behind Domain: one class, one file for each idea. Internal to this room.
+//
+//   put.cpp        requests: validate, refresh, accept, replace        names.cpp      look-ups, held requests
+//   retrieve.cpp   GET and its observers                               reports.cpp    what the back ends say
+//   withdraw.cpp   DELETE, the operator                                load.cpp       from the store, new policy,
+//   clocks lifetimes.cpp  deadlines, the terminating period, the end          domain.cpp     dispatch, views
+#pragma once
+
+#include <map>
+#include <memory>
+#include <optional>
+#include <set>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "signal/server/domain.h"
+#include "signal/server/records.h"
+
+namespace dots::signal::server {
+
+class Machine {
+ public:
+  Machine(std::shared_ptr<const policy::DomainRules> rules, Planner planner, const DomainLimits& limits)
+      : rules_(std::move(rules)), planner_(std::move(planner)), limits_(limits) {}
+
+  std::vector<Effect> load(const ports::Snapshot& snapshot, base::Now now, bool keep_observers);
+  std::vector<Effect> step(const Event& event, base::Now now);
+  std::optional<base::SteadyTime> next_deadline() const { return timers_.next(); }
+  std::vector<Effect> set_rules(std::shared_ptr<const policy::DomainRules> rules, base::Now now);
+  std::vector<MitigationView> view(base::Now now) const;
+
+ private:
+  using Origins = std::vector<Origin>;
+
+  // ---- domain.cpp
+  void on_event(const SessionEdge& edge, base::Now now);
+  void on_event(const TimerFired&, base::Now) {}  // every step fires what is due
+  void fire_due(base::Now now);
+  // What a step gathers and says once, at its end: rules together, and clients that began or ceased to mitigate.
+  std::vector<Effect> finish();
+  void reply(const Origin& origin, Answer answer, bool observe = false);
+  void persist(ports::Change change) { out_.emplace_back(Persist{std::move(change)}); }
+  void audit(base::Now now, std::string actor, std::string action, const Key& key, std::string verdict,
+             std::string text);
+  const base::DomainId& domain() const { return rules_->policy().id; }
+
+  // The cuid when it belongs to this client, else null.
+  const CuidState* own_cuid(const base::Cuid& cuid, const base::ClientId& client) const;
+  Mitigation* find(const base::Cuid& cuid, base::Mid mid);
+  // Keeps the indices, counts and users of names right. The record must not change its scope, expansion or status
+  // behind their back.
+  Mitigation& put_in(Mitigation mitigation, base::Now now);
+  void take_out(const Key& key);
+  void set_status(Mitigation& mitigation, model::MitigationStatus status);
+  void save(const Mitigation& mitigation) { persist(ports::PutMitigation{mitigation.record}); }
+  // Asks for the rules of the mitigation, or for none when it is gone.
+  void want(const Mitigation& mitigation);
+  void want_nothing(const Key& key);
+
+  // ---- put.cpp
+  void on_event(const PutMitigation& put, base::Now now);
+  enum class Stage : std::uint8_t { first, names_known };
+  void decide(const PutMitigation& put, const Origins& origins, Stage stage, base::Now now);
+  void refresh(Mitigation& known, const PutMitigation& put, const Origins& origins, base::Now now);
+  void create(const PutMitigation& put, const Origins& origins, Stage stage, base::Now now);
+  // Room for one more cuid of the client: free, or freed from one without mitigations.
+  bool make_room_for_cuid(const base::ClientId& client);
+  void refuse(const PutMitigation& put, const Origins& origins, const Answer& answer, const std::string& reason,
+              const std::string& next_step, base::Now now);
+  void refuse(const PutMitigation& put, const Origins& origins, const policy::Verdict& verdict, base::Now now);
+
+  // ---- names.cpp
+  void on_event(const NameResolved& event, base::Now now);
+  void hold(const PutMitigation& put, const std::set<std::string>& missing, base::Now now);
+  bool join_held(const PutMitigation& put, base::Now now);
+  void drop_held(const HoldKey& key, const Answer& answer);
+  Hold take_hold(std::uint64_t number);
+  void on_hold_timer(std::uint64_t number, base::Now now);
+  void on_name_timer(const std::string& name, base::Now now);
+  void ask(const std::string& name, base::Now now);
+  bool usable(const std::string& name, base::Now now) const;
+  // Into the store, as far as its bound allows.
+  void remember(Name& name);
+  void use_names(const Mitigation& mitigation, base::Now now);
+  void unuse_names(const Mitigation& mitigation);
+  void maybe_forget(const std::string& name);
+  std::vector<model::Prefix> expand(const model::MitigationScope& scope) const;
+  // After a name or the policy changed: the addresses that this mitigation may be about now.
+  void re_expand(Mitigation& mitigation);
+  void took_answer(const std::string& name, std::vector<model::IpAddress> addresses, base::Duration ttl, base::Now now);
+
+  // ---- retrieve.cpp
+  void on_event(const GetMitigation& get, base::Now now);
+  void on_event(const ObservationCancelled& cancelled, base::Now now);
+  // What a client may see; the cuid of another client looks like one that nobody uses.
+  Answer render(const base::ClientId& client, const base::Cuid& cuid, std::optional<base::Mid> mid,
+                GetMitigation::Filter filter, base::Now now) const;
+  bool observe(const GetMitigation& get, base::Now now);
+  void unobserve(std::uint64_t number);
+  void unobserve(base::SessionId session, const base::Bytes& token);
+  // Something that the observers of this mitigation can see has changed; `farewell` when it has ended.
+  void changed(const Key& key, base::Now now, const model::MitigationEntry* farewell = nullptr);
+  void mark(Observer& observer, base::Now now, const model::MitigationEntry* farewell);
+  void schedule(Observer& observer, base::Now now);
+  void on_observer_timer(std::uint64_t number, base::Now now);
+  bool shows_activity(const Observer& observer) const;
+  template <class Do>
+  void for_observers(const Key& key, Do&& act);
+
+  // ---- withdraw.cpp
+  void on_event(const DeleteMitigation& del, base::Now now);
+  void on_event(const OperatorWithdraw& withdraw, base::Now now);
+
+  // ---- lifetimes.cpp
+  void on_mitigation_timer(const Key& key, base::Now now);
+  // Starts the period that record.deadline ends; nothing: indefinite.
+  void run_for(Mitigation& mitigation, std::optional<base::Duration> span, base::Now now);
+  void grant(Mitigation& mitigation, model::Lifetime granted, base::Now now);
+  base::Duration terminating_period(const Mitigation& mitigation) const;
+  // Into the active-but-terminating period, or over at once when that is of no length.
+  void terminate(Mitigation& mitigation, base::Duration period, base::Now now);
+  // The end: rules gone, record gone, observers told `last` (6 or 7) and then 4.04; without `last` only 4.04.
+  void end(const Key& key, std::optional<model::MitigationStatus> last, base::Now now);
+
+  // ---- reports.cpp
+  void on_event(const RulesReport& report, base::Now now);
+  void on_event(const CountersReport& report, base::Now now);
+
+  // ---- load.cpp
+  void watch_clocks(base::Now now);
+  void adopt(const ports::MitigationRecord& record, const ports::Snapshot& snapshot, base::Now now, bool fresh);
+  void adopt_names(const ports::Snapshot& snapshot, std::unordered_map<std::string, Name> before);
+
+  std::shared_ptr<const policy::DomainRules> rules_;
+  Planner planner_;
+  DomainLimits limits_;
+
+  std::map<base::Cuid, CuidState> cuids_;
+  std::map<base::ClientId, ClientState> clients_;
+  std::size_t total_ = 0;  // mitigations
+  Timers timers_;
+
+  std::unordered_map<std::string, Name> names_;
+  std::size_t names_stored_ = 0;
+  std::vector<std::string> idle_names_;  // a ring of candidates for forgetting
+  std::size_t idle_at_ = 0;
+  std::map<std::uint64_t, Hold> holds_;
+  std::map<HoldKey, std::uint64_t> hold_of_;
+  std::size_t held_ = 0;  // requests that wait, repeats counted
+  std::uint64_t next_number_ = 1;
+
+  std::map<std::uint64_t, Observer> observers_;
+  std::map<std::pair<base::SessionId, base::Bytes>, std::uint64_t> observer_of_;
+  std::map<std::pair<base::Cuid, std::optional<base::Mid>>, std::set<std::uint64_t>> observers_of_;
+  std::map<base::SessionId, SessionState> sessions_;
+
+  // wall - steady, as it was when all stored deadlines were right.
+  std::optional<base::Duration> clock_offset_;
+
+  std::vector<Effect> out_;
+  std::map<Key, DesiredRules::Want> wants_;
+  std::set<base::ClientId> touched_;
+};
+
+inline std::string client_text(const base::ClientId& client) { return "client " + client.value; }
+// The names whose addresses a scope needs, canonical, without duplicates.
+std::vector<std::string> names_of(const model::MitigationScope& scope);
+
+}  // namespace dots::signal::server

@@ -1,0 +1,271 @@
+// PUT mitigate: new requests, refreshes, efficacy updates (RFC 9132 4.4.1, 4.4.3). The order of the checks is that of
+// docs/decisions/requests.md.
+#include <algorithm>
+
+#include "signal/server/answers.h"
+#include "signal/server/machine.h"
+
+namespace dots::signal::server {
+namespace {
+
+using model::MitigationStatus;
+using model::ResponseCode;
+
+constexpr std::uint32_t kQuotaRetryS = 60;    // a quota frees when something ends
+constexpr std::uint32_t kFailureRetryS = 30;  // the back end is tried again meanwhile
+
+bool same_parameters(const model::MitigationRequest& a, const model::MitigationRequest& b) {
+  return a.trigger_mitigation == b.trigger_mitigation && model::normalised(a.scope) == model::normalised(b.scope);
+}
+
+std::string lifetime_text(model::Lifetime lifetime) {
+  return lifetime.indefinite() ? "without end" : "for " + std::to_string(lifetime.seconds) + " s";
+}
+
+std::string targets_text(const model::MitigationScope& scope) {
+  const std::size_t targets =
+      scope.target_prefix.size() + scope.target_fqdn.size() + scope.target_uri.size() + scope.alias_name.size();
+  std::string text;
+  if (!scope.target_prefix.empty()) {
+    text = model::to_string(scope.target_prefix.front());
+  } else if (!scope.target_fqdn.empty()) {
+    text = scope.target_fqdn.front();
+  } else if (!scope.target_uri.empty()) {
+    text = scope.target_uri.front();
+  }
+  return targets > 1 ? text + " and " + std::to_string(targets - 1) + " more" : text;
+}
+
+}  // namespace
+
+void Machine::on_event(const PutMitigation& put, base::Now now) { decide(put, {put.origin}, Stage::first, now); }
+
+void Machine::decide(const PutMitigation& put, const Origins& origins, Stage stage, base::Now now) {
+  const base::ClientId& client = put.origin.client;
+  const auto cuid = cuids_.find(put.cuid);
+  if (cuid != cuids_.end() && cuid->second.record.client != client) {
+    return refuse(put, origins, cuid_collision(),
+                  "the cuid belongs to " + client_text(cuid->second.record.client) + " of this domain",
+                  "give each client its own cuid", now);
+  }
+  Mitigation* known = find(put.cuid, put.mid);
+
+  if (put.if_match != PutMitigation::IfMatch::absent) {
+    // No match, no answer: a late update must not bring back what a DELETE withdrew (RFC 9132 4.4.3).
+    if (known == nullptr || known->terminating()) {
+      for (const Origin& origin : origins) out_.emplace_back(NoReply{origin.session, origin.exchange});
+      return;
+    }
+    if (put.if_match == PutMitigation::IfMatch::other) {
+      return refuse(put, origins,
+                    refused(ResponseCode::precondition_failed, "If-Match is only used with an empty value"),
+                    "an If-Match option with a value", {}, now);
+    }
+  } else if (put.request.attack_status && known == nullptr) {
+    return refuse(put, origins, refused(ResponseCode::bad_request, "attack-status, but this mid is not known"),
+                  "an efficacy update for an unknown mid", {}, now);
+  }
+
+  const bool efficacy = put.request.attack_status && put.if_match == PutMitigation::IfMatch::empty;
+  const auto& lifetime = put.request.lifetime;
+  if (!lifetime && !efficacy) {
+    return refuse(put, origins, refused(ResponseCode::bad_request, "lifetime is missing"), "no lifetime", {}, now);
+  }
+  if (lifetime && !lifetime->indefinite() && (lifetime->seconds < 1 || lifetime->seconds > INT64_C(0xffffffff))) {
+    return refuse(put, origins,
+                  refused(ResponseCode::bad_request, "lifetime " + std::to_string(lifetime->seconds) + " is invalid"),
+                  "an invalid lifetime", {}, now);
+  }
+  if (const policy::Verdict verdict = rules_->may_request(put.request.scope); !verdict.allowed) {
+    return refuse(put, origins, verdict, now);
+  }
+  if (!put.request.scope.alias_name.empty()) {
+    const std::string& alias = put.request.scope.alias_name.front();
+    return refuse(put, origins,
+                  refused(ResponseCode::bad_request, "alias-name '" + alias + "' is not known for this client"),
+                  "the client has created no alias '" + alias + "'", "name the targets themselves", now);
+  }
+  if (known != nullptr) return refresh(*known, put, origins, now);
+  create(put, origins, stage, now);
+}
+
+void Machine::refresh(Mitigation& known, const PutMitigation& put, const Origins& origins, base::Now now) {
+  ports::MitigationRecord& record = known.record;
+  if (!same_parameters(record.request, put.request)) {
+    return refuse(put, origins,
+                  refused(ResponseCode::bad_request,
+                          "parameters other than lifetime differ from the request with this mid; use a higher mid"),
+                  "a refresh with other parameters", "the client must use a new mid to change its scope", now);
+  }
+  if (put.request.attack_status && known.rules == RulesReport::State::failed) {
+    return refuse(put, origins, unavailable("the mitigation could not be installed yet", kFailureRetryS),
+                  "an efficacy update, but the rules could not be installed: " + known.rules_reason,
+                  "see the back end's message", now);
+  }
+  const bool revived = known.terminating();
+  if (revived) {
+    set_status(known, MitigationStatus::in_progress);
+    ++record.terminating_cycles;
+  }
+  grant(known, put.request.lifetime ? rules_->grant(*put.request.lifetime) : record.granted, now);
+  const bool news = revived || record.request.attack_status != put.request.attack_status;
+  if (put.request.lifetime) record.request.lifetime = put.request.lifetime;
+  if (put.request.attack_status) record.request.attack_status = put.request.attack_status;
+  save(known);
+  want(known);
+  if (!put.request.attack_status || news) {
+    std::string text = "goes on " + lifetime_text(record.granted);
+    if (put.request.attack_status) {
+      text += "; the client says " + std::string{model::name_of(*put.request.attack_status)};
+    }
+    audit(now, client_text(record.client), put.request.attack_status ? "efficacy" : "refresh", known.key(), "accepted",
+          revived ? "active again before it was terminated; " + text : text);
+  }
+  for (const Origin& origin : origins) reply(origin, accepted(ResponseCode::changed, put.mid, record.granted));
+  if (revived) changed(known.key(), now);
+}
+
+void Machine::create(const PutMitigation& put, const Origins& origins, Stage stage, base::Now now) {
+  const model::MitigationRequest& request = put.request;
+  if (stage == Stage::first && join_held(put, now)) return;
+
+  std::set<std::string> missing;
+  const std::vector<std::string> names = names_of(request.scope);
+  for (const std::string& name : names) {
+    if (!usable(name, now)) missing.insert(name);
+  }
+  if (!missing.empty()) {
+    if (stage == Stage::first) return hold(put, missing, now);
+    return refuse(put, origins,
+                  unavailable("the name " + *missing.begin() + " cannot be looked up now", kFailureRetryS),
+                  *missing.begin() + " has no answer", {}, now);
+  }
+  for (const std::string& name : names) {
+    const policy::Verdict verdict = rules_->may_resolve_to(name, names_.at(name).record.addresses);
+    if (!verdict.allowed) return refuse(put, origins, verdict, now);
+  }
+
+  // Overlap with own requests of the same trigger type. What is terminating gives way to every mid.
+  const std::vector<model::Prefix> expanded = expand(request.scope);
+  std::set<base::Mid> replaced;
+  std::optional<base::Mid> higher;
+  const auto state = cuids_.find(put.cuid);
+  if (state != cuids_.end()) {
+    const ScopeIndex& index = request.trigger_mitigation ? state->second.immediate : state->second.armed;
+    index.visit(request.scope, expanded, [&](base::Mid mid) {
+      if (mid > put.mid && !state->second.mitigations.at(mid).terminating()) {
+        higher = mid;
+        return false;
+      }
+      replaced.insert(mid);
+      return true;
+    });
+  }
+  if (higher) {
+    return refuse(put, origins, overlapping(*higher),
+                  "it overlaps mid=" + std::to_string(higher->value) + " of the same client, which is newer", {}, now);
+  }
+
+  const policy::DomainPolicy& policy = rules_->policy();
+  if (total_ + 1 > policy.max_mitigations + replaced.size()) {
+    return refuse(put, origins, unavailable("no more mitigations are taken now: the quota is used up", kQuotaRetryS),
+                  "the domain has " + std::to_string(total_) + " mitigations, its max_mitigations is " +
+                      std::to_string(policy.max_mitigations),
+                  "raise max_mitigations of the domain, or withdraw mitigations", now);
+  }
+  if (state == cuids_.end() && !make_room_for_cuid(put.origin.client)) {
+    return refuse(put, origins,
+                  unavailable("no more cuids are taken from this client now: the quota is used up", kQuotaRetryS),
+                  "the client has mitigations under " + std::to_string(policy.max_cuids_per_client) + " other cuids",
+                  "raise max_cuids_per_client of the domain, or let the client keep its cuid", now);
+  }
+  if (state == cuids_.end()) {
+    CuidState fresh;
+    fresh.record = {domain(), put.cuid, put.origin.client, now.wall};
+    persist(ports::PutCuid{fresh.record});
+    cuids_.emplace(put.cuid, std::move(fresh));
+    clients_[put.origin.client].cuids.insert(put.cuid);
+  }
+
+  Mitigation mitigation;
+  ports::MitigationRecord& record = mitigation.record;
+  record.domain = domain();
+  record.cuid = put.cuid;
+  record.mid = put.mid;
+  record.client = put.origin.client;
+  record.request = request;
+  record.expanded = expanded;
+  record.status = request.trigger_mitigation ? MitigationStatus::in_progress : MitigationStatus::signal_loss;
+  record.accepted_at = now.wall;
+  if (request.trigger_mitigation) record.started_at = now.wall;
+  record.author = client_text(put.origin.client);
+  std::string takes_over;
+  for (const base::Mid mid : replaced) {
+    const Mitigation& old = *find(put.cuid, mid);
+    if (old.terminating()) {
+      // A new request inside the period prolongs the mitigation that still runs (RFC 8612 SIG-006).
+      record.started_at = std::min(*record.started_at, old.record.started_at.value_or(*record.started_at));
+      record.terminating_cycles = std::max(record.terminating_cycles, old.record.terminating_cycles + 1);
+    }
+    takes_over += (takes_over.empty() ? "; in place of mid=" : ", ") + std::to_string(mid.value);
+    audit(now, client_text(put.origin.client), "replace", {put.cuid, mid}, "done",
+          "overlapped by mid=" + std::to_string(put.mid.value));
+    end({put.cuid, mid}, std::nullopt, now);
+  }
+  grant(mitigation, rules_->grant(*request.lifetime), now);
+  const Mitigation& placed = put_in(std::move(mitigation), now);
+  save(placed);
+  want(placed);
+  audit(now, client_text(put.origin.client), "request", placed.key(), "accepted",
+        (placed.armed() ? "armed " : "granted ") + lifetime_text(placed.record.granted) + ": " +
+            targets_text(request.scope) + takes_over);
+  for (const Origin& origin : origins) {
+    reply(origin, accepted(ResponseCode::created, put.mid, placed.record.granted));
+  }
+  changed(placed.key(), now);
+}
+
+bool Machine::make_room_for_cuid(const base::ClientId& client) {
+  ClientState& state = clients_[client];
+  if (state.cuids.size() < rules_->policy().max_cuids_per_client) return true;
+  const CuidState* oldest = nullptr;
+  for (const base::Cuid& cuid : state.cuids) {
+    const CuidState& candidate = cuids_.at(cuid);
+    if (!candidate.mitigations.empty()) continue;
+    if (oldest == nullptr || candidate.record.since < oldest->record.since) oldest = &candidate;
+  }
+  if (oldest == nullptr) return false;
+  const base::Cuid cuid = oldest->record.cuid;
+  persist(ports::EraseCuid{domain(), cuid});
+  state.cuids.erase(cuid);
+  cuids_.erase(cuid);
+  return true;
+}
+
+void Machine::refuse(const PutMitigation& put, const Origins& origins, const policy::Verdict& verdict, base::Now now) {
+  refuse(put, origins, refused(verdict.code, verdict.diagnostic), verdict.reason, verdict.next_step, now);
+}
+
+void Machine::refuse(const PutMitigation& put, const Origins& origins, const Answer& answer, const std::string& reason,
+                     const std::string& next_step, base::Now now) {
+  for (const Origin& origin : origins) reply(origin, answer);
+  ClientState& client = clients_[put.origin.client];
+  if (now.steady - client.refusals_since >= std::chrono::minutes{1}) {
+    client.refusals_since = now.steady;
+    client.refusals = 0;
+  }
+  if (client.refusals >= limits_.refusals_audited_per_minute) {
+    ++client.refusals_left_out;
+    return;
+  }
+  ++client.refusals;
+  std::string text = model::to_string(answer.code) + ": " + reason;
+  if (!next_step.empty()) text += "; " + next_step;
+  if (client.refusals_left_out > 0) {
+    text += " (" + std::to_string(client.refusals_left_out) + " refusals before it are not listed)";
+    client.refusals_left_out = 0;
+  }
+  audit(now, client_text(put.origin.client), "refuse", {put.cuid, put.mid}, "refused", std::move(text));
+}
+
+}  // namespace dots::signal::server

@@ -1,0 +1,28 @@
+// What the back ends say about rules and counters (docs/decisions/status.md).
+#include "signal/server/answers.h"
+#include "signal/server/machine.h"
+
+namespace dots::signal::server {
+
+void Machine::on_event(const RulesReport& report, base::Now now) {
+  Mitigation* mitigation = find(report.cuid, report.mid);
+  if (mitigation == nullptr || mitigation->armed()) return;
+  const model::MitigationStatus before = shown_status(*mitigation);
+  mitigation->rules = report.state;
+  mitigation->rules_reason = report.state == RulesReport::State::failed ? report.reason : std::string{};
+  if (report.state == RulesReport::State::installed) mitigation->audited_failure.clear();
+  if (report.state == RulesReport::State::failed && mitigation->audited_failure != report.reason) {
+    mitigation->audited_failure = report.reason;
+    audit(now, "server", "install", mitigation->key(), "failed",
+          "the back end could not install the rules: " + report.reason + "; it is tried again");
+  }
+  if (shown_status(*mitigation) != before) changed(mitigation->key(), now);
+}
+
+void Machine::on_event(const CountersReport& report, base::Now) {
+  // Shown with the next status; a count is no change of status.
+  Mitigation* mitigation = find(report.cuid, report.mid);
+  if (mitigation != nullptr && !mitigation->armed()) mitigation->counters = report.counters;
+}
+
+}  // namespace dots::signal::server

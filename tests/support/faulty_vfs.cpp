@@ -18,6 +18,7 @@ enum class Kind { database, log, other };
 struct ShimFile {
   sqlite3_file base;
   Kind kind;
+  bool created;  // the system's VFS makes the directory durable with the first fsync of a new log or journal
   char path[512];
   sqlite3_file* real() { return reinterpret_cast<sqlite3_file*>(this + 1); }
 };
@@ -69,6 +70,12 @@ int shim_sync(sqlite3_file* file, int /*flags*/) {
   }
   if (self->kind == Kind::database && take(g_state.database_sync_failures)) return SQLITE_IOERR_FSYNC;
   if (self->kind == Kind::log) ++g_state.log_syncs;
+  if (self->created) {
+    self->created = false;
+    for (auto& [path, content] : g_state.durable) {
+      if (::access(path.c_str(), F_OK) != 0) content.reset();
+    }
+  }
   g_state.durable[self->path] = content_of(self->path);  // the page cache of the test needs no real fsync
   return SQLITE_OK;
 }
@@ -134,6 +141,7 @@ int vfs_open(sqlite3_vfs* /*vfs*/, const char* path, sqlite3_file* file, int fla
   std::strncpy(self->path, path == nullptr ? "" : path, sizeof self->path - 1);
   self->path[sizeof self->path - 1] = '\0';
   if (path != nullptr && g_state.durable.count(path) == 0) g_state.durable[path] = content_of(path);
+  self->created = self->kind == Kind::log && path != nullptr && ::access(path, F_OK) != 0;
   const int rc = real_vfs()->xOpen(real_vfs(), path, self->real(), flags, out_flags);
   if (self->real()->pMethods != nullptr) file->pMethods = &kMethods;
   return rc;
@@ -233,6 +241,11 @@ void FaultyVfs::power_cut() {
   g_state.durable.clear();
   g_state.dead = false;
   g_state.frozen = false;
+}
+
+int FaultyVfs::database_syncs_to_fail() const {
+  const std::lock_guard lock(g_state.mutex);
+  return g_state.database_sync_failures;
 }
 
 int FaultyVfs::log_syncs() const {

@@ -31,6 +31,8 @@ class FaultyVfs {
   // What was not made durable is lost. Call with the store gone (set_dead before that, so that its end writes nothing).
   void power_cut();
 
+  // How many of fail_database_syncs() are still to come.
+  int database_syncs_to_fail() const;
   // How often the log was made durable.
   int log_syncs() const;
 

@@ -92,8 +92,9 @@ base::Result<std::unique_ptr<SqliteStore>> SqliteStore::open(SqliteOptions optio
   const int fd = ::open(state->path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
   if (fd < 0) return state->failure("open", std::strerror(errno));
   ::close(fd);
-  if (auto synced = sync_directory(state->options.state_dir); !synced) return synced.error();
   if (auto connected = state->connect(); !connected) return connected.error();
+  // a new database, and the end of the rollback journal that made it: if that came back it would empty the database
+  if (auto synced = sync_directory(state->options.state_dir); !synced) return synced.error();
   state->remake_reserve();
   return std::unique_ptr<SqliteStore>(new SqliteStore(std::move(state)));
 }

@@ -62,7 +62,9 @@ class Mitigator {
     std::vector<std::string> foreign;
   };
   virtual base::Result<Listing> list() = 0;
-  // Removes everything of ours, foreign objects inside our table included.
+  // Removes the foreign objects inside our own table and says what they were.
+  virtual base::Result<std::vector<std::string>> remove_foreign() { return std::vector<std::string>{}; }
+  // Removes everything of ours, foreign objects inside our table included. open() again before the next change.
   virtual base::Result<void> clear() = 0;
 };
 

@@ -1,0 +1,55 @@
+#include "adapters/mitigators/dry_run.h"
+
+namespace dots::adapters::mitigators {
+
+ports::MitigatorAbilities DryRunMitigator::abilities() const {
+  return {.name = "dry-run", .counts = false, .limits = true, .drops_really = false};
+}
+
+base::Result<void> DryRunMitigator::open() {
+  open_ = true;
+  return {};
+}
+
+base::Result<void> DryRunMitigator::apply(const std::vector<ports::RuleChange>& changes) {
+  if (!open_) return base::Error{"the table is not open"};
+  // The same rules as elsewhere are refused, and before anything is changed.
+  for (const auto& change : changes) {
+    const model::Rule& rule = change.rule;
+    if (rule.match.target != rule.match.target.masked()) {
+      return base::Error{model::to_string(rule) + ": the target has host bits"};
+    }
+    if ((rule.action == model::RuleAction::limit) != (rule.rate_limit_bps != 0)) {
+      return base::Error{model::to_string(rule) + ": a limit needs a rate, and nothing else has one"};
+    }
+    if (rule.match.ports && (!rule.match.protocol || rule.match.ports->upper < rule.match.ports->lower)) {
+      return base::Error{model::to_string(rule) + ": ports without a protocol or in the wrong order"};
+    }
+  }
+  for (const auto& change : changes) {
+    if (change.kind == ports::RuleChange::Kind::install) {
+      rules_[change.rule.match] = change.rule;
+    } else {
+      rules_.erase(change.rule.match);
+    }
+  }
+  return {};
+}
+
+base::Result<void> DryRunMitigator::exempt(const std::vector<ports::SignalExemption>&) {
+  return open_ ? base::Result<void>{} : base::Error{"the table is not open"};
+}
+
+base::Result<ports::Mitigator::Listing> DryRunMitigator::list() {
+  Listing listing;
+  for (const auto& [match, rule] : rules_) listing.rules.push_back({rule, {}});
+  return listing;
+}
+
+base::Result<void> DryRunMitigator::clear() {
+  open_ = false;
+  rules_.clear();
+  return {};
+}
+
+}  // namespace dots::adapters::mitigators

@@ -1,0 +1,24 @@
+// A back end that only remembers: everything works as with a real one, and nothing is dropped.
+#pragma once
+
+#include <map>
+
+#include "ports/mitigator.h"
+
+namespace dots::adapters::mitigators {
+
+class DryRunMitigator : public ports::Mitigator {
+ public:
+  ports::MitigatorAbilities abilities() const override;
+  base::Result<void> open() override;
+  base::Result<void> apply(const std::vector<ports::RuleChange>& changes) override;
+  base::Result<void> exempt(const std::vector<ports::SignalExemption>& exemptions) override;
+  base::Result<Listing> list() override;
+  base::Result<void> clear() override;
+
+ private:
+  bool open_ = false;
+  std::map<model::RuleMatch, model::Rule> rules_;
+};
+
+}  // namespace dots::adapters::mitigators

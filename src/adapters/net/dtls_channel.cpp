@@ -14,6 +14,7 @@ namespace dots::adapters::net {
 namespace {
 
 constexpr std::uint32_t kIpv6UdpHeaderBytes = 48;  // the larger of the two families, for both
+constexpr std::size_t kRecordHeaderBytes = 13;
 constexpr std::size_t kLargestPlaintextBytes = 16384;
 
 unsigned milliseconds(base::Duration duration) {
@@ -42,8 +43,8 @@ class DtlsChannel final : public ports::SecureChannel {
   base::Result<void> init(const DtlsOptions& options) {
     const Credentials::Handles& handles = credentials_->handles();
     const bool client = handles.side == Side::client;
-    const unsigned flags = (client ? GNUTLS_CLIENT | GNUTLS_FORCE_CLIENT_CERT : GNUTLS_SERVER) | GNUTLS_DATAGRAM | GNUTLS_NONBLOCK |
-                           GNUTLS_NO_TICKETS | GNUTLS_NO_SIGNAL;
+    const unsigned flags = (client ? GNUTLS_CLIENT | GNUTLS_FORCE_CLIENT_CERT : GNUTLS_SERVER) | GNUTLS_DATAGRAM |
+                           GNUTLS_NONBLOCK | GNUTLS_NO_TICKETS | GNUTLS_NO_SIGNAL;
     int code = gnutls_init(&session_, flags);
     if (code >= 0) code = gnutls_priority_set(session_, handles.priority);
     if (code >= 0 && handles.x509 != nullptr)
@@ -144,6 +145,7 @@ class DtlsChannel final : public ports::SecureChannel {
   static ssize_t pull(gnutls_transport_ptr_t self, void* data, std::size_t size) {
     auto& channel = *static_cast<DtlsChannel*>(self);
     if (channel.in_.empty()) {
+      channel.starved_ = true;
       gnutls_transport_set_errno(channel.session_, EAGAIN);
       return -1;
     }
@@ -153,11 +155,18 @@ class DtlsChannel final : public ports::SecureChannel {
     return static_cast<ssize_t>(count);
   }
   static int pull_timeout(gnutls_transport_ptr_t self, unsigned) {
-    return static_cast<DtlsChannel*>(self)->in_.empty() ? 0 : 1;
+    auto& channel = *static_cast<DtlsChannel*>(self);
+    if (!channel.in_.empty()) return 1;
+    channel.starved_ = true;
+    return 0;
   }
 
   void drive(ports::ChannelEvents& events) {
     out_ = &events;
+    starved_ = false;
+    // GnuTLS answers "again" after each record that it throws away, also when the datagram holds more of them: what
+    // counts is that it asked for a datagram in vain. The bound is more than the records that fit.
+    tries_ = in_.size() / kRecordHeaderBytes + 16;
     if (state_ == State::handshake) handshake(events);
     if (state_ == State::open) receive(events);
     out_ = nullptr;
@@ -165,17 +174,17 @@ class DtlsChannel final : public ports::SecureChannel {
 
   void handshake(ports::ChannelEvents& events) {
     pack_ = true;
-    int code = 0;
-    // Warnings and interruptions are no end; the bound keeps a strange peer from turning this into a loop.
-    for (int tries = 0; tries < 16; ++tries) {
+    int code = GNUTLS_E_AGAIN;
+    for (; tries_ > 0 && !starved_; --tries_) {
       code = gnutls_handshake(session_);
-      if (code == GNUTLS_E_SUCCESS || code == GNUTLS_E_AGAIN || gnutls_error_is_fatal(code) != 0) break;
+      if (code == GNUTLS_E_SUCCESS || gnutls_error_is_fatal(code) != 0) break;
     }
     pack_ = false;
     if (code == GNUTLS_E_SUCCESS) return opened(events);
     if (gnutls_error_is_fatal(code) == 0) return;
-    if (code != GNUTLS_E_TIMEDOUT && code != GNUTLS_E_FATAL_ALERT_RECEIVED)
+    if (code != GNUTLS_E_TIMEDOUT && code != GNUTLS_E_FATAL_ALERT_RECEIVED) {
       gnutls_alert_send_appropriate(session_, code);
+    }
     fail(why(code), events);
   }
 
@@ -222,7 +231,7 @@ class DtlsChannel final : public ports::SecureChannel {
 
   void receive(ports::ChannelEvents& events) {
     std::array<std::uint8_t, kLargestPlaintextBytes> buffer;  // NOLINT: written before it is read
-    for (;;) {
+    for (; tries_ > 0 && !starved_; --tries_) {
       const ssize_t size = gnutls_record_recv(session_, buffer.data(), buffer.size());
       if (size > 0) {
         events.plaintexts.emplace_back(buffer.data(), buffer.data() + size);
@@ -234,14 +243,11 @@ class DtlsChannel final : public ports::SecureChannel {
       }
       const int code = static_cast<int>(size);
       if (code == GNUTLS_E_REHANDSHAKE) {
-        // Renegotiation is refused; the session goes on (RFC 5746 with nothing to renegotiate).
+        // Renegotiation is refused and the session goes on.
         gnutls_alert_send(session_, GNUTLS_AL_WARNING, GNUTLS_A_NO_RENEGOTIATION);
-        if (in_.empty()) return;
-        continue;
+      } else if (gnutls_error_is_fatal(code) != 0) {
+        return fail(why(code), events);
       }
-      if (code == GNUTLS_E_AGAIN) return;
-      if (gnutls_error_is_fatal(code) != 0) return fail(why(code), events);
-      if (code != GNUTLS_E_WARNING_ALERT_RECEIVED && code != GNUTLS_E_INTERRUPTED) return;
     }
   }
 
@@ -299,6 +305,8 @@ class DtlsChannel final : public ports::SecureChannel {
   std::size_t max_plaintext_ = 0;
   std::uint32_t record_bytes_ = 0;
   State state_ = State::handshake;
+  std::size_t tries_ = 0;
+  bool starved_ = false;  // GnuTLS wanted a datagram and there was none
   bool pack_ = false;
   bool resumed_ = false;
 };

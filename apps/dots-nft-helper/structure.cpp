@@ -12,6 +12,7 @@ namespace nfthelper {
 namespace {
 
 constexpr const char* kGuard = "tw_guard";
+constexpr const char* kNeighbours = "tw_neighbours";
 std::string chain_of(Family family) { return family == Family::v4 ? "tw_v4" : "tw_v6"; }
 bool our_chain(const std::string& name) { return name == kGuard || name == "tw_v4" || name == "tw_v6"; }
 
@@ -60,13 +61,15 @@ std::string rule_text(const SetName& set) {
 
 // chain -> the comments of our rules in order
 std::map<std::string, std::vector<std::string>> expected(const std::set<SetName>& sets) {
-  std::map<std::string, std::vector<std::string>> out{{kGuard, {"tw_v4", "tw_v6"}}, {"tw_v4", {}}, {"tw_v6", {}}};
+  std::map<std::string, std::vector<std::string>> out{
+      {kGuard, {"tw_v4", "tw_v6"}}, {"tw_v4", {}}, {"tw_v6", {kNeighbours}}};
   for (const SetName& set : sets) out[chain_of(set.family)].push_back(to_string(set));
   return out;
 }
 
 bool our_rule(const Netlink::RuleText& rule) {
   if (rule.chain == kGuard) return rule.comment == "tw_v4" || rule.comment == "tw_v6";
+  if (rule.chain == chain_of(Family::v6) && rule.comment == kNeighbours) return true;
   const auto set = parse_set_name(rule.comment);
   return set && rule.chain == chain_of(set->family);
 }
@@ -96,6 +99,12 @@ std::string Structure::build(const std::set<SetName>& sets, const std::vector<Se
   for (const SetName& set : sets) text += "add set " + at + to_string(set) + " { " + declaration(set) + " }\n";
   text += "add rule " + at + kGuard + " meta nfproto ipv4 jump tw_v4 comment \"tw_v4\"\n";
   text += "add rule " + at + kGuard + " meta nfproto ipv6 jump tw_v6 comment \"tw_v6\"\n";
+  // Without its neighbours an IPv6 address is off the link, DOTS signal included. Hop limit 255: nobody routed these.
+  text +=
+      "add rule " + at + chain_of(Family::v6) +
+      " ip6 hoplimit 255 icmpv6 type { nd-router-solicit, nd-router-advert, nd-neighbor-solicit, nd-neighbor-advert,"
+      " nd-redirect } limit rate 1000/second burst 1000 packets accept comment \"" +
+      kNeighbours + "\"\n";
   for (const SetName& set : sets) text += "add rule " + at + chain_of(set.family) + " " + rule_text(set) + "\n";
   return run_nft(text);
 }

@@ -129,19 +129,19 @@ base::Result<void> SqliteStore::State::connect() {
 base::Result<void> SqliteStore::State::configure() {
   // An exclusive lock keeps the log's index in our memory instead of a mapped file, which a full disk could take away
   // under our feet, and keeps other programs from writing.
-  if (db.execute("PRAGMA locking_mode=EXCLUSIVE; PRAGMA synchronous=FULL; PRAGMA temp_store=MEMORY;"
-                 "PRAGMA trusted_schema=OFF;") != SQLITE_OK) {
-    return failure("open", db.last_error());
-  }
-  const auto mode = db.query("PRAGMA journal_mode=WAL");
+  const bool set = db.execute(
+                       "PRAGMA locking_mode=EXCLUSIVE; PRAGMA synchronous=FULL; PRAGMA temp_store=MEMORY;"
+                       "PRAGMA trusted_schema=OFF;") == SQLITE_OK;
+  const auto mode = set ? db.query("PRAGMA journal_mode=WAL") : base::Error{db.last_error()};
   if (!mode) {
-    if (sqlite3_errcode(db.handle()) == SQLITE_BUSY) {
-      return failure("open", "another program has it open; stop that program first");
+    switch (sqlite3_errcode(db.handle()) & 0xFF) {
+      case SQLITE_BUSY:
+        return failure("open", "another program has it open; stop that program first");
+      case SQLITE_NOTADB:
+        return failure("open", "it is not a database; move it away, or restore the state directory from a backup");
+      default:
+        return failure("open", mode.error().message);
     }
-    if ((sqlite3_errcode(db.handle()) & 0xFF) == SQLITE_NOTADB) {
-      return failure("open", "it is not a database; move it away, or restore the state directory from a backup");
-    }
-    return failure("open", mode.error().message);
   }
   if (*mode != "wal") return failure("open", "the file system does not allow a write-ahead log");
   sqlite3_wal_hook(

@@ -115,7 +115,12 @@ void Reconciler::counted(const std::vector<std::pair<model::Rule, model::RuleCou
   State& s = *state_;
   for (const auto& [rule, seen] : counters) {
     const auto it = s.entries.find(rule.match);
-    if (it != s.entries.end() && it->second.installed == rule) it->second.tally.counted(seen);
+    if (it == s.entries.end() || it->second.installed != rule) continue;
+    RuleTally& tally = it->second.tally;
+    const model::RuleCounters before = tally.total();
+    tally.counted(seen);
+    s.dropped.packets += tally.total().packets - before.packets;
+    s.dropped.bytes += tally.total().bytes - before.bytes;
   }
   for (auto& [id, owner] : s.owners) s.count(owner, now);
 }
@@ -147,6 +152,23 @@ std::vector<RuleStory> Reconciler::stories() const {
     out.push_back(std::move(story));
   }
   return out;
+}
+
+model::RuleCounters Reconciler::dropped() const { return state_->dropped; }
+
+std::vector<OwnerReport> Reconciler::states() const {
+  std::vector<OwnerReport> out;
+  out.reserve(state_->owners.size());
+  for (const auto& [id, owner] : state_->owners) out.push_back(state_->state_of(id, owner));
+  return out;
+}
+
+bool Reconciler::agrees_with(const std::vector<model::Rule>& installed) const {
+  if (installed.size() != state_->installed) return false;
+  return std::all_of(installed.begin(), installed.end(), [&](const model::Rule& rule) {
+    const auto it = state_->entries.find(rule.match);
+    return it != state_->entries.end() && it->second.installed == rule;
+  });
 }
 
 bool Reconciler::quiescent() const {

@@ -94,7 +94,14 @@ class Reconciler {
   void counted(const std::vector<std::pair<model::Rule, model::RuleCounters>>& counters, base::Now now);
   std::vector<OwnerCounters> owner_counters(base::Now now) const;
 
+  // Everything that was counted, each rule once.
+  model::RuleCounters dropped() const;
+
   std::vector<RuleStory> stories() const;
+  // The state of every owner, whether reported or not.
+  std::vector<OwnerReport> states() const;
+  // False when the back end has something else than is believed: somebody else was there.
+  bool agrees_with(const std::vector<model::Rule>& installed) const;
   bool quiescent() const;     // known, nothing to change, no batch out, no failed rule
   std::size_t rules() const;  // wanted or installed
   std::size_t owners() const;

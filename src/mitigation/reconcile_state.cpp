@@ -77,6 +77,8 @@ void Reconciler::State::has_installed(const RuleMatch& match, const std::optiona
     entry.tally.reinstalled();
     entry.installed_at = rule ? std::optional(now) : std::nullopt;
   }
+  if (entry.installed) --installed;
+  if (rule) ++installed;
   entry.installed = rule;
 }
 

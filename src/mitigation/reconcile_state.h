@@ -50,6 +50,8 @@ struct Reconciler::State {
   std::deque<std::vector<RuleMatch>> split;  // parts of failed batches, tried before anything else
   bool known = false;
   std::uint64_t version = 0;
+  std::size_t installed = 0;  // entries that have something installed
+  model::RuleCounters dropped;
   std::optional<Difference> out;
 
   void wish(const Want& want, base::Now now);

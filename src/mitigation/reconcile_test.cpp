@@ -136,6 +136,35 @@ TEST_F(ReconcileTest, TheRulesOfOneMitigationShareABatchWhenTheyFit) {
   EXPECT_THAT(take(3).install, ElementsAre(udp(2), udp(3), udp(4)));
 }
 
+TEST_F(ReconcileTest, RemovalsWaitWhileInstallsAreLeftForALaterBatch) {
+  reconciler.learned({udp(9)}, now);
+  want(1, {udp(1), udp(2)});
+  want(2, {udp(3), udp(4)});
+  const auto first = take(3);  // there is room for one more change, but not for all of mitigation 2
+  EXPECT_THAT(first.install, ElementsAre(udp(1), udp(2)));
+  EXPECT_THAT(first.remove, IsEmpty());
+  done(first);
+  const auto second = take(3);
+  EXPECT_THAT(second.install, ElementsAre(udp(3), udp(4)));
+  EXPECT_THAT(second.remove, ElementsAre(udp(9)));
+}
+
+TEST_F(ReconcileTest, ItNoticesWhenTheBackEndHasSomethingElse) {
+  reconciler.learned({}, now);
+  EXPECT_TRUE(reconciler.agrees_with({}));
+  want(1, {udp(1), udp(2)});
+  EXPECT_TRUE(reconciler.agrees_with({}));
+  done(take());
+  EXPECT_TRUE(reconciler.agrees_with({udp(1), udp(2)}));
+  EXPECT_FALSE(reconciler.agrees_with({udp(1)}));
+  EXPECT_FALSE(reconciler.agrees_with({udp(1), udp(3)}));
+  EXPECT_FALSE(reconciler.agrees_with({udp(1), udp(2), udp(3)}));
+  EXPECT_FALSE(reconciler.agrees_with({udp(1), with(udp(2), RuleAction::blackhole)}));
+  want(1, {});
+  done(take());
+  EXPECT_TRUE(reconciler.agrees_with({}));
+}
+
 TEST_F(ReconcileTest, AFailedBatchIsSplitUntilTheBadRuleIsAlone) {
   reconciler.learned({}, now);
   want(1, {udp(1), udp(2), udp(3)});
@@ -225,6 +254,7 @@ TEST_F(ReconcileTest, CountersStartWhenTheOwnerBeginsToWantAndNeverFall) {
   reconciler.counted({{udp(1), {12, 1200}}}, now);
   EXPECT_EQ(counters(1).bytes_dropped, 1200u);
   EXPECT_EQ(counters(2).bytes_dropped, 200u);
+  EXPECT_EQ(reconciler.dropped(), (model::RuleCounters{12, 1200}));
 
   // The back end lost the rule and has it again: it starts at zero, the mitigation does not.
   reconciler.forget_installed();

@@ -48,11 +48,11 @@ void Reconciler::State::wish(const Want& want, base::Now now) {
     const auto [it, fresh] = wanted.emplace(rule.match, rule);
     if (!fresh && stricter(rule, it->second)) it->second = rule;
   }
-  std::vector<RuleMatch> dropped;
+  std::vector<RuleMatch> surplus;
   for (const auto& [match, baseline] : owner.baselines) {
-    if (!wanted.contains(match)) dropped.push_back(match);
+    if (!wanted.contains(match)) surplus.push_back(match);
   }
-  for (const RuleMatch& match : dropped) drop_wish(want.owner, owner, match);
+  for (const RuleMatch& match : surplus) drop_wish(want.owner, owner, match);
   for (const auto& [match, rule] : wanted) {
     Entry& entry = entries[match];
     entry.wanters[want.owner] = rule;

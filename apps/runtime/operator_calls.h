@@ -1,0 +1,26 @@
+// Arguments of operator calls to the server, taken apart (docs/api.md).
+#pragma once
+
+#include <boost/json/object.hpp>
+#include <optional>
+#include <string>
+
+#include "agent/control.h"
+#include "agent/server/render.h"
+#include "base/result.h"
+
+namespace dots::runtime {
+
+// The members that an operation knows; an unknown or ill-typed one is an error that names it.
+struct ServerArguments {
+  agent::server::ExplainQuery query;  // mid, cuid, prefix
+  std::string domain;
+  std::string note;
+  std::size_t limit = 100;
+};
+base::Result<ServerArguments> parse_arguments(const boost::json::object& arguments);
+
+agent::CallAnswer call_failed(agent::CallAnswer::Outcome outcome, std::string message, std::string next_step = {});
+agent::CallAnswer call_ok(boost::json::value body);
+
+}  // namespace dots::runtime

@@ -1,0 +1,528 @@
+#include "apps/runtime/server_runtime.h"
+
+#include <sys/random.h>
+
+#include <algorithm>
+#include <atomic>
+#include <condition_variable>
+#include <map>
+#include <mutex>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include "adapters/mitigators/dry_run.h"
+#include "adapters/mitigators/nftables_mitigator.h"
+#include "adapters/net/credentials.h"
+#include "adapters/net/dtls_admission.h"
+#include "adapters/net/steering.h"
+#include "adapters/resolver/ares_resolver.h"
+#include "adapters/store/committer.h"
+#include "adapters/store/emergency_marker.h"
+#include "agent/server/back_ends.h"
+#include "agent/server/render.h"
+#include "apps/runtime/admission_thread.h"
+#include "apps/runtime/gather.h"
+#include "apps/runtime/mitigator_runner.h"
+#include "apps/runtime/open_store.h"
+#include "apps/runtime/operator_calls.h"
+#include "apps/runtime/shard_thread.h"
+#include "apps/version.h"
+#include "mitigation/plan.h"
+
+namespace dots::runtime {
+namespace {
+
+using adapters::net::Priority;
+using agent::CallAnswer;
+using agent::server::Shard;
+using agent::server::ShardOutput;
+using agent::server::ToDomain;
+
+constexpr std::size_t kMostLiveExemptions = 1000;
+constexpr std::size_t kMostTickets = 256;
+constexpr std::uint32_t kMostShardsByDefault = 16;
+
+std::uint64_t random_seed() {
+  std::uint64_t seed = 0;
+  if (getrandom(&seed, sizeof seed, 0) != sizeof seed) seed = 0x9e3779b97f4a7c15ULL;
+  return seed;
+}
+
+std::uint32_t shard_count(const ops::Config& config) {
+  if (config.listen.shards > 0) return config.listen.shards;
+  return std::clamp(std::thread::hardware_concurrency(), 1U, kMostShardsByDefault);
+}
+
+}  // namespace
+
+struct ServerRuntime::State {
+  explicit State(ops::Config c, ops::facts::Sink& s)
+      : config(std::move(c)), sink(s), back_ends(config.mitigators.size()), exemptions({}, kMostLiveExemptions) {}
+
+  base::Result<void> open();
+  ShardWorld world();
+  void commit(std::uint32_t from, std::vector<ports::Change> changes, base::Now now);
+  void reload(std::uint32_t from, const base::DomainId& domain);
+  void want(signal::server::DesiredRules rules);
+  void resolve(const base::DomainId& domain, const std::string& name);
+  void peers(const std::vector<model::Path>& opened, const std::vector<model::Path>& closed);
+  void to_domains(std::vector<ToDomain> messages);
+  bool to_domain(ToDomain message);
+  void stop();
+
+  void status(std::function<void(CallAnswer)> done);
+  void list(std::function<void(CallAnswer)> done);
+  void show(const ServerArguments& arguments, std::function<void(CallAnswer)> done);
+  void explain(const ServerArguments& arguments, std::function<void(CallAnswer)> done);
+  void audit(const ServerArguments& arguments, std::function<void(CallAnswer)> done);
+  void withdraw(const ServerArguments& arguments, const agent::Caller& caller, std::function<void(CallAnswer)> done);
+  void operator_answer(const signal::server::OperatorAnswer& answer);
+  std::vector<agent::server::BackEndView> back_end_views() const;
+
+  template <class View>
+  void gather(std::function<View(const Shard&, base::Now)> take, std::function<void(std::vector<View>)> done);
+
+  const ops::Config config;
+  ops::facts::Sink& sink;
+  const base::SteadyTime started = adapters::net::clock_now().steady;
+  std::vector<std::string> listening;
+
+  std::unique_ptr<adapters::store::Committer> committer;
+  std::unique_ptr<adapters::resolver::AresResolver> resolver;
+  std::vector<std::unique_ptr<MitigatorRunner>> runners;
+  std::vector<std::unique_ptr<ShardThread>> shards;
+  std::unique_ptr<AdmissionThread> admission;
+
+  std::mutex back_ends_mutex;  // guards back_ends: reported by the runners' threads
+  agent::server::BackEnds back_ends;
+  std::mutex exemptions_mutex;  // guards exemptions: changed by the shards' threads
+  agent::server::Exemptions exemptions;
+  std::mutex tickets_mutex;  // guards tickets and next_ticket
+  std::map<std::uint64_t, std::function<void(CallAnswer)>> tickets;
+  std::uint64_t next_ticket = 1;
+  bool stopped = false;
+};
+
+// ---- start and stop -------------------------------------------------------------------------------------------------
+
+base::Result<void> ServerRuntime::State::open() {
+  const base::Now now = adapters::net::clock_now();
+  adapters::net::CredentialSources sources{config.credentials.ca_file, config.credentials.crl_file,
+                                           config.credentials.certificate_file, config.credentials.key_file, {}};
+  for (const auto& psk : config.credentials.psk) sources.psk.push_back({psk.identity, psk.key});
+  auto credentials = adapters::net::Credentials::load(sources, adapters::net::Side::server, now.wall);
+  if (!credentials) return base::Error{adapters::net::to_string(credentials.error().front())};
+  for (const auto& warning : (*credentials)->warnings()) sink.message("CREDENTIAL_WARNING", warning);
+
+  auto identities = policy::Identities::build(config.domains);
+  if (!identities) return identities.error();
+  auto shared_identities = std::make_shared<const policy::Identities>(std::move(*identities));
+
+  auto opened = open_store(config, sink);
+  if (!opened) return opened.error();
+  auto snapshot = opened->store->load();
+  if (!snapshot) return snapshot.error();
+
+  // All sockets are bound before the first read, so that no datagram meets half a server.
+  const std::uint32_t count = shard_count(config);
+  std::vector<adapters::net::ListenGroup> groups;
+  std::vector<model::SocketAddress> bound;
+  for (const auto& address : config.listen.addresses) {
+    auto group = adapters::net::open_listen_group(address, count, config.listen.receive_buffer_bytes);
+    if (!group) return group.error();
+    bound.push_back(group->bound);
+    listening.push_back(model::to_string(group->bound));
+    groups.push_back(std::move(*group));
+  }
+  exemptions = agent::server::Exemptions(bound, kMostLiveExemptions);
+
+  auto marker = adapters::store::read_emergency_marker(config.store.state_dir);
+  if (!marker) return marker.error();
+  const bool hold = marker->has_value();
+  if (hold) {
+    sink.message("EMERGENCY_HOLD", "rules were removed by " + (*marker)->author + " at " +
+                                       agent::server::utc_text((*marker)->at));
+  }
+
+  committer = std::make_unique<adapters::store::Committer>(std::move(opened->store), random_seed(),
+                                                           opened->fencing_token, committer_options(config), &sink);
+  resolver = std::make_unique<adapters::resolver::AresResolver>(resolver_options(config), &sink);
+
+  for (std::size_t i = 0; i < config.mitigators.size(); ++i) {
+    auto runner = make_runner(config.mitigators[i], hold, sink,
+                              {[this, i](const std::vector<mitigation::OwnerReport>& reports) {
+                                 std::vector<ToDomain> messages;
+                                 {
+                                   const std::lock_guard lock(back_ends_mutex);
+                                   messages = back_ends.reported(i, reports);
+                                 }
+                                 to_domains(std::move(messages));
+                               },
+                               [this, i](const std::vector<mitigation::OwnerCounters>& counters) {
+                                 std::vector<ToDomain> messages;
+                                 {
+                                   const std::lock_guard lock(back_ends_mutex);
+                                   messages = back_ends.counted(i, counters);
+                                 }
+                                 to_domains(std::move(messages));
+                               }});
+    if (!runner) return runner.error();
+    runners.push_back(std::move(*runner));
+  }
+  peers({}, {});
+
+  auto session = std::make_shared<agent::server::SessionSettings>();
+  session->heartbeat = {config.heartbeat_interval, config.missing_hb_allowed};
+  std::vector<std::shared_ptr<const policy::DomainRules>> rules;
+  for (const auto& domain : config.domains) rules.push_back(std::make_shared<const policy::DomainRules>(domain));
+  for (std::uint32_t index = 0; index < count; ++index) {
+    agent::server::ShardSettings settings;
+    settings.index = index;
+    settings.shards = count;
+    settings.session = session;
+    settings.sessions.sessions = std::max<std::size_t>(1, config.limits.sessions / count);
+    auto shard = std::make_unique<Shard>(settings, shared_identities, rules, mitigation::plan, random_seed());
+    shards.push_back(std::make_unique<ShardThread>(index, std::move(shard), world(), sink));
+  }
+  adapters::net::DtlsOptions dtls;
+  dtls.path_mtu_bytes = config.listen.path_mtu_bytes;
+  dtls.handshake_time = std::chrono::seconds{config.limits.handshake_time_s};
+  agent::AdmissionLimits limits;
+  limits.handshakes = config.limits.handshakes;
+  limits.handshakes_per_prefix = config.limits.handshakes_per_prefix;
+  limits.handshake_time = std::chrono::seconds{config.limits.handshake_time_s};
+  admission = std::make_unique<AdmissionThread>(
+      std::make_shared<adapters::net::DtlsAdmission>(*credentials, dtls), limits,
+      [this](agent::Admitted admitted) {
+        const std::uint32_t to = model::shard_of(admitted.path.peer, static_cast<std::uint32_t>(shards.size()));
+        auto shared = std::make_shared<agent::Admitted>(std::move(admitted));
+        shards[to]->post([shared](Shard& shard, base::Now at, ShardOutput& out) {
+          shard.on_admitted(std::move(*shared), at, out);
+        }, Priority::normal);
+      },
+      [this](model::Datagram datagram) {
+        const std::uint32_t to = model::shard_of(datagram.path.peer, static_cast<std::uint32_t>(shards.size()));
+        auto shared = std::make_shared<model::Datagram>(std::move(datagram));
+        shards[to]->post([shared](Shard& shard, base::Now at, ShardOutput& out) {
+          shard.on_datagram(*shared, at, out);
+        }, Priority::normal);
+      },
+      sink);
+  for (auto& group : groups) {
+    for (std::uint32_t index = 0; index < count; ++index) shards[index]->add_socket(std::move(group.shards[index]));
+    admission->add_socket(std::move(group.admission.at(0)));
+  }
+  for (auto& runner : runners) runner->start();
+  for (auto& shard : shards) shard->start(*snapshot);
+  admission->start();
+  return {};
+}
+
+void ServerRuntime::State::stop() {
+  if (std::exchange(stopped, true)) return;
+  if (admission) admission->stop();
+  for (auto& shard : shards) shard->stop();
+  if (committer) committer->stop();
+  for (auto& runner : runners) runner->stop();
+  resolver.reset();
+}
+
+// ---- what shards ask for --------------------------------------------------------------------------------------------
+
+ShardWorld ServerRuntime::State::world() {
+  return {
+      [this](std::uint32_t, ToDomain message) { return to_domain(std::move(message)); },
+      [this](std::uint32_t to, std::vector<agent::server::ToSession> messages) {
+        shards[to]->post(
+            [messages = std::move(messages)](Shard& shard, base::Now now, ShardOutput& out) {
+              for (const auto& message : messages) shard.on_message(message, now, out);
+            },
+            Priority::reserved);
+      },
+      [this](std::uint32_t from, std::vector<ports::Change> changes, base::Now now) {
+        commit(from, std::move(changes), now);
+      },
+      [this](std::uint32_t from, const base::DomainId& domain) { reload(from, domain); },
+      [this](signal::server::DesiredRules rules) { want(std::move(rules)); },
+      [this](const base::DomainId& domain, const std::string& name) { resolve(domain, name); },
+      [this](const signal::server::OperatorAnswer& answer) { operator_answer(answer); },
+      [this](const std::vector<model::Path>& opened, const std::vector<model::Path>& closed) { peers(opened, closed); },
+  };
+}
+
+bool ServerRuntime::State::to_domain(ToDomain message) {
+  const std::uint32_t to = agent::server::owner_of(message.domain, static_cast<std::uint32_t>(shards.size()));
+  const Priority priority = agent::server::is_release(message) ? Priority::reserved : Priority::normal;
+  return shards[to]->post(
+      [message = std::move(message)](Shard& shard, base::Now now, ShardOutput& out) {
+        shard.on_message(message, now, out);
+      },
+      priority);
+}
+
+// Reports of back ends: when a queue is full the next report says it again.
+void ServerRuntime::State::to_domains(std::vector<ToDomain> messages) {
+  for (auto& message : messages) {
+    if (!to_domain(std::move(message))) sink.count("dots_hand_over_refused_total", "reports", 1);
+  }
+}
+
+void ServerRuntime::State::commit(std::uint32_t from, std::vector<ports::Change> changes, base::Now now) {
+  const auto settled = [this, from](const ports::CommitResult& result) {
+    // The gate holds one batch at a time, so this is one of few tasks; it must arrive.
+    while (!shards[from]->post([result](Shard& shard, base::Now at, ShardOutput& out) { shard.committed(result, at, out); },
+                               Priority::reserved)) {
+      std::this_thread::sleep_for(std::chrono::milliseconds{1});
+    }
+  };
+  ports::Batch batch;
+  batch.at = now.wall;
+  batch.changes = std::move(changes);
+  if (!committer->submit(std::move(batch), settled)) {
+    settled({ports::CommitOutcome::refused, "the commit queue is full"});
+  }
+}
+
+void ServerRuntime::State::reload(std::uint32_t from, const base::DomainId& domain) {
+  const bool taken = committer->load_domain(domain, [this, from, domain](base::Result<ports::Snapshot> snapshot) {
+    if (!snapshot) {
+      sink.message("RELOAD_FAILED", "domain " + domain.value + ": " + snapshot.error().message);
+      std::this_thread::sleep_for(std::chrono::milliseconds{200});
+      reload(from, domain);
+      return;
+    }
+    while (!shards[from]->post(
+        [domain, snapshot = std::make_shared<ports::Snapshot>(std::move(*snapshot))](Shard& shard, base::Now now,
+                                                                                    ShardOutput& out) {
+          shard.reloaded(domain, *snapshot, now, out);
+        },
+        Priority::reserved)) {
+      std::this_thread::sleep_for(std::chrono::milliseconds{1});
+    }
+  });
+  if (!taken) sink.message("RELOAD_FAILED", "domain " + domain.value + ": the commit thread takes no more work");
+}
+
+void ServerRuntime::State::want(signal::server::DesiredRules rules) {
+  std::vector<mitigation::Reconciler::Want> wants;
+  for (auto& want : rules.wants) {
+    if (want.rules.empty()) {
+      const std::lock_guard lock(back_ends_mutex);
+      back_ends.forget(want.owner);
+    }
+    wants.push_back({std::move(want.owner), std::move(want.rules), std::move(want.reason), want.until});
+  }
+  for (auto& runner : runners) runner->want(wants);
+}
+
+void ServerRuntime::State::resolve(const base::DomainId& domain, const std::string& name) {
+  resolver->resolve(name, [this, domain](ports::Resolution resolution) {
+    if (resolution.outcome != ports::Resolution::Outcome::answered) {
+      sink.message("NAME_FAILED", "'" + resolution.name + "' for domain " + domain.value + ": " + resolution.reason);
+    }
+    if (!to_domain({domain, signal::server::NameResolved{std::move(resolution)}})) {
+      sink.count("dots_hand_over_refused_total", "names", 1);
+    }
+  });
+}
+
+void ServerRuntime::State::peers(const std::vector<model::Path>& opened, const std::vector<model::Path>& closed) {
+  std::vector<ports::SignalExemption> list;
+  {
+    const std::lock_guard lock(exemptions_mutex);
+    for (const auto& path : opened) exemptions.opened(path);
+    for (const auto& path : closed) exemptions.closed(path);
+    if (!exemptions.changed()) return;
+    list = exemptions.list();
+    for (auto& runner : runners) runner->exempt(list);
+  }
+}
+
+// ---- operators ------------------------------------------------------------------------------------------------------
+
+template <class View>
+void ServerRuntime::State::gather(std::function<View(const Shard&, base::Now)> take,
+                                  std::function<void(std::vector<View>)> done) {
+  auto gathering = std::make_shared<Gather<View>>(shards.size(), std::move(done));
+  for (auto& shard : shards) {
+    const bool taken = shard->post(
+        [gathering, take](Shard& machine, base::Now now, ShardOutput&) { gathering->add(take(machine, now)); },
+        Priority::reserved);
+    if (!taken) gathering->add(View{});
+  }
+}
+
+struct ShardView {
+  std::vector<signal::server::MitigationView> mitigations;
+  std::vector<agent::server::SessionView> sessions;
+};
+
+namespace {
+
+ShardView view_of(const Shard& shard, base::Now now) { return {shard.mitigations(now), shard.sessions(now)}; }
+
+std::vector<signal::server::MitigationView> mitigations_of(std::vector<ShardView> views) {
+  std::vector<signal::server::MitigationView> all;
+  for (auto& view : views) std::move(view.mitigations.begin(), view.mitigations.end(), std::back_inserter(all));
+  return all;
+}
+
+bool wanted(const signal::server::MitigationView& view, const ServerArguments& arguments) {
+  return (!arguments.query.mid || view.record.mid == *arguments.query.mid) &&
+         (arguments.query.cuid.empty() || view.record.cuid.value == arguments.query.cuid) &&
+         (arguments.domain.empty() || view.record.domain.value == arguments.domain);
+}
+
+}  // namespace
+
+std::vector<agent::server::BackEndView> ServerRuntime::State::back_end_views() const {
+  std::vector<agent::server::BackEndView> views;
+  for (const auto& runner : runners) views.push_back(runner->view());
+  return views;
+}
+
+void ServerRuntime::State::status(std::function<void(CallAnswer)> done) {
+  gather<ShardView>(view_of, [this, done = std::move(done)](std::vector<ShardView> views) {
+    agent::server::StatusView status;
+    status.version = kVersion;
+    status.listen = listening;
+    status.uptime = adapters::net::clock_now().steady - started;
+    status.domains = config.domains.size();
+    status.shards = shards.size();
+    for (auto& view : views) std::move(view.sessions.begin(), view.sessions.end(), std::back_inserter(status.sessions));
+    status.mitigations = mitigations_of(std::move(views));
+    status.back_ends = back_end_views();
+    done(call_ok(agent::server::render_status(status)));
+  });
+}
+
+void ServerRuntime::State::list(std::function<void(CallAnswer)> done) {
+  gather<ShardView>(view_of, [done = std::move(done)](std::vector<ShardView> views) {
+    done(call_ok(agent::server::render_list(mitigations_of(std::move(views)), adapters::net::clock_now())));
+  });
+}
+
+void ServerRuntime::State::show(const ServerArguments& arguments, std::function<void(CallAnswer)> done) {
+  gather<ShardView>(view_of, [arguments, done = std::move(done)](std::vector<ShardView> views) {
+    auto mitigations = mitigations_of(std::move(views));
+    std::erase_if(mitigations, [&](const auto& view) { return !wanted(view, arguments); });
+    if (mitigations.empty()) {
+      done(call_failed(CallAnswer::Outcome::not_found, "no such mitigation", "dotsctl list shows all of them"));
+      return;
+    }
+    done(call_ok(agent::server::render_list(mitigations, adapters::net::clock_now())));
+  });
+}
+
+void ServerRuntime::State::explain(const ServerArguments& arguments, std::function<void(CallAnswer)> done) {
+  gather<ShardView>(view_of, [this, arguments, done = std::move(done)](std::vector<ShardView> views) {
+    done(call_ok(agent::server::render_explain(back_end_views(), mitigations_of(std::move(views)), arguments.query,
+                                               adapters::net::clock_now())));
+  });
+}
+
+void ServerRuntime::State::audit(const ServerArguments& arguments, std::function<void(CallAnswer)> done) {
+  const bool taken = committer->read([arguments, done](ports::Store& store) {
+    std::optional<base::DomainId> domain;
+    if (!arguments.domain.empty()) domain = base::DomainId{arguments.domain};
+    auto records = store.audit(domain, arguments.limit);
+    if (!records) {
+      done(call_failed(CallAnswer::Outcome::unavailable, records.error().message));
+      return;
+    }
+    done(call_ok(agent::server::render_audit(*records)));
+  });
+  if (!taken) done(call_failed(CallAnswer::Outcome::unavailable, "the store takes no more work now", "try again"));
+}
+
+// Finds the one mitigation that is meant, then asks its domain to end it.
+void ServerRuntime::State::withdraw(const ServerArguments& arguments, const agent::Caller& caller,
+                                    std::function<void(CallAnswer)> done) {
+  if (!arguments.query.mid) {
+    done(call_failed(CallAnswer::Outcome::bad_request, "mid is missing", "dotsctl list shows the mids"));
+    return;
+  }
+  gather<ShardView>(view_of, [this, arguments, caller, done = std::move(done)](std::vector<ShardView> views) {
+    auto mitigations = mitigations_of(std::move(views));
+    std::erase_if(mitigations, [&](const auto& view) { return !wanted(view, arguments); });
+    if (mitigations.empty()) {
+      done(call_failed(CallAnswer::Outcome::not_found, "no such mitigation", "dotsctl list shows all of them"));
+      return;
+    }
+    if (mitigations.size() > 1) {
+      done(call_failed(CallAnswer::Outcome::conflict, "several mitigations have this mid",
+                       "name the client as well: --cuid, --domain"));
+      return;
+    }
+    const ports::MitigationRecord& record = mitigations.front().record;
+    signal::server::OperatorWithdraw event{0, record.cuid, record.mid, "operator " + caller.name, arguments.note};
+    {
+      const std::lock_guard lock(tickets_mutex);
+      if (tickets.size() >= kMostTickets) {
+        done(call_failed(CallAnswer::Outcome::unavailable, "too many operator changes wait", "try again"));
+        return;
+      }
+      event.ticket = next_ticket++;
+      tickets[event.ticket] = done;
+    }
+    const std::uint64_t ticket = event.ticket;
+    if (!to_domain({record.domain, std::move(event)})) {
+      operator_answer({ticket, false, "the server is busy: try again"});
+    }
+  });
+}
+
+void ServerRuntime::State::operator_answer(const signal::server::OperatorAnswer& answer) {
+  std::function<void(CallAnswer)> done;
+  {
+    const std::lock_guard lock(tickets_mutex);
+    const auto it = tickets.find(answer.ticket);
+    if (it == tickets.end()) return;
+    done = std::move(it->second);
+    tickets.erase(it);
+  }
+  if (answer.ok) {
+    done(call_ok(boost::json::object{{"text", answer.text}}));
+  } else {
+    done(call_failed(CallAnswer::Outcome::conflict, answer.text));
+  }
+}
+
+// ---- the door -------------------------------------------------------------------------------------------------------
+
+base::Result<std::unique_ptr<ServerRuntime>> ServerRuntime::start(const ops::Config& config, ops::facts::Sink& sink) {
+  auto state = std::make_unique<State>(config, sink);
+  State* raw = state.get();
+  std::unique_ptr<ServerRuntime> runtime{new ServerRuntime(std::move(state))};
+  if (auto opened = raw->open(); !opened) return opened.error();
+  for (const auto& address : raw->listening) sink.message("LISTENING", address);
+  return runtime;
+}
+
+ServerRuntime::ServerRuntime(std::unique_ptr<State> state) : state_(std::move(state)) {}
+ServerRuntime::~ServerRuntime() { state_->stop(); }
+
+void ServerRuntime::call(agent::Call call, std::function<void(CallAnswer)> done) {
+  const auto arguments = parse_arguments(call.arguments);
+  if (!arguments) return done(call_failed(CallAnswer::Outcome::bad_request, arguments.error().message));
+  if (call.operation == "status") return state_->status(std::move(done));
+  if (call.operation == "list") return state_->list(std::move(done));
+  if (call.operation == "show") return state_->show(*arguments, std::move(done));
+  if (call.operation == "explain") return state_->explain(*arguments, std::move(done));
+  if (call.operation == "audit") return state_->audit(*arguments, std::move(done));
+  if (call.operation == "withdraw") {
+    if (!call.caller.may_write) {
+      return done(call_failed(CallAnswer::Outcome::forbidden, "you may look but not change",
+                              "ask for membership in api.operator_group"));
+    }
+    return state_->withdraw(*arguments, call.caller, std::move(done));
+  }
+  if (call.operation == "mitigate") {
+    return done(call_failed(CallAnswer::Outcome::bad_request, "a server does not ask for mitigation",
+                            "run this against the dotsd of the client"));
+  }
+  done(call_failed(CallAnswer::Outcome::not_found, "unknown operation '" + call.operation + "'"));
+}
+
+}  // namespace dots::runtime

@@ -1,0 +1,113 @@
+#include "apps/runtime/shard_thread.h"
+
+#include <chrono>
+#include <string>
+#include <utility>
+
+namespace dots::runtime {
+
+using agent::server::Shard;
+using agent::server::ShardOutput;
+
+ShardThread::ShardThread(std::uint32_t index, std::unique_ptr<Shard> shard, ShardWorld world, ops::facts::Sink& sink)
+    : index_(index), shard_(std::move(shard)), world_(std::move(world)), sink_(sink) {
+  loop_.set_handlers({
+      [this](std::span<model::Datagram> datagrams) {
+        const base::Now now = loop_.now();
+        for (const auto& datagram : datagrams) shard_->on_datagram(datagram, now, round_);
+      },
+      [this] { shard_->on_timer(loop_.now(), round_); },
+      [this] { finish_round(); },
+  });
+}
+
+ShardThread::~ShardThread() { stop(); }
+
+void ShardThread::add_socket(adapters::net::UdpSocket socket) { loop_.add_socket(std::move(socket)); }
+
+void ShardThread::start(ports::Snapshot snapshot) {
+  thread_ = std::thread([this, snapshot = std::move(snapshot)] {
+    shard_->load(snapshot, loop_.now(), round_);
+    finish_round();
+    loop_.run();
+  });
+}
+
+void ShardThread::stop() {
+  if (stopped_.exchange(true) || !thread_.joinable()) return;
+  while (!loop_.post(
+      [this] {
+        shard_->close_all("the server stops", loop_.now(), round_);
+        stopping_ = true;
+      },
+      adapters::net::Priority::reserved)) {
+    std::this_thread::sleep_for(std::chrono::milliseconds{1});
+  }
+  thread_.join();
+}
+
+bool ShardThread::post(Step step, adapters::net::Priority priority) {
+  return loop_.post([this, step = std::move(step)] { step(*shard_, loop_.now(), round_); }, priority);
+}
+
+void ShardThread::finish_round() {
+  const base::Now now = loop_.now();
+  watch_clock(now);
+  shard_->end_of_round(now, round_);
+  perform(std::exchange(round_, {}));
+  // What could not be handed over was answered in perform; it may have queued more to send.
+  if (!round_.send.empty()) perform(std::exchange(round_, {}));
+  loop_.set_deadline(shard_->next_deadline());
+  if (stopping_ && !shard_->busy()) loop_.stop();
+}
+
+void ShardThread::perform(ShardOutput out) {
+  if (!out.peers_opened.empty() || !out.peers_closed.empty()) world_.peers(out.peers_opened, out.peers_closed);
+  if (!out.send.empty()) loop_.send(out.send);
+  if (out.commit) world_.commit(index_, std::move(*out.commit), loop_.now());
+  for (const auto& domain : out.reload) world_.reload(index_, domain);
+  for (auto& rules : out.wants) world_.want(std::move(rules));
+  for (const auto& [domain, name] : out.resolve) world_.resolve(domain, name);
+  for (const auto& answer : out.operator_answers) world_.operator_answer(answer);
+  for (auto& [to, messages] : out.to_domain) {
+    for (auto& message : messages) {
+      if (world_.to_domain(to, message)) continue;
+      sink_.message("HAND_OVER_FULL", "shard " + std::to_string(to));
+      sink_.count("dots_hand_over_refused_total", std::to_string(to), 1);
+      shard_->on_undelivered(message, loop_.now(), round_);
+    }
+  }
+  for (auto& [to, messages] : out.to_session) world_.to_session(to, std::move(messages));
+  for (const auto& line : out.lines) sink_.message(line.id, line.details);
+  count(out.counts);
+}
+
+void ShardThread::count(const agent::server::ShardCounts& counts) {
+  const auto add = [&](const char* metric, std::uint64_t increment) {
+    if (increment > 0) sink_.count(metric, "", increment);
+  };
+  add("dots_datagrams_total", counts.datagrams);
+  add("dots_datagrams_unknown_peer_total", counts.unknown_peer);
+  add("dots_requests_total", counts.requests);
+  add("dots_heartbeats_total", counts.heartbeats);
+  add("dots_requests_refused_total", counts.refused);
+  add("dots_duplicates_total", counts.duplicates);
+  add("dots_repeats_total", counts.repeats);
+  add("dots_malformed_total", counts.malformed);
+  add("dots_limit_drops_total", counts.dropped_by_limit);
+  add("dots_notifications_total", counts.notifications);
+}
+
+// A step of the wall clock harms nothing that runs (deadlines are steady), but operators should hear of it.
+void ShardThread::watch_clock(base::Now now) {
+  if (last_) {
+    const base::Duration drift = (now.wall - last_->wall) - (now.steady - last_->steady);
+    if (index_ == 0 && (drift > std::chrono::seconds{5} || drift < -std::chrono::seconds{5})) {
+      sink_.message("WALL_CLOCK_STEP",
+                    "by " + std::to_string(std::chrono::duration_cast<std::chrono::seconds>(drift).count()) + " s");
+    }
+  }
+  last_ = now;
+}
+
+}  // namespace dots::runtime

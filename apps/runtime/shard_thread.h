@@ -1,0 +1,67 @@
+// One shard at work: its event loop, its sockets, and the pure machine that decides.
+#pragma once
+
+#include <atomic>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <thread>
+#include <vector>
+
+#include "adapters/net/event_loop.h"
+#include "adapters/net/udp_socket.h"
+#include "agent/server/shard.h"
+#include "ops/facts/messages.h"
+
+namespace dots::runtime {
+
+// What a shard needs from the rest of the server. Called on the shard's thread; nothing in here may block.
+struct ShardWorld {
+  std::function<bool(std::uint32_t to, agent::server::ToDomain)> to_domain;  // false: the queue is full
+  std::function<void(std::uint32_t to, std::vector<agent::server::ToSession>)> to_session;
+  std::function<void(std::uint32_t from, std::vector<ports::Change>, base::Now)> commit;
+  std::function<void(std::uint32_t from, const base::DomainId&)> reload;
+  std::function<void(signal::server::DesiredRules)> want;
+  std::function<void(const base::DomainId&, const std::string& name)> resolve;
+  std::function<void(const signal::server::OperatorAnswer&)> operator_answer;
+  std::function<void(const std::vector<model::Path>& opened, const std::vector<model::Path>& closed)> peers;
+};
+
+class ShardThread {
+ public:
+  ShardThread(std::uint32_t index, std::unique_ptr<agent::server::Shard> shard, ShardWorld world,
+              ops::facts::Sink& sink);
+  ~ShardThread();
+  ShardThread(const ShardThread&) = delete;
+  ShardThread& operator=(const ShardThread&) = delete;
+
+  // Before start().
+  void add_socket(adapters::net::UdpSocket socket);
+  void start(ports::Snapshot snapshot);
+  // Closes the sessions, waits for the commit that is out, and ends the thread. Posts are refused from then on.
+  void stop();
+
+  // Runs `step` on the shard's thread as part of a round. False when the queue is full; reserved tasks have room of
+  // their own.
+  using Step = std::function<void(agent::server::Shard&, base::Now, agent::server::ShardOutput&)>;
+  bool post(Step step, adapters::net::Priority priority);
+
+ private:
+  void finish_round();
+  void perform(agent::server::ShardOutput out);
+  void count(const agent::server::ShardCounts& counts);
+  void watch_clock(base::Now now);
+
+  const std::uint32_t index_;
+  std::unique_ptr<agent::server::Shard> shard_;
+  ShardWorld world_;
+  ops::facts::Sink& sink_;
+  adapters::net::EventLoop loop_;
+  agent::server::ShardOutput round_;  // of the round that runs
+  std::optional<base::Now> last_;
+  bool stopping_ = false;  // the loop's thread
+  std::atomic<bool> stopped_{false};
+  std::thread thread_;
+};
+
+}  // namespace dots::runtime

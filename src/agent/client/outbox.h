@@ -1,0 +1,78 @@
+// The requests that one session has to bring to its server, one at a time, pure.
+//
+// RFC 9132 4.4: non-confirmable, repeated at a regular interval until answered, on average one datagram per round trip,
+// and without a round-trip estimate never more than one in 3 s. One request is on its way at a time, so that many
+// waiting ones keep to that rate together; a request for help goes before a question, and one that finds no answer lets
+// the others have their turn.
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <map>
+#include <optional>
+
+#include "agent/client/round_trip.h"
+#include "base/time.h"
+#include "coap/endpoint.h"
+#include "signal/client/events.h"
+
+namespace dots::agent::client {
+
+// What is wanted, until it is answered; shared by all sessions with the server.
+struct Errand {
+  signal::client::SendId id;
+  coap::Request request;
+  bool urgent = false;   // PUT and DELETE
+  bool observe = false;  // stays after its first answer
+};
+
+class Outbox {
+ public:
+  // Sends faster than 3 s apart at most so often for one errand; then a lost link is taken for granted.
+  static constexpr int kFastTries = 64;
+
+  void add(const Errand& errand);
+  // Answered elsewhere, or not wanted any more. An observation is deregistered at the server.
+  void remove(signal::client::SendId id, coap::Endpoint& endpoint, base::SteadyTime now, coap::Effects& out);
+
+  // Which errand a response is for.
+  std::optional<signal::client::SendId> on_response(const coap::IncomingResponse& response, base::SteadyTime now);
+  void on_failure(coap::RequestId request);
+  // Something non-confirmable of ours was sent by the endpoint itself: a repetition.
+  void on_repeated(base::SteadyTime now) { last_send_ = now; }
+
+  // Sends what may be sent now. `too_large` receives errands whose message exceeds `max_datagram`; they are removed.
+  void pump(coap::Endpoint& endpoint, std::size_t max_datagram, base::SteadyTime now, coap::Effects& out,
+            std::deque<signal::client::SendId>& too_large);
+  std::optional<base::SteadyTime> next_deadline(base::SteadyTime now) const;
+
+  void on_round_trip(base::Duration sample, base::SteadyTime now);
+  const RoundTrip& round_trip() const { return round_trip_; }
+  std::size_t waiting() const { return queue_.size() + (active_ ? 1 : 0); }
+
+ private:
+  struct Item {
+    Errand errand;
+    int fast_tries = 0;
+  };
+  struct Active {
+    Item item;
+    coap::RequestId request;
+    base::SteadyTime since;
+    base::Duration interval{};
+    bool fast = false;
+  };
+  void put_back(Active active, base::SteadyTime now);
+  void enqueue(Item item);
+  bool has_urgent() const;
+  base::SteadyTime turn_end() const;
+  base::SteadyTime earliest(base::SteadyTime now) const;
+
+  RoundTrip round_trip_;
+  std::deque<Item> queue_;  // urgent ones first, otherwise in order
+  std::optional<Active> active_;
+  std::map<coap::RequestId, signal::client::SendId> observing_;  // bounded by the endpoint's limit
+  std::optional<base::SteadyTime> last_send_;
+};
+
+}  // namespace dots::agent::client

@@ -1,0 +1,124 @@
+// A client's relation to one server, pure: its sessions, when to open and to drop them, and the requests they carry.
+//
+// RFC 9132 4.7: without an attack a lost session is closed and opened again; during one it is kept, a second one is
+// tried beside it, and everything goes over both until one of them has traffic again. RFC 9132 4.3: addresses are tried
+// one after the other with a short delay, and the first that answers wins.
+//
+// Ownership: by the ClientAgent. Threads: none of its own. Bounds: at most two open sessions and one attempt per
+// address; errands are bounded by the requests.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "agent/client/reconnect.h"
+#include "agent/client/session.h"
+#include "base/time.h"
+#include "ports/resolver.h"
+#include "ports/secure_channel.h"
+#include "signal/client/requests.h"
+
+namespace dots::agent::client {
+
+struct UpstreamSettings {
+  std::string name;                             // in records
+  std::string host;                             // for SNI and certificate check
+  std::uint16_t port = 4646;                    // of looked-up addresses
+  std::vector<model::SocketAddress> addresses;  // tried in order; empty: host is looked up
+  base::Duration retry = std::chrono::seconds{300};
+  SessionSettings session;
+};
+
+// What an upstream wants from the world; sockets are one for each session, named by its id.
+struct UpstreamOutput {
+  struct Open {
+    base::SessionId session;
+    model::SocketAddress server;
+  };
+  struct Send {
+    base::SessionId session;
+    base::Bytes datagram;
+  };
+  std::vector<Open> open;  // before `send`
+  std::vector<Send> send;
+  std::vector<base::SessionId> close;  // after `send`
+  std::optional<std::string> resolve;  // look this name up
+  std::vector<ErrandAnswer> answers;   // for the requests machine
+  std::vector<signal::client::OperatorMessage> messages;
+};
+
+struct SessionView {
+  base::SessionId id;
+  model::SocketAddress server;
+  std::string state;  // "connecting", "open", "lost"
+  base::Duration age{};
+  int missed_heartbeats = 0;
+  std::optional<base::Duration> round_trip;
+  std::size_t waiting = 0;
+};
+
+class Upstream {
+ public:
+  // `ids` counts session ids for all upstreams. REQUIRES: connector and ids outlive the upstream.
+  Upstream(UpstreamSettings settings, ports::ChannelConnector& connector, std::uint64_t& ids, std::uint64_t seed);
+
+  void start(base::SteadyTime now, UpstreamOutput& out);
+  void on_datagram(base::SessionId session, base::ByteView datagram, base::SteadyTime now, UpstreamOutput& out);
+  // The network says that the server cannot be reached that way: a hint for an attempt, nothing for an open session.
+  void on_unreachable(base::SessionId session, const std::string& reason, base::SteadyTime now, UpstreamOutput& out);
+  void on_resolved(const ports::Resolution& resolution, base::SteadyTime now, UpstreamOutput& out);
+  void on_timer(base::SteadyTime now, UpstreamOutput& out);
+  std::optional<base::SteadyTime> next_deadline(base::SteadyTime now) const;
+  void close_all(UpstreamOutput& out);
+
+  void add(const Errand& errand, base::SteadyTime now, UpstreamOutput& out);
+  void remove(signal::client::SendId id, base::SteadyTime now, UpstreamOutput& out);
+  // What the requests want: mitigating: the link may be saturated; urgent: something waits for a session.
+  void set_need(bool mitigating, bool urgent, base::SteadyTime now, UpstreamOutput& out);
+
+  bool owns(base::SessionId session) const;
+  bool connected() const;
+  const UpstreamSettings& settings() const { return settings_; }
+  std::vector<SessionView> view(base::SteadyTime now) const;
+  // When the next attempt starts, while none runs and one is wanted.
+  std::optional<base::SteadyTime> next_attempt(base::SteadyTime now) const;
+  const std::string& last_failure() const { return last_failure_; }
+
+ private:
+  struct Round {
+    std::vector<model::SocketAddress> addresses;
+    std::size_t next = 0;
+    base::SteadyTime next_at;
+    bool resolving = false;
+  };
+  Session* find(base::SessionId id);
+  void absorb(base::SessionId id, SessionOutput&& output, base::SteadyTime now, UpstreamOutput& out);
+  void drop(base::SessionId id, UpstreamOutput& out);
+  void review(base::SteadyTime now, UpstreamOutput& out);
+  void begin_round(base::SteadyTime now, UpstreamOutput& out);
+  void continue_round(base::SteadyTime now, UpstreamOutput& out);
+  void end_round(UpstreamOutput& out);
+  bool wants_round() const;
+  bool connecting() const;
+  void tell(const char* id, const std::string& text, UpstreamOutput& out) const;
+
+  UpstreamSettings settings_;
+  ports::ChannelConnector* connector_;
+  std::uint64_t* ids_;
+  std::uint64_t random_;
+  Reconnect reconnect_;
+  bool started_ = false;
+  bool mitigating_ = false;
+  bool urgent_ = false;
+  std::vector<std::unique_ptr<Session>> sessions_;  // in the order of their creation
+  std::optional<Round> round_;
+  std::vector<model::SocketAddress> resolved_;
+  std::map<signal::client::SendId, Errand> errands_;
+  std::string last_failure_;
+};
+
+}  // namespace dots::agent::client

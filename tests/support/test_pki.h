@@ -84,8 +84,9 @@ class TestPki {
     } else {
       sign(certificate, ca_, ca_key_);
     }
-    return {dir_.write(options.name + ".crt", pem(certificate) + chain), dir_.write(options.name + ".key", pem(key)),
-            certificate};
+    const std::string key_file = dir_.write(options.name + ".key", pem(key));
+    std::filesystem::permissions(key_file, std::filesystem::perms::owner_read | std::filesystem::perms::owner_write);
+    return {dir_.write(options.name + ".crt", pem(certificate) + chain), key_file, certificate};
   }
 
   // A CRL of this CA that names these certificates.

@@ -50,7 +50,11 @@ struct AdmissionTable::State {
   Alarms alarms;  // one for each handshake
   std::map<model::Prefix, std::size_t> per_prefix;
   // Paths whose sessions went to a shard a short time ago: only their repeats are worth a hand-over.
-  std::unordered_map<model::Path, base::SteadyTime, PathHash> recent;
+  struct Recent {
+    base::SteadyTime until;
+    base::Bytes random;
+  };
+  std::unordered_map<model::Path, Recent, PathHash> recent;
   std::deque<std::pair<base::SteadyTime, model::Path>> recent_order;
 
   using Entry = std::unordered_map<model::Path, Handshake, PathHash>::iterator;
@@ -75,17 +79,17 @@ struct AdmissionTable::State {
   void forget_recent(base::Now now) {
     while (!recent_order.empty() && recent_order.front().first <= now.steady) {
       const auto found = recent.find(recent_order.front().second);
-      if (found != recent.end() && found->second <= now.steady) recent.erase(found);
+      if (found != recent.end() && found->second.until <= now.steady) recent.erase(found);
       recent_order.pop_front();
     }
   }
 
-  void remember(const model::Path& path, base::Now now) {
+  void remember(const model::Path& path, base::Bytes random, base::Now now) {
     while (recent_order.size() >= limits.handshakes) {
       recent.erase(recent_order.front().second);
       recent_order.pop_front();
     }
-    recent[path] = now.steady + kRepeatsOfFinished;
+    recent[path] = {now.steady + kRepeatsOfFinished, std::move(random)};
     recent_order.emplace_back(now.steady + kRepeatsOfFinished, path);
   }
 
@@ -95,8 +99,9 @@ struct AdmissionTable::State {
       ++out.counters.opened;
       out.admitted.push_back(
           {path, std::move(entry->second.channel), std::move(events.datagrams), std::move(events.plaintexts)});
+      base::Bytes random = std::move(entry->second.random);
       erase(entry);
-      remember(path, now);
+      remember(path, std::move(random), now);
       return;
     }
     for (auto& bytes : events.datagrams) out.send.push_back({path, std::move(bytes)});
@@ -171,6 +176,11 @@ void AdmissionTable::on_datagram(const model::Datagram& datagram, base::Now now,
     } else {
       ++out.counters.dropped;
     }
+    return;
+  }
+  const auto known = s.recent.find(datagram.path);
+  if (random && known != s.recent.end() && std::ranges::equal(*random, known->second.random)) {
+    ++out.counters.dropped;  // a late copy of the hello that opened the session
     return;
   }
   auto verdict = s.admission->consider(datagram.bytes, address_bytes(datagram.path.peer), now.wall);

@@ -313,6 +313,28 @@ TEST_F(Peers, ProtectedHandshakeRecordsOfStrangersAreNotForwarded) {
   EXPECT_EQ(admission_out_.counters.forwarded, 0U);
 }
 
+TEST_F(Peers, LateCopyOfTheHelloStartsNothing) {
+  Client client = connect(address(0xcb007101, 40000));
+  model::Datagram with_cookie;
+  while (!to_server_.empty() || !to_clients_.empty()) {
+    while (!to_server_.empty()) {
+      const auto datagram = std::move(to_server_.front());
+      to_server_.pop_front();
+      if (client_random(datagram.bytes)) with_cookie = datagram;
+      deliver(datagram);
+    }
+    while (!to_clients_.empty()) {
+      const auto datagram = std::move(to_clients_.front());
+      to_clients_.pop_front();
+      to_client(client, datagram);
+    }
+  }
+  ASSERT_TRUE(client.opened);
+  deliver(with_cookie);
+  EXPECT_EQ(admission_.size(), 0U);
+  EXPECT_EQ(admission_out_.counters.started, 1U);
+}
+
 TEST_F(Peers, MissteeredDataIsForwarded) {
   base::Bytes key(8, 1);
   admission_.on_datagram({{address(0xcb007101, 1), kServer}, test::scripted_record(23, 1, 0, key)}, now_,

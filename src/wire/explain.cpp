@@ -150,14 +150,43 @@ class Explainer {
       if (model::is_utf8(text)) name = std::string(model::clip(text, 128));
     } else if (key.major == cbor::Major::negative_integer) {
       name = integer_text(key);
-    } else if (key.major != cbor::Major::simple) {
-      return stop("a map key is neither a number nor a text");
+    } else if (!pass_over(key, depth)) {
+      return false;
     }
     out_.remarks.push_back("key '" + name + "' is no integer from 1 to 65535");
     json_.key(name);
     open_line_ = out_.lines.size();
     line(depth, name + " [not a DOTS key]");
     return value(nullptr, nullptr, depth + 1, false);
+  }
+
+  // What is inside an item whose head was just read.
+  bool pass_over(const cbor::Head& head, std::size_t depth) {
+    std::uint64_t inside = 0;
+    switch (head.major) {
+      case cbor::Major::bytes:
+      case cbor::Major::text:
+        reader_.string(head);
+        break;
+      case cbor::Major::array:
+        inside = head.argument;
+        break;
+      case cbor::Major::map:
+        inside = 2 * head.argument;
+        break;
+      case cbor::Major::tag:
+        inside = 1;
+        break;
+      default:
+        break;
+    }
+    if (depth > kMaxDepth) return stop("nested too deeply");
+    for (; inside > 0; --inside) {
+      cbor::Head item;
+      if (++items_ > kMaxItems) return stop("too many items");
+      if (!reader_.head(item) || !pass_over(item, depth + 1)) return false;
+    }
+    return true;
   }
 
   bool value(const Attribute* known, const Attribute* container, std::size_t depth, bool entry) {

@@ -34,6 +34,8 @@ std::vector<Effect> Machine::step(const Event& event, base::Now now) {
   // First, so that nothing is answered from a state that is over.
   fire_due(now);
   std::visit([&](const auto& e) { on_event(e, now); }, event);
+  // Notifications that need not wait go out with the change that they tell of.
+  fire_due(now);
   return finish();
 }
 

@@ -100,7 +100,7 @@ std::optional<base::SteadyTime> Upstream::next_deadline(base::SteadyTime now) co
   const auto consider = [&](const std::optional<base::SteadyTime>& at) {
     if (at && (!earliest || *at < *earliest)) earliest = at;
   };
-  if (round_ && !round_->resolving) consider(round_->next_at);
+  if (round_ && !round_->resolving && round_->next < round_->addresses.size()) consider(round_->next_at);
   for (const auto& session : sessions_) consider(session->next_deadline(now));
   return earliest;
 }
@@ -155,7 +155,6 @@ void Upstream::absorb(base::SessionId id, SessionOutput&& output, base::SteadyTi
     SessionOutput sent;
     for (const auto& [send_id, errand] : errands_) session->add(errand, now, sent);
     absorb(id, std::move(sent), now, out);
-    session = find(id);
   }
   for (ErrandAnswer& answer : output.answers) {
     const auto it = errands_.find(answer.id);
@@ -164,6 +163,8 @@ void Upstream::absorb(base::SessionId id, SessionOutput&& output, base::SteadyTi
     if (!it->second.observe || !model::is_success(answer.answer.code)) remove(answer.id, now, out);
     out.answers.push_back(std::move(answer));
   }
+  session = find(id);
+  if (session == nullptr) return;
   if (output.lost) {
     tell("CLIENT_SESSION_LOST",
          server + ": " + std::to_string(session->missed_heartbeats()) + " heartbeats in a row without an answer" +

@@ -1,0 +1,252 @@
+#include "agent/client/client_agent.h"
+
+#include <algorithm>
+
+#include "agent/client/client_state.h"
+#include "agent/client/errands.h"
+#include "base/overload.h"
+#include "signal/client/identifiers.h"
+
+namespace dots::agent::client {
+
+namespace {
+constexpr base::Duration kLongestReloadPause = std::chrono::seconds{30};
+}  // namespace
+
+ClientAgent::ClientAgent(ClientSettings settings, ports::ChannelConnector& connector, std::uint64_t seed)
+    : state_(std::make_unique<State>()) {
+  State& s = *state_;
+  s.settings = std::move(settings);
+  s.servers.reserve(s.settings.servers.size());
+  for (const ServerSettings& server : s.settings.servers) {
+    const std::uint64_t link_seed = signal::client::next_random(seed);
+    const std::uint64_t requests_seed = signal::client::next_random(seed);
+    s.servers.push_back({Upstream(server.upstream, connector, s.session_ids, link_seed),
+                         signal::client::Requests(server.requests, requests_seed)});
+  }
+}
+ClientAgent::~ClientAgent() = default;
+
+void ClientAgent::start(const ports::Snapshot& snapshot, base::Now now, ClientEffects& out) {
+  State& s = *state_;
+  s.started_at = now.steady;
+  for (std::size_t i = 0; i < s.servers.size(); ++i) {
+    signal::client::Effects effects;
+    s.servers[i].requests.load(snapshot, now, effects);
+    s.take(i, std::move(effects));
+    UpstreamOutput output;
+    s.servers[i].upstream.start(now.steady, output);
+    s.absorb(i, std::move(output), now, out);
+  }
+  s.settle(now, out);
+}
+
+void ClientAgent::stop(base::Now now, ClientEffects& out) {
+  State& s = *state_;
+  while (!s.waits.empty()) s.finish_wait(0, now, out);
+  for (std::size_t i = 0; i < s.servers.size(); ++i) {
+    UpstreamOutput output;
+    s.servers[i].upstream.close_all(output);
+    s.absorb(i, std::move(output), now, out);
+  }
+}
+
+void ClientAgent::on_datagram(base::SessionId session, base::ByteView datagram, base::Now now, ClientEffects& out) {
+  State& s = *state_;
+  for (std::size_t i = 0; i < s.servers.size(); ++i) {
+    if (!s.servers[i].upstream.owns(session)) continue;
+    UpstreamOutput output;
+    s.servers[i].upstream.on_datagram(session, datagram, now.steady, output);
+    s.absorb(i, std::move(output), now, out);
+    break;
+  }
+  s.settle(now, out);
+}
+
+void ClientAgent::on_unreachable(base::SessionId session, const std::string& reason, base::Now now,
+                                 ClientEffects& out) {
+  State& s = *state_;
+  for (std::size_t i = 0; i < s.servers.size(); ++i) {
+    if (!s.servers[i].upstream.owns(session)) continue;
+    UpstreamOutput output;
+    s.servers[i].upstream.on_unreachable(session, reason, now.steady, output);
+    s.absorb(i, std::move(output), now, out);
+    break;
+  }
+  s.settle(now, out);
+}
+
+void ClientAgent::on_resolved(const ports::Resolution& resolution, base::Now now, ClientEffects& out) {
+  State& s = *state_;
+  for (std::size_t i = 0; i < s.servers.size(); ++i) {
+    UpstreamOutput output;
+    s.servers[i].upstream.on_resolved(resolution, now.steady, output);
+    s.absorb(i, std::move(output), now, out);
+  }
+  s.settle(now, out);
+}
+
+void ClientAgent::on_timer(base::Now now, ClientEffects& out) {
+  State& s = *state_;
+  for (std::size_t i = 0; i < s.servers.size(); ++i) {
+    signal::client::Effects effects;
+    s.servers[i].requests.on_timer(now, effects);
+    s.take(i, std::move(effects));
+    UpstreamOutput output;
+    s.servers[i].upstream.on_timer(now.steady, output);
+    s.absorb(i, std::move(output), now, out);
+  }
+  for (std::size_t i = 0; i < s.waits.size();) {
+    if (s.waits[i].deadline <= now.steady) {
+      s.finish_wait(i, now, out);
+    } else {
+      ++i;
+    }
+  }
+  if (s.reload_at && *s.reload_at <= now.steady) {
+    s.reload_at.reset();
+    out.reload = true;
+  }
+  s.settle(now, out);
+}
+
+std::optional<base::SteadyTime> ClientAgent::next_deadline(base::Now now) const {
+  const State& s = *state_;
+  std::optional<base::SteadyTime> earliest = s.reload_at;
+  const auto consider = [&](const std::optional<base::SteadyTime>& at) {
+    if (at && (!earliest || *at < *earliest)) earliest = at;
+  };
+  for (const State::Server& server : s.servers) {
+    consider(server.upstream.next_deadline(now.steady));
+    consider(server.requests.next_deadline());
+  }
+  for (const State::Wait& wait : s.waits) consider(wait.deadline);
+  return earliest;
+}
+
+void ClientAgent::on_committed(const ports::CommitResult& result, base::Now now, ClientEffects& out) {
+  State& s = *state_;
+  if (result.outcome == ports::CommitOutcome::committed) {
+    s.reload_pause = base::Duration::zero();
+    for (State::Visible& visible : s.gate.committed()) s.perform(std::move(visible), now, out);
+    s.settle(now, out);
+    return;
+  }
+  s.store_refused = true;
+  s.store_reason = result.reason;
+  out.messages.push_back({"CLIENT_STORE_REFUSED", result.reason});
+  s.fail(s.gate.refused(), out);
+  s.reload_at = now.steady + s.reload_pause;
+  s.reload_pause = std::clamp<base::Duration>(2 * s.reload_pause, std::chrono::seconds{1}, kLongestReloadPause);
+  s.settle(now, out);
+}
+
+void ClientAgent::on_reloaded(const base::Result<ports::Snapshot>& snapshot, base::Now now, ClientEffects& out) {
+  State& s = *state_;
+  if (!snapshot) {
+    s.store_reason = snapshot.error().message;
+    s.reload_at = now.steady + std::max<base::Duration>(s.reload_pause, std::chrono::seconds{1});
+    return;
+  }
+  s.fail(s.gate.reopen(), out);
+  s.store_refused = false;
+  for (std::size_t i = 0; i < s.servers.size(); ++i) {
+    signal::client::Effects effects;
+    s.servers[i].requests.load(*snapshot, now, effects);
+    s.take(i, std::move(effects));
+  }
+  s.settle(now, out);
+}
+
+void ClientAgent::State::absorb(std::size_t server, UpstreamOutput&& output, base::Now now, ClientEffects& out) {
+  std::move(output.open.begin(), output.open.end(), std::back_inserter(out.open));
+  std::move(output.send.begin(), output.send.end(), std::back_inserter(out.send));
+  std::move(output.close.begin(), output.close.end(), std::back_inserter(out.close));
+  std::move(output.messages.begin(), output.messages.end(), std::back_inserter(out.messages));
+  if (output.resolve) out.resolve.push_back(std::move(*output.resolve));
+  for (const ErrandAnswer& answer : output.answers) {
+    signal::client::Effects effects;
+    servers[server].requests.on_answer(answer.id, answer.answer, now, effects);
+    take(server, std::move(effects));
+  }
+}
+
+void ClientAgent::State::take(std::size_t server, signal::client::Effects&& effects) {
+  for (signal::client::Effect& effect : effects) {
+    if (auto* persist = std::get_if<signal::client::Persist>(&effect)) {
+      gate.add(std::move(persist->change));
+    } else {
+      gate.add(Visible{FromRequests{server, std::move(effect)}});
+    }
+  }
+}
+
+void ClientAgent::State::settle(base::Now now, ClientEffects& out) {
+  for (bool again = true; again;) {
+    again = false;
+    for (Visible& visible : gate.released()) {
+      perform(std::move(visible), now, out);
+      again = true;
+    }
+    for (std::size_t i = 0; i < servers.size(); ++i) {
+      UpstreamOutput output;
+      servers[i].upstream.set_need(servers[i].requests.mitigating(), servers[i].requests.urgent(), now.steady, output);
+      again = again || !output.answers.empty();
+      absorb(i, std::move(output), now, out);
+    }
+    if (store_refused) return;
+    if (auto batch = gate.next_batch()) out.commit = std::move(batch);
+  }
+}
+
+void ClientAgent::State::perform(Visible&& visible, base::Now now, ClientEffects& out) {
+  std::visit(base::Overload{[&](const FromRequests& from) { perform(from.server, from.effect, now, out); },
+                            [&](ClientEffects::Done& done) { out.done.push_back(std::move(done)); },
+                            [&](const Wait& wait) { waits.push_back(wait); }},
+             visible);
+}
+
+void ClientAgent::State::perform(std::size_t server, const signal::client::Effect& effect, base::Now now,
+                                 ClientEffects& out) {
+  using namespace signal::client;
+  Upstream& upstream = servers[server].upstream;
+  UpstreamOutput output;
+  std::visit(base::Overload{[&](const SendPut& send) { upstream.add(errand_of(send), now.steady, output); },
+                            [&](const SendGet& send) { upstream.add(errand_of(send), now.steady, output); },
+                            [&](const SendDelete& send) { upstream.add(errand_of(send), now.steady, output); },
+                            [&](const CancelSend& cancel) { upstream.remove(cancel.id, now.steady, output); },
+                            [&](const StopObserving& stop) { upstream.remove(stop.id, now.steady, output); },
+                            [&](const Persist&) {},  // went into the gate as a change
+                            [&](const OperatorMessage& message) { out.messages.push_back(message); },
+                            [&](const Progress& progress) {
+                              for (std::size_t i = 0; i < waits.size();) {
+                                if (waits[i].server == server && waits[i].mid == progress.mid) {
+                                  finish_wait(i, now, out);
+                                } else {
+                                  ++i;
+                                }
+                              }
+                            }},
+             effect);
+  absorb(server, std::move(output), now, out);
+}
+
+void ClientAgent::State::fail(std::vector<Visible>&& visible, ClientEffects& out) {
+  const auto refuse = [&](CallTicket ticket) {
+    out.done.push_back({ticket, call_failed(CallAnswer::Outcome::unavailable,
+                                            "the change could not be stored, so nothing was sent: " + store_reason,
+                                            "make room in the state directory, then ask again")});
+  };
+  for (const Visible& one : visible) {
+    if (const auto* done = std::get_if<ClientEffects::Done>(&one)) refuse(done->ticket);
+    if (const auto* wait = std::get_if<Wait>(&one)) refuse(wait->ticket);
+  }
+}
+
+void ClientAgent::State::finish_wait(std::size_t index, base::Now now, ClientEffects& out) {
+  const Wait wait = waits[index];
+  waits.erase(waits.begin() + static_cast<std::ptrdiff_t>(index));
+  out.done.push_back({wait.ticket, request_answer(wait.server, wait.mid, now)});
+}
+
+}  // namespace dots::agent::client

@@ -1,0 +1,48 @@
+#include "agent/client/errands.h"
+
+#include "wire/messages.h"
+#include "wire/uri_path.h"
+
+namespace dots::agent::client {
+
+namespace {
+
+// A client never sends a cdid (RFC 9132 4.4.1.2).
+std::vector<std::string> path_of(const base::Cuid& cuid, base::Mid mid) {
+  return wire::to_segments(wire::MitigatePath{std::nullopt, cuid, mid});
+}
+
+}  // namespace
+
+Errand errand_of(const signal::client::SendPut& send) {
+  Errand errand;
+  errand.id = send.id;
+  errand.urgent = true;
+  errand.request.method = wire::Method::put;
+  errand.request.uri_path = path_of(send.cuid, send.mid);
+  errand.request.content_format = wire::kContentFormatDots;
+  errand.request.payload = wire::encode(send.request);
+  return errand;
+}
+
+Errand errand_of(const signal::client::SendGet& send) {
+  Errand errand;
+  errand.id = send.id;
+  errand.observe = send.observe;
+  errand.request.method = wire::Method::get;
+  errand.request.uri_path = path_of(send.cuid, send.mid);
+  if (send.status_only) errand.request.uri_query.push_back("c=n");
+  if (send.observe) errand.request.observe = 0;
+  return errand;
+}
+
+Errand errand_of(const signal::client::SendDelete& send) {
+  Errand errand;
+  errand.id = send.id;
+  errand.urgent = true;
+  errand.request.method = wire::Method::del;
+  errand.request.uri_path = path_of(send.cuid, send.mid);
+  return errand;
+}
+
+}  // namespace dots::agent::client

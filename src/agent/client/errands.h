@@ -1,0 +1,13 @@
+// From what the requests machine wants to CoAP requests (RFC 9132 4.4).
+#pragma once
+
+#include "agent/client/outbox.h"
+#include "signal/client/events.h"
+
+namespace dots::agent::client {
+
+Errand errand_of(const signal::client::SendPut& send);
+Errand errand_of(const signal::client::SendGet& send);
+Errand errand_of(const signal::client::SendDelete& send);
+
+}  // namespace dots::agent::client

@@ -1,0 +1,187 @@
+#include "agent/client/render.h"
+
+#include "signal/client/scope_check.h"
+
+namespace dots::agent::client {
+
+namespace json = boost::json;
+using signal::client::Phase;
+using signal::client::RequestView;
+
+namespace {
+
+void add_texts(json::object& out, const char* name, const std::vector<std::string>& texts) {
+  if (!texts.empty()) out[name] = json::array(texts.begin(), texts.end());
+}
+
+void add_scope(json::object& out, const model::MitigationScope& scope) {
+  std::vector<std::string> prefixes, ports;
+  for (const model::Prefix& prefix : scope.target_prefix) prefixes.push_back(model::to_string(prefix));
+  for (const model::PortRange& range : scope.target_port_range) {
+    ports.push_back(range.lower == range.upper ? std::to_string(range.lower)
+                                               : std::to_string(range.lower) + "-" + std::to_string(range.upper));
+  }
+  add_texts(out, "target-prefix", prefixes);
+  add_texts(out, "target-port-range", ports);
+  if (!scope.target_protocol.empty()) {
+    out["target-protocol"] = json::array(scope.target_protocol.begin(), scope.target_protocol.end());
+  }
+  add_texts(out, "target-fqdn", scope.target_fqdn);
+  add_texts(out, "target-uri", scope.target_uri);
+  add_texts(out, "alias-name", scope.alias_name);
+}
+
+json::object render_conflict(const model::ConflictInformation& conflict) {
+  json::object out;
+  if (conflict.status) out["conflict-status"] = model::name_of(*conflict.status);
+  if (conflict.cause) out["conflict-cause"] = model::name_of(*conflict.cause);
+  if (conflict.retry_timer_s) out["retry-timer"] = *conflict.retry_timer_s;
+  if (conflict.scope) {
+    json::object scope;
+    add_scope(scope, conflict.scope->targets);
+    if (conflict.scope->mid) scope["mid"] = conflict.scope->mid->value;
+    add_texts(scope, "acl-name", conflict.scope->acl_names);
+    out["conflict-scope"] = std::move(scope);
+  }
+  return out;
+}
+
+std::string status_text(model::MitigationStatus status) {
+  const std::string_view name = model::name_of(status);
+  return name == "unknown" ? "status " + std::to_string(static_cast<int>(status)) : std::string(name);
+}
+
+std::string two_digits(std::int64_t value) { return (value < 10 ? "0" : "") + std::to_string(value); }
+
+// Civil date from days since 1970, by the era arithmetic of the proleptic Gregorian calendar.
+std::string utc_text(base::WallTime time) {
+  const auto seconds = static_cast<std::int64_t>(base::unix_seconds(time));
+  const std::int64_t shifted = seconds / 86400 + 719468;
+  const std::int64_t era = shifted / 146097;
+  const std::int64_t day_of_era = shifted - era * 146097;
+  const std::int64_t year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36524 - day_of_era / 146096) / 365;
+  const std::int64_t day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+  const std::int64_t shifted_month = (5 * day_of_year + 2) / 153;
+  const std::int64_t day = day_of_year - (153 * shifted_month + 2) / 5 + 1;
+  const std::int64_t month = shifted_month < 10 ? shifted_month + 3 : shifted_month - 9;
+  const std::int64_t year = year_of_era + era * 400 + (month <= 2 ? 1 : 0);
+  return std::to_string(year) + "-" + two_digits(month) + "-" + two_digits(day) + " " +
+         two_digits(seconds / 3600 % 24) + ":" + two_digits(seconds / 60 % 60) + ":" + two_digits(seconds % 60) +
+         " UTC";
+}
+
+}  // namespace
+
+json::object render_request(const RequestView& view, base::Now now) {
+  const ports::ClientRequestRecord& record = view.record;
+  json::object out;
+  out["server"] = record.server;
+  out["cuid"] = record.cuid.value;
+  out["mid"] = record.mid.value;
+  out["phase"] = signal::client::name_of(view.phase);
+  if (view.status) out["status"] = status_text(*view.status);
+  add_scope(out, record.request.scope);
+  if (record.granted && record.granted->indefinite()) {
+    out["lifetime"] = -1;
+  } else if (view.remaining) {
+    out["lifetime"] = base::whole_seconds(*view.remaining);
+    out["expires-at"] = base::unix_seconds(now.wall + *view.remaining);
+  }
+  if (record.request.lifetime) out["requested-lifetime"] = record.request.lifetime->seconds;
+  if (!record.request.trigger_mitigation) out["trigger-mitigation"] = false;
+  if (view.mitigation_start_s) out["mitigation-start"] = *view.mitigation_start_s;
+  if (record.granted_at) out["accepted-at"] = base::unix_seconds(*record.granted_at);
+  if (view.refreshing) out["refreshing"] = true;
+  if (view.retry_in) out["retry-in_s"] = base::whole_seconds(*view.retry_in);
+  if (view.news_age) out["news-age_s"] = base::whole_seconds(*view.news_age);
+  if (view.conflict) out["conflict-information"] = render_conflict(*view.conflict);
+  if (!view.reason.empty()) out[view.phase == Phase::refused ? "refusal" : "reason"] = view.reason;
+  out["author"] = record.author;
+  if (!record.note.empty()) out["note"] = record.note;
+  if (view.counters.bytes_dropped) out["bytes-dropped"] = *view.counters.bytes_dropped;
+  if (view.counters.pkts_dropped) out["pkts-dropped"] = *view.counters.pkts_dropped;
+  if (view.counters.bps_dropped) out["bps-dropped"] = *view.counters.bps_dropped;
+  if (view.counters.pps_dropped) out["pps-dropped"] = *view.counters.pps_dropped;
+  return out;
+}
+
+json::object render_server(const ServerView& view) {
+  json::object out;
+  out["name"] = view.name;
+  out["host"] = view.host;
+  out["cuid"] = view.cuid;
+  out["state"] = view.connected ? "connected" : view.sessions.empty() ? "disconnected" : "connecting";
+  for (const SessionView& session : view.sessions) {
+    if (!view.connected && session.state == "lost") out["state"] = "no answer";
+  }
+  out["requests"] = view.requests;
+  out["mitigating"] = view.mitigating;
+  json::array sessions;
+  for (const SessionView& session : view.sessions) {
+    json::object one;
+    one["server"] = model::to_string(session.server);
+    one["state"] = session.state;
+    one["age_s"] = base::whole_seconds(session.age);
+    one["missed-heartbeats"] = session.missed_heartbeats;
+    one["waiting"] = session.waiting;
+    if (session.round_trip) {
+      one["round-trip_ms"] = std::chrono::duration_cast<std::chrono::milliseconds>(*session.round_trip).count();
+    }
+    sessions.push_back(std::move(one));
+  }
+  out["sessions"] = std::move(sessions);
+  if (view.next_attempt_in) out["next-attempt-in_s"] = base::whole_seconds(*view.next_attempt_in);
+  if (!view.last_failure.empty()) out["last-failure"] = view.last_failure;
+  return out;
+}
+
+std::string explain_request(const RequestView& view, bool connected) {
+  const ports::ClientRequestRecord& record = view.record;
+  std::string text = "mid " + std::to_string(record.mid.value) + " asks " + record.server + " to " +
+                     (record.request.trigger_mitigation ? "protect " : "protect, when the signal is lost, ") +
+                     signal::client::describe(record.request.scope) + ", wanted by " + record.author;
+  if (!record.note.empty()) text += " (" + record.note + ")";
+  switch (view.phase) {
+    case Phase::requesting:
+      text += connected ? "; it is being sent until the server answers" : "; it waits for a session with the server";
+      break;
+    case Phase::active:
+      text += "; the server has accepted it";
+      if (view.status) text += " and says: " + status_text(*view.status);
+      if (view.remaining) {
+        text += "; " + std::to_string(base::whole_seconds(*view.remaining)) + " s are left, refreshed before they end";
+      }
+      break;
+    case Phase::waiting:
+      text += "; the server asked to wait";
+      if (view.retry_in) text += ", again in " + std::to_string(base::whole_seconds(*view.retry_in)) + " s";
+      break;
+    case Phase::withdrawing:
+      text += connected ? "; it is being withdrawn" : "; it is being withdrawn as soon as there is a session";
+      break;
+    case Phase::refused:
+      text += "; the server refused it";
+      break;
+    case Phase::ended:
+      text += "; it has ended";
+      break;
+  }
+  if (!view.reason.empty()) text += ": " + view.reason;
+  return text;
+}
+
+json::object render_audit(const std::vector<ports::AuditRecord>& records) {
+  json::array list;
+  for (const ports::AuditRecord& record : records) {
+    list.push_back(json::object{{"at", utc_text(record.at)},
+                                {"domain", record.domain.value},
+                                {"actor", record.actor},
+                                {"action", record.action},
+                                {"subject", record.subject},
+                                {"verdict", record.verdict},
+                                {"text", record.text}});
+  }
+  return {{"audit", std::move(list)}};
+}
+
+}  // namespace dots::agent::client

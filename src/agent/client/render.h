@@ -1,0 +1,36 @@
+// What operators see of a client, as JSON (docs/api.md): pure functions over views.
+//
+// Attributes of the protocol keep their RFC names; ours end in their unit.
+#pragma once
+
+#include <boost/json/array.hpp>
+#include <boost/json/object.hpp>
+#include <string>
+#include <vector>
+
+#include "agent/client/upstream.h"
+#include "base/time.h"
+#include "ports/store.h"
+#include "signal/client/requests.h"
+
+namespace dots::agent::client {
+
+struct ServerView {
+  std::string name;
+  std::string host;
+  std::string cuid;
+  bool connected = false;
+  bool mitigating = false;
+  std::vector<SessionView> sessions;
+  std::optional<base::Duration> next_attempt_in;
+  std::string last_failure;
+  std::size_t requests = 0;
+};
+
+boost::json::object render_request(const signal::client::RequestView& view, base::Now now);
+boost::json::object render_server(const ServerView& view);
+// What is asked of the server, by whom, how far it is and what comes next: one sentence.
+std::string explain_request(const signal::client::RequestView& view, bool connected);
+boost::json::object render_audit(const std::vector<ports::AuditRecord>& records);
+
+}  // namespace dots::agent::client

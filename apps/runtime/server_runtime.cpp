@@ -54,6 +54,17 @@ std::uint32_t shard_count(const ops::Config& config) {
   return std::clamp(std::thread::hardware_concurrency(), 1U, kMostShardsByDefault);
 }
 
+adapters::resolver::ResolverOptions resolver_options(const ops::Config& config) {
+  adapters::resolver::ResolverOptions options;
+  options.servers = config.resolver.servers;
+  options.timeout_ms = config.resolver.timeout_ms;
+  options.tries = config.resolver.tries;
+  options.ttl_min_s = config.resolver.ttl_min_s;
+  options.ttl_max_s = config.resolver.ttl_max_s;
+  options.pending = config.limits.pending_names;
+  return options;
+}
+
 }  // namespace
 
 struct ServerRuntime::State {
@@ -147,7 +158,9 @@ base::Result<void> ServerRuntime::State::open() {
 
   committer = std::make_unique<adapters::store::Committer>(std::move(opened->store), random_seed(),
                                                            opened->fencing_token, committer_options(config), &sink);
-  resolver = std::make_unique<adapters::resolver::AresResolver>(resolver_options(config), &sink);
+  auto names = adapters::resolver::AresResolver::start(resolver_options(config), &sink);
+  if (!names) return names.error();
+  resolver = std::move(*names);
 
   for (std::size_t i = 0; i < config.mitigators.size(); ++i) {
     auto runner = make_runner(config.mitigators[i], hold, sink,

@@ -246,6 +246,14 @@ TEST(Asking, ASeparateAnswerIsAcknowledgedEachTime) {
   EXPECT_EQ(Bench::only(effects), empty(MessageType::acknowledgement, 0x0909));
 }
 
+// A gateway may run two stacks on one session, each with message ids of its own.
+TEST(Asking, AnAnswerDoesNotMakeARequestOfTheSameIdADuplicate) {
+  Bench bench;
+  const Message out = Bench::only(bench.send(put(true)).second);
+  bench.in(answer(MessageType::confirmable, model::ResponseCode::changed, 9, out.token));
+  EXPECT_EQ(bench.in(request(MessageType::non_confirmable, Method::put, 9, hex("01"))).requests.size(), 1U);
+}
+
 // S9132-4.5-07
 TEST(Asking, AnUnexpectedConfirmableAnswerIsReset) {
   Bench bench;

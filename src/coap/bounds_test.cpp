@@ -1,4 +1,6 @@
 // What a peer can make us keep, and for how long.
+#include <algorithm>
+
 #include "coap/endpoint_test_support.h"
 #include "coap/exchanges.h"
 #include "coap/random.h"
@@ -155,7 +157,28 @@ TEST(Bounds, MessageIdsAreNotUsedTwiceWithinTheirLifetime) {
   EXPECT_EQ(bench.respond(bench.in(put(1)), changed()).send.size(), 1U);
 }
 
-// The cache on its own, against a plain model, over random traffic.
+// Entries that gave way behind a pending one are cleared away.
+TEST(Bounds, TheCacheDoesNotGrowBehindAPendingRequest) {
+  Exchanges exchanges;
+  const auto add = [&](std::uint64_t id) {
+    Received entry;
+    entry.exchange = id;
+    entry.message_id = static_cast<std::uint16_t>(id);
+    entry.expires = base::SteadyTime{145s};
+    return &exchanges.add(std::move(entry));
+  };
+  add(1);
+  std::size_t most = 0;
+  for (std::uint64_t id = 2; id < 5000; ++id) {
+    exchanges.settle(*add(id), Standing::answered, text("x"));
+    exchanges.trim(8, 1000);
+    most = std::max(most, exchanges.slots());
+  }
+  EXPECT_LE(most, 64U);
+  EXPECT_NE(exchanges.delivered(1), nullptr);
+}
+
+// The cache on its own over random traffic.
 TEST(Bounds, TheCacheKeepsItsBooks) {
   Exchanges exchanges;
   Random random{3};

@@ -6,7 +6,6 @@
 #pragma once
 
 #include <cstdint>
-#include <limits>
 #include <optional>
 #include <vector>
 
@@ -73,6 +72,8 @@ class Exchanges {
   void set_acknowledged(Received& entry);
 
   std::size_t pending() const { return pending_; }
+  // Room in use, entries that gave way included.
+  std::size_t slots() const { return entries_.size(); }
   // The next empty acknowledgement, else the time when the last entry has expired.
   std::optional<base::SteadyTime> next_deadline() const;
 

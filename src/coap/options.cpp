@@ -65,18 +65,15 @@ const Rule* rule_of(const std::array<Rule, N>& rules, std::uint16_t number) {
 
 bool is_critical(std::uint16_t number) { return (number & 1U) != 0; }
 
-// Why an option counts as unrecognised; nothing when it is fine.
-std::optional<std::string> objection(const Rule* rule, const wire::OptionView& option, bool seen_before) {
-  if (rule == nullptr) return "option " + std::to_string(option.number) + " is not supported";
+// Why an option that is not sound counts as unrecognised (RFC 7252 5.4.1, 5.4.3, 5.4.5).
+std::string objection(const Rule* rule, const wire::OptionView& option) {
+  const std::string which = "option " + std::to_string(option.number);
+  if (rule == nullptr) return which + " is not supported";
   if (option.value.size() < rule->least_bytes || option.value.size() > rule->most_bytes) {
-    return "option " + std::to_string(option.number) + " (" + rule->name + ") has " +
-           std::to_string(option.value.size()) + " bytes instead of " + std::to_string(rule->least_bytes) + " to " +
-           std::to_string(rule->most_bytes);
+    return which + " (" + rule->name + ") has " + std::to_string(option.value.size()) + " bytes instead of " +
+           std::to_string(rule->least_bytes) + " to " + std::to_string(rule->most_bytes);
   }
-  if (seen_before && !rule->repeatable) {
-    return "option " + std::to_string(option.number) + " (" + rule->name + ") appears more than once";
-  }
-  return std::nullopt;
+  return which + " (" + rule->name + ") appears more than once";
 }
 
 // Walks the options; `take(rule, option)` gets each recognised one and may return a problem.
@@ -92,7 +89,7 @@ std::optional<OptionProblem> walk(const std::array<Rule, N>& rules, base::ByteVi
                        option->value.size() <= rule->most_bytes && (rule->repeatable || !seen_before);
     if (!sound) {
       if (!is_critical(option->number)) continue;
-      return OptionProblem{model::ResponseCode::bad_option, *objection(rule, *option, seen_before)};
+      return OptionProblem{model::ResponseCode::bad_option, objection(rule, *option)};
     }
     if (auto problem = take(rule->number, option->value)) return problem;
   }

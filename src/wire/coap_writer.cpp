@@ -9,7 +9,6 @@ namespace {
 
 constexpr std::size_t kOneByteMore = 13;
 constexpr std::size_t kTwoBytesMore = 269;
-constexpr std::size_t kLargestExtended = 65535 + kTwoBytesMore;
 
 std::uint8_t first_byte(MessageType type, std::size_t token_bytes) {
   return static_cast<std::uint8_t>(0x40U | static_cast<unsigned>(type) << 4U | token_bytes);
@@ -56,7 +55,7 @@ MessageWriter::MessageWriter(MessageType type, std::uint8_t code, std::uint16_t 
 }
 
 void MessageWriter::option(std::uint16_t number, base::ByteView value) {
-  assert(number >= last_number_ && value.size() <= kLargestExtended);
+  assert(number >= last_number_ && value.size() <= 65535 + kTwoBytesMore);
   const std::size_t delta = static_cast<std::size_t>(number - last_number_);
   last_number_ = number;
   bytes_.push_back(static_cast<std::uint8_t>(nibble(delta) << 4U | nibble(value.size())));

@@ -133,4 +133,7 @@ std::string to_string(const ConfigProblem& problem);
 base::Result<Config, std::vector<ConfigProblem>> load_config(const std::string& file);
 base::Result<Config, std::vector<ConfigProblem>> parse_config(const std::string& toml, const std::string& file);
 
+// The socket of the API alone: works for users who may not read the secrets that the file names.
+base::Result<std::string> api_socket_of(const std::string& file);
+
 }  // namespace dots::ops

@@ -2,8 +2,8 @@
 #include <algorithm>
 #include <filesystem>
 #include <fstream>
+#include <iterator>
 #include <optional>
-#include <sstream>
 
 #include "ops/config.h"
 #include "ops/config_schema.h"
@@ -171,21 +171,50 @@ base::Result<Config, std::vector<ConfigProblem>> parse_config(const std::string&
   return config;
 }
 
-base::Result<Config, std::vector<ConfigProblem>> load_config(const std::string& file) {
+namespace {
+
+base::Result<std::string, ConfigProblem> read_file(const std::string& file) {
   const auto unreadable = [&file](const std::string& what, const std::string& remedy) {
-    return std::vector<ConfigProblem>{{file, 0, "", what, remedy}};
+    return ConfigProblem{file, 0, "", what, remedy};
   };
   std::error_code error;
-  if (!std::filesystem::exists(file, error))
+  const auto status = std::filesystem::status(file, error);
+  if (status.type() == std::filesystem::file_type::not_found)
     return unreadable("there is no such file", "name another one, or make a set with 'dotsctl init DIR'");
-  if (std::filesystem::is_directory(file, error)) return unreadable("is a folder", "name a file in it");
-  if (std::filesystem::file_size(file, error) > kMaxFileBytes && !error)
-    return unreadable("is larger than 16 MiB", "is it the right file?");
+  if (std::filesystem::is_directory(status)) return unreadable("is a folder", "name a file in it");
+  const auto size = std::filesystem::file_size(file, error);
+  if (!error && size > kMaxFileBytes) return unreadable("is larger than 16 MiB", "is it the right file?");
   std::ifstream in{file, std::ios::binary};
-  std::ostringstream text;
-  if (!in || !(text << in.rdbuf() || in.peek() == std::ifstream::traits_type::eof()))
-    return unreadable("cannot be read", "check its permissions with: ls -l " + file);
-  return parse_config(text.str(), file);
+  std::string text{std::istreambuf_iterator<char>{in}, {}};
+  if (!in) return unreadable("cannot be read", "check its permissions with: ls -l " + file);
+  return text;
+}
+
+}  // namespace
+
+base::Result<Config, std::vector<ConfigProblem>> load_config(const std::string& file) {
+  const auto text = read_file(file);
+  if (!text) return std::vector<ConfigProblem>{text.error()};
+  return parse_config(*text, file);
+}
+
+base::Result<std::string> api_socket_of(const std::string& file) {
+  const auto text = read_file(file);
+  if (!text) return base::Error{to_string(text.error())};
+  const auto document = read_toml(*text);
+  if (!document) return base::Error{file + ":" + std::to_string(document.error().line) + ": " + document.error().what};
+  const auto value_of = [&document](const std::string& section, const std::string& key) -> const std::string* {
+    for (const auto& [name, table] : std::get<ConfigNode::Table>(document->value))
+      if (const auto* keys = name == section ? std::get_if<ConfigNode::Table>(&table.value) : nullptr)
+        for (const auto& [inner, value] : *keys)
+          if (inner == key) return std::get_if<std::string>(&value.value);
+    return nullptr;
+  };
+  const ConfigProblems paths{file};
+  if (const auto* socket = value_of("api", "socket")) return paths.absolute(*socket);
+  if (const auto* folder = value_of("store", "state_dir")) return paths.absolute(*folder + "/dotsd.sock");
+  return base::Error{"'" + file +
+                     "' names neither api.socket nor store.state_dir; check it with: dotsctl check-config " + file};
 }
 
 }  // namespace dots::ops

@@ -1,0 +1,130 @@
+#include <algorithm>
+#include <boost/json.hpp>
+#include <charconv>
+
+#include "dotsctl/commands.h"
+#include "dotsctl/text.h"
+#include "model/ip.h"
+
+namespace dots::dotsctl {
+namespace {
+
+namespace json = boost::json;
+
+template <class T>
+std::optional<T> number(std::string_view text) {
+  T value{};
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (error != std::errc{} || end != text.data() + text.size()) return std::nullopt;
+  return value;
+}
+
+base::Result<std::string> prefix_text(const std::string& text) {
+  if (const auto address = model::parse_ip_address(text)) return model::to_string(model::host_prefix(*address));
+  const auto prefix = model::parse_prefix(text);
+  if (!prefix) return base::Error{"'" + text + "' is no address and no prefix: " + prefix.error().message};
+  return model::to_string(*prefix);
+}
+
+base::Result<std::uint8_t> protocol_number(const std::string& text) {
+  if (const auto n = number<std::uint8_t>(text)) return *n;
+  for (int n = 0; n < 256; ++n)
+    if (const auto p = static_cast<std::uint8_t>(n); protocol_name(p) == text) return p;
+  return base::Error{"'" + text +
+                     "' is no protocol; write tcp, udp, icmp, icmpv6, sctp, gre, esp or a number up to 255"};
+}
+
+base::Result<std::string> port_range(const std::string& text) {
+  const auto dash = text.find('-');
+  const auto lower = number<std::uint16_t>(std::string_view{text}.substr(0, dash));
+  const auto upper = dash == std::string::npos ? lower : number<std::uint16_t>(std::string_view{text}.substr(dash + 1));
+  if (!lower || !upper) return base::Error{"'" + text + "' is no port; write 53 or 8000-8080"};
+  if (*upper < *lower) return base::Error{"the range '" + text + "' ends before it begins; write the lower port first"};
+  return text;
+}
+
+}  // namespace
+
+base::Result<std::int64_t> parse_lifetime(const std::string& text) {
+  const base::Error wrong{"'" + text + "' is no lifetime; write seconds, or 30m, 2h, 1d, or 'forever'"};
+  if (text == "forever" || text == "-1") return std::int64_t{-1};
+  if (text.empty()) return wrong;
+  std::int64_t unit = 1;
+  std::string_view digits = text;
+  switch (text.back()) {
+    case 's':
+      unit = 1;
+      break;
+    case 'm':
+      unit = 60;
+      break;
+    case 'h':
+      unit = 3600;
+      break;
+    case 'd':
+      unit = 86400;
+      break;
+    default:
+      unit = 0;
+  }
+  if (unit != 0) digits.remove_suffix(1);
+  const auto n = number<std::int64_t>(digits);
+  if (!n || *n <= 0 || *n > 0x7fffffff / std::max<std::int64_t>(unit, 1)) return wrong;
+  return *n * std::max<std::int64_t>(unit, 1);
+}
+
+base::Result<json::object> mitigate_arguments(const Options::Mitigate& m) {
+  json::object out;
+  json::array prefixes, ports, protocols;
+  for (const auto& text : m.prefixes) {
+    const auto prefix = prefix_text(text);
+    if (!prefix) return prefix.error();
+    prefixes.emplace_back(*prefix);
+  }
+  for (const auto& text : m.ports) {
+    const auto range = port_range(text);
+    if (!range) return range.error();
+    ports.emplace_back(*range);
+  }
+  for (const auto& text : m.protocols) {
+    const auto protocol = protocol_number(text);
+    if (!protocol) return protocol.error();
+    protocols.emplace_back(*protocol);
+  }
+  const auto put = [&out](const char* name, json::array items) {
+    if (!items.empty()) out[name] = std::move(items);
+  };
+  put("target-prefix", std::move(prefixes));
+  put("target-port-range", std::move(ports));
+  put("target-protocol", std::move(protocols));
+  put("target-fqdn", json::array(m.fqdns.begin(), m.fqdns.end()));
+  put("target-uri", json::array(m.uris.begin(), m.uris.end()));
+  put("alias-name", json::array(m.aliases.begin(), m.aliases.end()));
+  if (m.prefixes.empty() && m.fqdns.empty() && m.uris.empty() && m.aliases.empty())
+    return base::Error{"nothing to protect; name it with --target-prefix, --fqdn, --uri or --alias"};
+  if (!m.lifetime.empty()) {
+    const auto lifetime = parse_lifetime(m.lifetime);
+    if (!lifetime) return lifetime.error();
+    out["lifetime"] = *lifetime;
+  }
+  if (!m.note.empty()) out["note"] = m.note;
+  if (!m.server.empty()) out["server"] = m.server;
+  if (m.armed) out["trigger-mitigation"] = false;
+  return out;
+}
+
+base::Result<json::object> explain_arguments(const std::string& text) {
+  json::object out;
+  if (text.empty()) return out;
+  if (const auto mid = number<std::uint32_t>(text)) {
+    out["mid"] = *mid;
+    return out;
+  }
+  const auto prefix = prefix_text(text);
+  if (!prefix)
+    return base::Error{prefix.error().message + "; write the number of a mitigation, an address or a prefix"};
+  out["prefix"] = *prefix;
+  return out;
+}
+
+}  // namespace dots::dotsctl

@@ -1,0 +1,129 @@
+#include "dotsctl/cli.h"
+
+#include <CLI/Config.hpp>
+#include <CLI/Formatter.hpp>
+#include <CLI/Validators.hpp>
+
+namespace dots::dotsctl {
+namespace {
+
+CLI::App* command(CLI::App& parent, const std::string& name, const std::string& help) {
+  CLI::App* sub = parent.add_subcommand(name, help);
+  sub->fallthrough();  // --json and --socket may stand behind the command
+  return sub;
+}
+
+CLI::App* which(CLI::App& app, const std::string& name, const std::string& help, Options& options) {
+  CLI::App* sub = command(app, name, help);
+  sub->add_option("MID", options.which.mid, "Number of the mitigation")->required();
+  sub->add_option("--domain", options.which.domain, "Server: the client domain, when several have this number");
+  sub->add_option("--cuid", options.which.cuid, "The client unique identifier, when several have this number");
+  return sub;
+}
+
+void mitigate(CLI::App& app, Options& options) {
+  auto& m = options.mitigate;
+  CLI::App* sub = command(app, "mitigate", "Client: ask for help against an attack");
+  sub->add_option("--target-prefix", m.prefixes, "Address or prefix under attack")->delimiter(',');
+  sub->add_option("--fqdn", m.fqdns, "Name under attack")->delimiter(',');
+  sub->add_option("--uri", m.uris, "URI under attack");
+  sub->add_option("--alias", m.aliases, "Alias of targets that the server knows")->delimiter(',');
+  sub->add_option("--port", m.ports, "Destination port or range, as 53 or 8000-8080")->delimiter(',');
+  sub->add_option("--protocol", m.protocols, "Protocol: tcp, udp, icmp, ... or its number")->delimiter(',');
+  sub->add_option("--lifetime", m.lifetime, "How long: seconds, or 30m, 2h, 1d, or 'forever'");
+  sub->add_option("--note", m.note, "Why, for the records");
+  sub->add_option("--server", m.server, "Which [[upstream]], when there are several");
+  sub->add_flag("--armed", m.armed, "Start only when the server loses our signal");
+  sub->add_flag("--wait", m.wait, "Wait until the attack is mitigated");
+  sub->add_option("--wait-time", m.wait_s, "Longest wait in seconds")
+      ->capture_default_str()
+      ->check(CLI::Range(1, 86400));
+}
+
+void init(CLI::App& app, Options& options) {
+  auto& i = options.init;
+  CLI::App* sub = command(app, "init", "Write a working server and client for this machine");
+  sub->add_option("DIR", i.folder, "Folder to write into")->required();
+  sub->add_option("--domain", i.set.domain, "Name of the client domain")->capture_default_str();
+  sub->add_option_function<std::vector<std::string>>(
+         "--prefix",
+         [&i](const std::vector<std::string>& prefixes) {
+           i.set.prefixes = prefixes;
+           i.prefixes_given = true;
+         },
+         "Prefix that the domain owns")
+      ->delimiter(',');
+  sub->add_option("--signal-port", i.set.signal_port, "UDP port of the server")
+      ->capture_default_str()
+      ->check(CLI::Range(1, 65535));
+  sub->add_option("--mitigator", i.set.mitigator, "What stops the traffic")
+      ->capture_default_str()
+      ->check(CLI::IsMember({"dry-run", "nftables"}));
+  sub->add_flag("--force", i.force, "Overwrite what is there, keys included");
+}
+
+void emergency(CLI::App& app, Options& options) {
+  CLI::App* sub = command(app, "emergency", "Server, with the daemon stopped or dead: look at the rules, remove them");
+  sub->require_subcommand(1);
+  command(*sub, "list", "What is installed now (needs --config)");
+  CLI::App* remove =
+      command(*sub, "remove-all", "Remove every rule of ours; a restart does not reinstall (needs --config)");
+  remove->add_flag("--clear-marker", options.emergency.clear_marker, "Let a restart install rules again");
+  remove->add_option("--note", options.emergency.note, "Why, for the records");
+  command(*sub, "clear-marker", "Let a restart install rules again, and remove nothing (needs --config)");
+}
+
+}  // namespace
+
+void build_cli(CLI::App& app, Options& options) {
+  app.description("The operator's hand on a Tidewall daemon.");
+  app.footer(
+      "Exit codes: 0 done, 1 refused or failed, 2 wrong command line, 3 no daemon answers, 4 not found.\n"
+      "The daemon is found through --socket, --config, or /run/tidewall/dotsd.sock.");
+  app.require_subcommand(1);
+  app.add_option("--socket", options.socket, "Unix socket of the daemon");
+  app.add_option("--config", options.config, "Configuration file of the daemon, which names its socket");
+  app.add_flag("--json", options.json, "Print JSON");
+
+  command(app, "status", "How the daemon is");
+  mitigate(app, options);
+  command(app, "list", "All mitigations");
+  which(app, "show", "One mitigation at length", options);
+  CLI::App* watch = command(app, "watch", "The mitigations, live");
+  watch->add_option("--interval", options.watch.interval_s, "Seconds between two looks")
+      ->capture_default_str()
+      ->check(CLI::Range(0.1, 3600.0));
+  watch->add_option("--rounds", options.watch.rounds, "End after so many looks; 0 is never")->capture_default_str();
+  CLI::App* withdraw = which(app, "withdraw", "End a mitigation", options);
+  withdraw->add_option("--note", options.which.note, "Why, for the records");
+  command(app, "explain", "What is blocked, why, for whom and until when")
+      ->add_option("MID|PREFIX", options.explain, "Only what concerns this mitigation or these addresses");
+  CLI::App* audit = command(app, "audit", "Who asked for what, and what became of it");
+  audit->add_option("--limit", options.audit.limit, "Newest lines to show")
+      ->capture_default_str()
+      ->check(CLI::Range(1, 100000));
+  audit->add_option("--domain", options.audit.domain, "Only this client domain");
+  CLI::App* decode = command(app, "decode", "Make a DOTS message body (CBOR) readable");
+  decode->add_option("HEX", options.decode.input, "The bytes in hexadecimal; '-' or nothing reads standard input");
+  decode->add_option("--file", options.decode.file, "A file with the bytes, raw or in hexadecimal");
+  command(app, "check-config", "Check a configuration and what it needs from this machine")
+      ->add_option("FILE", options.check_file, "The configuration")
+      ->required();
+  init(app, options);
+  emergency(app, options);
+  command(app, "config-reference", "Every configuration key, as Markdown");
+  command(app, "messages", "Every message, metric and state of health of the daemon, as Markdown");
+  CLI::App* completion = command(app, "completion", "Shell completion");
+  completion->require_subcommand(1);
+  command(*completion, "bash", "For bash: source <(dotsctl completion bash)");
+}
+
+std::string chosen_command(const CLI::App& app) {
+  for (const CLI::App* sub : app.get_subcommands()) {
+    const std::string rest = chosen_command(*sub);
+    return rest.empty() ? sub->get_name() : sub->get_name() + " " + rest;
+  }
+  return "";
+}
+
+}  // namespace dots::dotsctl

@@ -1,0 +1,69 @@
+// The command line as a tree of CLI11 and as values; help and shell completion come from the same tree.
+#pragma once
+
+#include <CLI/App.hpp>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "ops/init.h"
+
+namespace dots::dotsctl {
+
+struct Options {
+  // of all commands
+  std::string socket;
+  std::string config;
+  bool json = false;
+
+  struct Mitigate {
+    std::vector<std::string> prefixes, ports, protocols, fqdns, uris, aliases;
+    std::string lifetime;
+    std::string note;
+    std::string server;
+    bool armed = false;
+    bool wait = false;
+    std::uint32_t wait_s = 60;
+  } mitigate;
+  struct Which {  // a mitigation
+    std::uint32_t mid = 0;
+    std::string domain, cuid;
+    std::string note;
+  } which;
+  std::string explain;  // MID, prefix or nothing
+  struct Audit {
+    std::uint32_t limit = 50;
+    std::string domain;
+  } audit;
+  struct Watch {
+    double interval_s = 1;
+    std::uint32_t rounds = 0;  // 0: until interrupted
+    bool redraw = false;       // on a terminal
+  } watch;
+  struct Decode {
+    std::string input;
+    std::string file;
+  } decode;
+  std::string check_file;
+  struct Init {
+    std::string folder;
+    ops::InitOptions set;
+    bool prefixes_given = false;
+    bool force = false;
+  } init;
+  struct Emergency {
+    bool clear_marker = false;
+    std::string note;
+  } emergency;
+};
+
+// Fills `options` when the app parses.
+void build_cli(CLI::App& app, Options& options);
+// The name of the chosen command: "list", "emergency remove-all"; empty when there is none.
+std::string chosen_command(const CLI::App& app);
+
+// A script for bash, from the tree.
+std::string bash_completion(const CLI::App& app);
+
+}  // namespace dots::dotsctl

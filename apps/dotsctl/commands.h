@@ -1,0 +1,43 @@
+// The commands of dotsctl. Each prints and returns its exit code (exit_code.h).
+#pragma once
+
+#include <boost/json/object.hpp>
+#include <iosfwd>
+#include <string>
+
+#include "base/result.h"
+#include "dotsctl/cli.h"
+
+namespace dots::dotsctl {
+
+struct Streams {
+  std::istream& in;
+  std::ostream& out;
+  std::ostream& err;
+};
+
+// status, list, show, explain, audit, mitigate, withdraw, watch: through the daemon.
+int run_remote(const std::string& command, const Options& options, Streams streams);
+int run_watch(const Options& options, const std::string& socket, Streams streams);
+
+int run_decode(const Options& options, Streams streams);
+int run_check_config(const Options& options, Streams streams);
+int run_init(const Options& options, Streams streams);
+int run_emergency(const std::string& command, const Options& options, Streams streams);
+std::string messages_reference();
+
+int run(const std::string& command, const CLI::App& app, const Options& options, Streams streams);
+
+// "error: ...\nnext: ..." or its JSON, on err; returns `code`.
+int fail(const Options& options, Streams streams, int code, const std::string& error, const std::string& next_step);
+
+// The arguments of an operation from the command line; an Error is one of usage.
+base::Result<boost::json::object> mitigate_arguments(const Options::Mitigate& mitigate);
+base::Result<boost::json::object> explain_arguments(const std::string& text);
+// "90", "30m", "2h", "1d", "forever".
+base::Result<std::int64_t> parse_lifetime(const std::string& text);
+
+std::int64_t unix_now();
+std::string render_time();  // now, for the head of a watch
+
+}  // namespace dots::dotsctl

@@ -1,0 +1,150 @@
+// The way out when the daemon is dead, hung or not trusted: look at the rules and remove them, by hand.
+#include <pwd.h>
+#include <unistd.h>
+
+#include <boost/json.hpp>
+#include <chrono>
+#include <ostream>
+
+#include "adapters/mitigators/emergency.h"
+#include "adapters/mitigators/nftables_mitigator.h"
+#include "adapters/store/emergency_marker.h"
+#include "adapters/store/state_lock.h"
+#include "dotsctl/commands.h"
+#include "dotsctl/exit_code.h"
+#include "dotsctl/text.h"
+#include "ops/config.h"
+
+namespace dots::dotsctl {
+namespace {
+
+namespace json = boost::json;
+namespace mitigators = adapters::mitigators;
+namespace store = adapters::store;
+
+std::string user_name() {
+  // Who became root is worth more than "root".
+  if (const char* sudo = std::getenv("SUDO_USER"); sudo != nullptr && *sudo != '\0') return sudo;
+  const passwd* entry = ::getpwuid(::geteuid());
+  return entry != nullptr ? entry->pw_name : "uid " + std::to_string(::geteuid());
+}
+
+mitigators::NftablesOptions options_of(const ops::MitigatorConfig& m, bool only_look) {
+  mitigators::NftablesOptions out;
+  out.helper = m.helper.empty() ? mitigators::default_helper() : m.helper;
+  out.table = m.table;
+  out.timeout = std::chrono::milliseconds{m.timeout_ms};
+  out.exemption_rate_pps = m.exemption_rate_pps;
+  out.only_look = only_look;
+  return out;
+}
+
+int list(const ops::Config& config, const Options& options, Streams streams) {
+  json::array all;
+  int code = kOk;
+  for (const ops::MitigatorConfig& m : config.mitigators) {
+    if (m.kind != "nftables") {
+      if (!options.json) streams.out << m.name << " (" << m.kind << "): holds nothing outside a daemon.\n";
+      continue;
+    }
+    mitigators::NftablesMitigator back_end{options_of(m, true)};
+    const auto listing = mitigators::list_all(back_end);
+    if (!listing) {
+      code = fail(options, streams, kRefused, m.name + ": " + listing.error().message, "");
+      continue;
+    }
+    Table table{{"RULE", "PACKETS", "DROPPED"}};
+    for (const auto& installed : listing->rules) {
+      table.add({model::to_string(installed.rule), short_number(installed.counters.packets),
+                 bytes_words(installed.counters.bytes)});
+      all.push_back(json::object{{"mitigator", m.name},
+                                 {"rule", model::to_string(installed.rule)},
+                                 {"packets", installed.counters.packets},
+                                 {"bytes", installed.counters.bytes}});
+    }
+    for (const auto& foreign : listing->foreign) {
+      table.add({"not ours: " + foreign, "", ""});
+      all.push_back(json::object{{"mitigator", m.name}, {"foreign", foreign}});
+    }
+    if (options.json) continue;
+    streams.out << m.name << " (nftables, table " << m.table
+                << "): " << (table.empty() ? std::string{"no rules.\n"} : "\n" + table.text());
+  }
+  if (options.json) streams.out << json::serialize(json::object{{"rules", std::move(all)}}) << "\n";
+  return code;
+}
+
+int remove_all(const ops::Config& config, const Options& options, Streams streams) {
+  // Held until the end: no daemon starts and installs rules while they are being removed.
+  const auto lock = store::StateLock::take(config.store.state_dir);
+  if (!lock)
+    return fail(options, streams, kRefused, lock.error().message,
+                "stop the daemon first: it would install the rules again");
+  // The mark is first: if this ends half way, a restart still installs nothing.
+  const base::WallTime now{std::chrono::system_clock::now().time_since_epoch()};
+  store::EmergencyMarker marker{base::from_unix_seconds(base::unix_seconds(now)), user_name(), options.emergency.note};
+  if (const auto marked = store::write_emergency_marker(config.store.state_dir, marker); !marked)
+    streams.err << "warning: a restart will install the rules again: " << marked.error().message << "\n";
+
+  json::array removed;
+  int code = kOk;
+  for (const ops::MitigatorConfig& m : config.mitigators) {
+    if (m.kind != "nftables") continue;
+    mitigators::NftablesMitigator back_end{options_of(m, false)};
+    const auto rules = mitigators::remove_all(back_end);
+    if (!rules) {
+      code = fail(options, streams, kRefused, m.name + ": " + rules.error().message,
+                  "by hand: nft delete table inet " + m.table);
+      continue;
+    }
+    for (const auto& rule : *rules)
+      removed.push_back(json::object{{"mitigator", m.name}, {"rule", model::to_string(rule)}});
+    if (options.json) continue;
+    streams.out << m.name << ": " << rules->size() << (rules->size() == 1 ? " rule" : " rules") << " removed.\n";
+    for (const auto& rule : *rules) streams.out << "  " << model::to_string(rule) << "\n";
+  }
+  bool stays = true;
+  if (options.emergency.clear_marker && code == kOk) {
+    const auto cleared = store::clear_emergency_marker(config.store.state_dir);
+    if (!cleared) return fail(options, streams, kRefused, cleared.error().message, "");
+    stays = false;
+  }
+  if (options.json)
+    streams.out << json::serialize(json::object{{"removed", std::move(removed)}, {"marker", stays}}) << "\n";
+  else if (stays)
+    streams.out << "A restarted daemon keeps its mitigations but installs no rule until you run:\n"
+                << "  dotsctl emergency clear-marker --config " << options.config << "\n";
+  else
+    streams.out << "A restarted daemon installs the rules of its mitigations again.\n";
+  return code;
+}
+
+int clear_marker(const ops::Config& config, const Options& options, Streams streams) {
+  const auto cleared = store::clear_emergency_marker(config.store.state_dir);
+  if (!cleared) return fail(options, streams, kRefused, cleared.error().message, "");
+  if (options.json)
+    streams.out << json::serialize(json::object{{"cleared", *cleared}}) << "\n";
+  else
+    streams.out << (*cleared ? "The mark is gone. Restart the daemon: it installs the rules of its mitigations again.\n"
+                             : "There is no mark.\n");
+  return kOk;
+}
+
+}  // namespace
+
+int run_emergency(const std::string& command, const Options& options, Streams streams) {
+  if (options.config.empty())
+    return fail(options, streams, kUsage, "which daemon?", "name its configuration with --config FILE");
+  const auto config = ops::load_config(options.config);
+  if (!config) {
+    for (const auto& problem : config.error()) streams.err << printable(ops::to_string(problem)) << "\n";
+    return kRefused;
+  }
+  if (config->role != ops::Role::server)
+    return fail(options, streams, kUsage, "a client installs no rules", "name the configuration of a server");
+  if (command == "emergency list") return list(*config, options, streams);
+  if (command == "emergency clear-marker") return clear_marker(*config, options, streams);
+  return remove_all(*config, options, streams);
+}
+
+}  // namespace dots::dotsctl

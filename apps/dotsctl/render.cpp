@@ -1,0 +1,232 @@
+#include "dotsctl/render.h"
+
+#include <fmt/format.h>
+
+#include "dotsctl/json_read.h"
+#include "dotsctl/text.h"
+
+namespace dots::dotsctl {
+namespace {
+
+namespace json = boost::json;
+
+std::string protocols(const json::value& m) {
+  std::string out;
+  for (const auto& item : list_of(m, "target-protocol")) {
+    boost::system::error_code error;
+    const auto number = item.is_number() ? item.to_number<std::uint8_t>(error) : std::uint8_t{0};
+    out += (out.empty() ? "" : ",") + (item.is_number() && !error ? protocol_name(number) : scalar_text(&item));
+  }
+  return out;
+}
+
+std::string ports(const json::value& m) {
+  std::string out;
+  for (const auto& item : list_of(m, "target-port-range")) {
+    std::string one = scalar_text(&item);
+    if (item.is_object()) {  // as RFC 9132 writes it
+      const std::string upper = text_of(item, "upper-port");
+      one = text_of(item, "lower-port") + (upper.empty() ? "" : "-" + upper);
+    }
+    out += (out.empty() ? "" : ",") + one;
+  }
+  return out;
+}
+
+// "203.0.113.7/32 udp port 53"; a long list is cut.
+std::string targets(const json::value& m, std::size_t at_most) {
+  std::string out;
+  std::size_t shown = 0;
+  std::size_t all = 0;
+  for (const char* name : {"target-prefix", "target-fqdn", "target-uri", "alias-name"})
+    for (const auto& item : list_of(m, name)) {
+      if (++all > at_most) continue;
+      ++shown;
+      out += (out.empty() ? "" : " ") + scalar_text(&item);
+    }
+  if (all > shown) out += fmt::format(" and {} more", all - shown);
+  if (const std::string p = protocols(m); !p.empty()) out += " " + p;
+  if (const std::string p = ports(m); !p.empty()) out += " port " + p;
+  return out;
+}
+
+std::string lifetime_words(const json::value& m) {
+  const auto left = number_of(m, "lifetime");
+  if (!left) return "";
+  return *left < 0 ? "no end" : duration_words(*left);
+}
+
+std::string dropped_words(const json::value& m) {
+  const auto bytes = count_of(m, "bytes-dropped");
+  const auto packets = count_of(m, "pkts-dropped");
+  if (!bytes && !packets) return "not counted";
+  std::string out;
+  if (bytes) out = bytes_words(*bytes);
+  if (packets) out += (out.empty() ? "" : ", ") + short_number(*packets) + " packets";
+  return out;
+}
+
+std::string drop_rate_words(const json::value& m) {
+  const auto bytes = count_of(m, "bps-dropped");  // BYTES per second, whatever its name says (RFC 9132 section 5.3)
+  const auto packets = count_of(m, "pps-dropped");
+  std::string out;
+  if (bytes) out = rate_words(*bytes);
+  if (packets) out += (out.empty() ? "" : ", ") + short_number(*packets) + " packets/s";
+  return out;
+}
+
+std::string rules_words(const json::value& m) {
+  const std::string rules = text_of(m, "rules");
+  const std::string reason = text_of(m, "rules-reason");
+  return reason.empty() ? rules : rules + ": " + reason;
+}
+
+std::string time_of(const json::value& m, const char* name) {
+  if (const auto at = number_of(m, name)) return time_words(*at);
+  return text_of(m, name);
+}
+std::string ago(const json::value& m, const char* name, std::int64_t now) {
+  const auto at = number_of(m, name);
+  if (!at) return text_of(m, name);
+  return time_words(*at) + (*at <= now ? " (" + duration_words(now - *at) + " ago)" : "");
+}
+
+std::string show_one(const json::value& m, std::int64_t now) {
+  Facts facts;
+  facts.add("status", status_words(text_of(m, "status")) +
+                          (text_of(m, "status").empty() ? "" : " (" + text_of(m, "status") + ")"));
+  facts.add("targets", targets(m, 1000));
+  if (const auto addresses = list_of(m, "addresses");
+      !list_of(m, "target-fqdn").empty() || !list_of(m, "target-uri").empty())
+    facts.add("addresses", joined(addresses));
+  facts.add("rules", rules_words(m));
+  facts.add("dropped", dropped_words(m));
+  facts.add("average", drop_rate_words(m));
+  facts.add("time left", lifetime_words(m));
+  facts.add("ends at", time_of(m, "expires-at"));
+  facts.add("started", ago(m, "mitigation-start", now));
+  facts.add("accepted", ago(m, "accepted-at", now));
+  if (const auto* trigger = member(m, "trigger-mitigation");
+      trigger != nullptr && trigger->is_bool() && !trigger->as_bool())
+    facts.add("trigger", "only when the signal is lost");
+  facts.add("domain", text_of(m, "domain"));
+  facts.add("client", text_of(m, "client"));
+  facts.add("server", text_of(m, "server"));
+  facts.add("cuid", text_of(m, "cuid"));
+  facts.add("asked by", text_of(m, "author"));
+  facts.add("note", text_of(m, "note"));
+  facts.add("refusal", text_of(m, "refusal"));
+  return "Mitigation " + text_of(m, "mid") + "\n" + facts.text(2);
+}
+
+}  // namespace
+
+std::string status_words(const std::string& status) {
+  static const std::pair<const char*, const char*> kWords[] = {
+      {"attack-mitigation-in-progress", "being set up"},
+      {"attack-successfully-mitigated", "mitigated"},
+      {"attack-stopped", "attack is over"},
+      {"attack-exceeded-capability", "attack too large"},
+      {"dots-client-withdrawn-mitigation", "ending"},
+      {"attack-mitigation-terminated", "ended"},
+      {"attack-mitigation-withdrawn", "withdrawn by server"},
+      {"attack-mitigation-signal-loss", "armed"},
+  };
+  for (const auto& [name, words] : kWords)
+    if (status == name) return words;
+  return status;
+}
+
+json::array mitigations_of(const json::value& body) {
+  if (const auto* list = member(body, "mitigations"); list != nullptr && list->is_array()) return list->as_array();
+  if (const auto* one = member(body, "mitigation"); one != nullptr && one->is_object()) return {*one};
+  if (member(body, "mid") != nullptr) return json::array{body};
+  return {};
+}
+
+std::string render_list(const json::value& body, std::int64_t) {
+  const json::array all = mitigations_of(body);
+  if (all.empty()) return "No mitigations.\n";
+  bool domains = false;
+  bool rules = false;
+  for (const auto& m : all) {
+    domains = domains || !text_of(m, "client").empty();
+    rules = rules || !text_of(m, "rules").empty();
+  }
+  std::vector<std::string> headings = {"MID"};
+  if (domains) headings.insert(headings.end(), {"DOMAIN", "CLIENT"});
+  headings.insert(headings.end(), {"STATUS", "LEFT", "DROPPED", "AVERAGE"});
+  if (rules) headings.push_back("RULES");
+  headings.push_back("TARGETS");
+  Table table{headings};
+  for (const auto& m : all) {
+    std::vector<std::string> row = {text_of(m, "mid")};
+    if (domains) row.insert(row.end(), {text_of(m, "domain"), text_of(m, "client")});
+    row.insert(row.end(),
+               {status_words(text_of(m, "status")), lifetime_words(m), dropped_words(m), drop_rate_words(m)});
+    if (rules) row.push_back(text_of(m, "rules"));
+    row.push_back(targets(m, 3));
+    table.add(std::move(row));
+  }
+  return table.text();
+}
+
+std::string render_show(const json::value& body, std::int64_t now) {
+  std::string out;
+  for (const auto& m : mitigations_of(body)) out += (out.empty() ? "" : "\n") + show_one(m, now);
+  return out.empty() ? "No such mitigation.\n" : out;
+}
+
+std::string render_explain(const json::value& body, std::int64_t now) {
+  std::string out;
+  for (const auto& rule : list_of(body, "rules")) {
+    Facts facts;
+    facts.add("back end", text_of(rule, "mitigator"));
+    const std::string failure = text_of(rule, "failure");
+    facts.add("state", text_of(rule, "state") + (failure.empty() ? "" : ": " + failure));
+    facts.add("since", ago(rule, "since", now));
+    facts.add("until", time_of(rule, "until"));
+    if (const auto packets = count_of(rule, "packets"))
+      facts.add("dropped",
+                bytes_words(count_of(rule, "bytes").value_or(0)) + ", " + short_number(*packets) + " packets");
+    for (const auto& owner : list_of(rule, "owners")) {
+      std::string who = "mitigation " + text_of(owner, "mid");
+      if (const auto domain = text_of(owner, "domain"); !domain.empty()) who += " of " + domain;
+      if (const auto author = text_of(owner, "author"); !author.empty()) who += ", asked by " + author;
+      if (const auto reason = text_of(owner, "reason"); !reason.empty()) who += ": " + reason;
+      if (const auto until = number_of(owner, "until"))
+        who += *until > now ? ", for " + duration_words(*until - now) + " more" : ", until " + time_words(*until);
+      facts.add("wanted by", who);
+    }
+    out += (out.empty() ? "" : "\n") + printable(text_of(rule, "rule")) + "\n" + facts.text(2);
+  }
+  // Every rule is told above; sentences alone are what a client role, or an empty answer, has to say.
+  if (out.empty())
+    for (const auto& sentence : list_of(body, "sentences")) out += printable(scalar_text(&sentence)) + "\n";
+  return out.empty() ? "Nothing is blocked.\n" : out;
+}
+
+std::string render_audit(const json::value& body) {
+  json::array records = list_of(body, "audit");
+  if (records.empty()) records = list_of(body, "records");
+  if (records.empty()) return "The audit log is empty.\n";
+  Table table{{"AT", "DOMAIN", "WHO", "ACTION", "WHAT", "VERDICT", "WHY"}};
+  for (const auto& r : records)
+    table.add({time_of(r, "at"), text_of(r, "domain"), text_of(r, "actor"), text_of(r, "action"), text_of(r, "subject"),
+               text_of(r, "verdict"), text_of(r, "text")});
+  return table.text();
+}
+
+std::string render_done(const std::string& verb, const json::value& body, std::int64_t now) {
+  std::string out;
+  if (const std::string sentence = text_of(body, "message"); !sentence.empty()) out = printable(sentence) + "\n";
+  const json::array all = mitigations_of(body);
+  for (const auto& m : all) {
+    if (out.empty()) out = "Mitigation " + text_of(m, "mid") + " " + verb + ".\n";
+    if (m.as_object().size() > 1) out += "\n" + show_one(m, now);
+  }
+  if (out.empty()) out = "Done: " + verb + ".\n";
+  return out;
+}
+
+}  // namespace dots::dotsctl

@@ -1,0 +1,24 @@
+// The daemon's JSON (docs/api.md) as text for people. Pure; what is missing is left out.
+#pragma once
+
+#include <boost/json/value.hpp>
+#include <cstdint>
+#include <string>
+
+namespace dots::dotsctl {
+
+std::string render_status(const boost::json::value& body, std::int64_t now_unix_s);
+std::string render_list(const boost::json::value& body, std::int64_t now_unix_s);
+// One or several mitigations at length.
+std::string render_show(const boost::json::value& body, std::int64_t now_unix_s);
+std::string render_explain(const boost::json::value& body, std::int64_t now_unix_s);
+std::string render_audit(const boost::json::value& body);
+// What a change did: "mitigation 7 requested", with what the daemon said.
+std::string render_done(const std::string& verb, const boost::json::value& body, std::int64_t now_unix_s);
+
+// The mitigations of a body: its list, or the body itself when it is one.
+boost::json::array mitigations_of(const boost::json::value& body);
+// "mitigated" for "attack-successfully-mitigated"; unknown ones as they are.
+std::string status_words(const std::string& status);
+
+}  // namespace dots::dotsctl

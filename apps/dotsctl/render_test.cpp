@@ -1,0 +1,154 @@
+#include "dotsctl/render.h"
+
+#include <gtest/gtest.h>
+
+#include <boost/json.hpp>
+
+#include "dotsctl/text.h"
+
+namespace dots::dotsctl {
+namespace {
+
+constexpr std::int64_t kNow = 1795000000;  // 2026-11-18 11:06:40 UTC
+
+boost::json::value parse(const char* text) { return boost::json::parse(text); }
+
+TEST(Text, NumbersForPeople) {
+  EXPECT_EQ(short_number(0), "0");
+  EXPECT_EQ(short_number(999), "999");
+  EXPECT_EQ(short_number(1000), "1.00 k");
+  EXPECT_EQ(short_number(1234567), "1.23 M");
+  EXPECT_EQ(bytes_words(512), "512 B");
+  EXPECT_EQ(bytes_words(12'345'678), "12.3 MB");
+  EXPECT_EQ(bytes_words(999'900'000), "1000 MB");
+  EXPECT_EQ(rate_words(2'500'000), "20.0 Mbit/s") << "bytes go in, bits come out";
+  EXPECT_EQ(duration_words(0), "0 s");
+  EXPECT_EQ(duration_words(59), "59 s");
+  EXPECT_EQ(duration_words(60), "1 min");
+  EXPECT_EQ(duration_words(3599), "59 min 59 s");
+  EXPECT_EQ(duration_words(90061), "1 d 1 h");
+  EXPECT_EQ(time_words(kNow), "2026-11-18 11:06:40 UTC");
+}
+
+TEST(Text, ColumnsCountCharactersAndTerminalsAreNotSteered) {
+  Table table{{"A", "B"}};
+  table.add({"\xc3\xa4\xc3\xb6", "x"});
+  table.add({"\x1b[2J", "y\n"});
+  EXPECT_EQ(table.text(), "A     B\n\xc3\xa4\xc3\xb6    x\n?[2J  y?\n");
+}
+
+TEST(Render, ListOfAServer) {
+  const auto body = parse(R"({"mitigations":[
+    {"domain":"acme","client":"edge","cuid":"c","mid":7,"status":"attack-successfully-mitigated","lifetime":3480,
+     "target-prefix":["203.0.113.7/32"],"target-port-range":["53","8000-8080"],"target-protocol":[17],
+     "rules":"installed","bytes-dropped":1234567890,"pkts-dropped":900000,"bps-dropped":2500000,"pps-dropped":1200},
+    {"domain":"acme","client":"edge","cuid":"c","mid":12,"status":"attack-mitigation-in-progress","lifetime":-1,
+     "target-fqdn":["www.example.net"],"rules":"pending"}]})");
+  EXPECT_EQ(
+      render_list(body, kNow),
+      "MID  DOMAIN  CLIENT  STATUS        LEFT    DROPPED                 AVERAGE                        RULES      "
+      "TARGETS\n"
+      "7    acme    edge    mitigated     58 min  1.23 GB, 900 k packets  20.0 Mbit/s, 1.20 k packets/s  installed"
+      "  203.0.113.7/32 udp port 53,8000-8080\n"
+      "12   acme    edge    being set up  no end  not counted                                            pending    "
+      "www.example.net\n");
+}
+
+TEST(Render, ListOfAClientAndMissingMembers) {
+  EXPECT_EQ(render_list(parse(R"({"mitigations":[]})"), kNow), "No mitigations.\n");
+  EXPECT_EQ(render_list(parse("{}"), kNow), "No mitigations.\n");
+  EXPECT_EQ(render_list(parse("null"), kNow), "No mitigations.\n");
+  EXPECT_EQ(render_list(parse(R"({"mitigations":[{"mid":1,"target-prefix":["a","b","c","d","e"]}]})"), kNow),
+            "MID  STATUS  LEFT  DROPPED      AVERAGE  TARGETS\n"
+            "1                  not counted           a b c and 2 more\n");
+  EXPECT_NO_THROW(render_list(parse(R"({"mitigations":[5,{"mid":{}},{"target-prefix":"x","lifetime":"y",
+    "target-port-range":[{"lower-port":5,"upper-port":6}],"target-protocol":["udp",999]}]})"),
+                              kNow));
+}
+
+TEST(Render, OneMitigationAtLength) {
+  const auto body =
+      parse(R"({"domain":"acme","client":"edge","cuid":"c","mid":7,"status":"attack-stopped","lifetime":60,
+    "target-prefix":["203.0.113.7/32"],"target-protocol":[17],"rules":"failed","rules-reason":"no room",
+    "mitigation-start":1794999940,"expires-at":1795000060,"author":"client edge","note":"flood"})");
+  EXPECT_EQ(render_show(body, kNow),
+            "Mitigation 7\n"
+            "  status     attack is over (attack-stopped)\n"
+            "  targets    203.0.113.7/32 udp\n"
+            "  rules      failed: no room\n"
+            "  dropped    not counted\n"
+            "  time left  1 min\n"
+            "  ends at    2026-11-18 11:07:40 UTC\n"
+            "  started    2026-11-18 11:05:40 UTC (1 min ago)\n"
+            "  domain     acme\n"
+            "  client     edge\n"
+            "  cuid       c\n"
+            "  asked by   client edge\n"
+            "  note       flood\n");
+  EXPECT_EQ(render_show(parse("{}"), kNow), "No such mitigation.\n");
+}
+
+TEST(Render, Explain) {
+  const auto body = parse(R"({"rules":[{"mitigator":"border","rule":"drop udp to 203.0.113.7/32 port 53",
+    "state":"installed","since":1794999940,"packets":900000,"bytes":1234567890,"owners":[
+     {"domain":"acme","cuid":"c","mid":7,"reason":"requested by client edge","author":"client edge","until":1795000060}]}],
+    "sentences":["the same as a sentence"]})");
+  EXPECT_EQ(render_explain(body, kNow),
+            "drop udp to 203.0.113.7/32 port 53\n"
+            "  back end   border\n"
+            "  state      installed\n"
+            "  since      2026-11-18 11:05:40 UTC (1 min ago)\n"
+            "  dropped    1.23 GB, 900 k packets\n"
+            "  wanted by  mitigation 7 of acme, asked by client edge: requested by client edge, for 1 min more\n");
+  EXPECT_EQ(render_explain(parse(R"({"rules":[],"sentences":["no rule is wanted: nothing is blocked"]})"), kNow),
+            "no rule is wanted: nothing is blocked\n");
+  EXPECT_EQ(render_explain(parse("{}"), kNow), "Nothing is blocked.\n");
+}
+
+TEST(Render, Audit) {
+  const auto body = parse(R"({"audit":[{"at":"2026-11-18 12:00:00 UTC","domain":"acme","actor":"client edge",
+    "action":"request","subject":"cuid=c mid=7","verdict":"refused","text":"outside the domain"}]})");
+  EXPECT_EQ(render_audit(body),
+            "AT                       DOMAIN  WHO          ACTION   WHAT          VERDICT  WHY\n"
+            "2026-11-18 12:00:00 UTC  acme    client edge  request  cuid=c mid=7  refused  outside the domain\n");
+  EXPECT_EQ(render_audit(parse(R"({"audit":[]})")), "The audit log is empty.\n");
+}
+
+TEST(Render, Status) {
+  const auto body = parse(R"({"role":"server","version":"0.1.0","uptime_s":3661,"listen":["127.0.0.1:4646"],
+    "sessions":[{"client":"edge","peer":"127.0.0.1:5","age_s":61,"state":"active"}],"mitigations":2,
+    "mitigations-by-status":{"attack-stopped":1,"attack-successfully-mitigated":1},"unwell":[],"health":[]})");
+  EXPECT_EQ(render_status(body, kNow),
+            "All is well.\n"
+            "\n"
+            "role                   server\n"
+            "version                0.1.0\n"
+            "uptime                 1 h 1 min\n"
+            "listen                 127.0.0.1:4646\n"
+            "mitigations            2\n"
+            "mitigations by status  1 attack is over, 1 mitigated\n"
+            "\n"
+            "Sessions (1)\n"
+            "CLIENT  PEER         AGE        STATE\n"
+            "edge    127.0.0.1:5  1 min 1 s  active\n");
+}
+
+TEST(Render, StatusBeginsWithWhatIsUnwell) {
+  const auto body = parse(R"({"health":[{"condition":"MITIGATOR_DOWN","grade":"failed","subject":"border",
+    "since":1794999940,"meaning":"a back end cannot be reached","details":"the helper died","next_step":"look at it"}]})");
+  EXPECT_EQ(render_status(body, kNow),
+            "FAILED    MITIGATOR_DOWN (border): a back end cannot be reached, for 1 min\n"
+            "          the helper died\n"
+            "          Next: look at it\n"
+            "\n");
+}
+
+TEST(Render, Done) {
+  EXPECT_EQ(render_done("withdrawn", parse(R"({"mid":7})"), kNow), "Mitigation 7 withdrawn.\n");
+  EXPECT_EQ(render_done("withdrawn", parse("{}"), kNow), "Done: withdrawn.\n");
+  EXPECT_EQ(render_done("withdrawn", parse(R"({"message":"mitigation 7 ends in 2 min"})"), kNow),
+            "mitigation 7 ends in 2 min\n");
+}
+
+}  // namespace
+}  // namespace dots::dotsctl

@@ -1,0 +1,48 @@
+# Completion of dotsctl for bash, printed by `dotsctl completion bash`.
+_dotsctl() {
+  local current="${COMP_WORDS[COMP_CWORD]}" previous="${COMP_WORDS[COMP_CWORD-1]}"
+  local global="--help -h --socket --config --json --version" words="" path="" word i
+  for ((i = 1; i < COMP_CWORD; i++)); do
+    word="${COMP_WORDS[i]}"
+    case "$word" in
+      --alias|--config|--cuid|--domain|--file|--fqdn|--interval|--lifetime|--limit|--mitigator|--note|--port|--prefix|--protocol|--rounds|--server|--signal-port|--socket|--target-prefix|--uri|--wait-time) ((i++)) ;;
+      -*) ;;
+      *)
+        case " status mitigate list show watch withdraw explain audit decode check-config init emergency config-reference messages completion list remove-all clear-marker bash " in
+          *" $word "*) path="${path:+$path }$word" ;;
+        esac ;;
+    esac
+  done
+  case "$previous" in
+    --socket|--config|--file) mapfile -t COMPREPLY < <(compgen -f -- "$current"); return ;;
+    --mitigator) mapfile -t COMPREPLY < <(compgen -W "dry-run nftables" -- "$current"); return ;;
+    --protocol) mapfile -t COMPREPLY < <(compgen -W "tcp udp icmp icmpv6 sctp gre esp" -- "$current"); return ;;
+  esac
+  case "$path" in
+    "") words="status mitigate list show watch withdraw explain audit decode check-config init emergency config-reference messages completion $global" ;;
+    "status") words="--help -h $global" ;;
+    "mitigate") words="--help -h --target-prefix --fqdn --uri --alias --port --protocol --lifetime --note --server --armed --wait --wait-time $global" ;;
+    "list") words="--help -h $global" ;;
+    "show") words="--help -h --domain --cuid $global" ;;
+    "watch") words="--help -h --interval --rounds $global" ;;
+    "withdraw") words="--help -h --domain --cuid --note $global" ;;
+    "explain") words="--help -h $global" ;;
+    "audit") words="--help -h --limit --domain $global" ;;
+    "decode") words="--help -h --file $global" ;;
+    "check-config") words="--help -h $global" ;;
+    "init") words="--help -h --domain --prefix --signal-port --mitigator --force $global" ;;
+    "emergency") words="list remove-all clear-marker --help -h $global" ;;
+    "emergency list") words="--help -h $global" ;;
+    "emergency remove-all") words="--help -h --clear-marker --note $global" ;;
+    "emergency clear-marker") words="--help -h $global" ;;
+    "config-reference") words="--help -h $global" ;;
+    "messages") words="--help -h $global" ;;
+    "completion") words="bash --help -h $global" ;;
+    "completion bash") words="--help -h $global" ;;
+  esac
+  mapfile -t COMPREPLY < <(compgen -W "$words" -- "$current")
+  case "$path" in
+    check-config|init) [[ "$current" == -* ]] || mapfile -t COMPREPLY < <(compgen -f -- "$current") ;;
+  esac
+}
+complete -o filenames -F _dotsctl dotsctl

@@ -2,7 +2,9 @@
 
 #include <algorithm>
 #include <cassert>
+#include <span>
 #include <utility>
+#include <vector>
 
 #include "model/ip.h"
 #include "model/text.h"
@@ -245,12 +247,16 @@ bool DocumentBuilder::end_array() {
 bool DocumentBuilder::unique_entries(const Frame& frame) {
   const Key list_key = frame.node->list_key;
   if (list_key == Key::none || frame.entries < 2) return true;
-  std::vector<std::pair<std::uint64_t, std::string_view>> values;
-  values.reserve(frame.entries);
+  using Value = std::pair<std::uint64_t, std::string_view>;
+  std::array<Value, 16> few;  // the usual case needs no allocation
+  std::vector<Value> many(frame.entries > few.size() ? frame.entries : 0);
+  const std::span<Value> room = many.empty() ? std::span<Value>(few) : std::span<Value>(many);
+  std::size_t count = 0;
   for (auto i = document_.first(frame.item); i != document_.end_of(frame.item); i = document_.next(i)) {
     const std::uint32_t leaf = document_.member(i, list_key);
-    if (leaf != Document::kRoot) values.emplace_back(document_[leaf].number, document_[leaf].text);
+    if (leaf != Document::kRoot) room[count++] = {document_[leaf].number, document_[leaf].text};
   }
+  const auto values = room.first(count);
   std::sort(values.begin(), values.end());
   if (std::adjacent_find(values.begin(), values.end()) == values.end()) return true;
   return fail(describe(*frame.node->attribute) + " has two entries with the same " +

@@ -42,61 +42,64 @@ bool parse_quad(std::string_view text, std::span<std::uint8_t, 4> out) {
   return text.empty();
 }
 
-int hex_digit(char c) {
-  if (c >= '0' && c <= '9') return c - '0';
-  if (c >= 'a' && c <= 'f') return c - 'a' + 10;
-  if (c >= 'A' && c <= 'F') return c - 'A' + 10;
-  return -1;
-}
+constexpr auto kHexDigits = [] {
+  std::array<std::int8_t, 256> table{};
+  table.fill(-1);
+  for (int i = 0; i < 10; ++i) table[static_cast<std::size_t>('0' + i)] = static_cast<std::int8_t>(i);
+  for (int i = 0; i < 6; ++i) {
+    table[static_cast<std::size_t>('a' + i)] = static_cast<std::int8_t>(10 + i);
+    table[static_cast<std::size_t>('A' + i)] = static_cast<std::int8_t>(10 + i);
+  }
+  return table;
+}();
+int hex_digit(char c) { return kHexDigits[static_cast<unsigned char>(c)]; }
 
-// RFC 4291 section 2.2, all three forms.
+// RFC 4291 section 2.2, all three forms, in one pass.
 bool parse_groups(std::string_view text, std::array<std::uint8_t, 16>& out) {
-  std::array<std::uint8_t, 16> head{};  // bytes before "::"
+  std::array<std::uint8_t, 16> bytes{};  // groups as they come; those after "::" move to the end afterwards
   std::size_t filled = 0;
   std::optional<std::size_t> gap;  // where "::" stood
+  std::size_t at = 0;
   if (text.starts_with("::")) {
     gap = 0;
-    text.remove_prefix(2);
+    at = 2;
   }
-  while (!text.empty()) {
+  while (at < text.size()) {
     if (filled == 16) return false;
-    const std::size_t end = std::min(text.find(':'), text.size());
-    const std::string_view group = text.substr(0, end);
-    if (group.find('.') != std::string_view::npos) {
-      if (end != text.size() || filled > 12) return false;
-      if (!parse_quad(group, std::span<std::uint8_t, 4>{head.data() + filled, 4})) return false;
+    const std::size_t start = at;
+    unsigned value = 0;
+    for (; at < text.size(); ++at) {
+      const int digit = hex_digit(text[at]);
+      if (digit < 0) break;
+      value = value << 4 | static_cast<unsigned>(digit);
+    }
+    if (at == start) return false;
+    if (at < text.size() && text[at] == '.') {
+      if (filled > 12) return false;
+      if (!parse_quad(text.substr(start), std::span<std::uint8_t, 4>{bytes.data() + filled, 4})) return false;
       filled += 4;
       break;
     }
-    if (group.empty() || group.size() > 4) return false;
-    unsigned value = 0;
-    for (const char c : group) {
-      const int digit = hex_digit(c);
-      if (digit < 0) return false;
-      value = value << 4 | static_cast<unsigned>(digit);
-    }
-    head[filled++] = static_cast<std::uint8_t>(value >> 8);
-    head[filled++] = static_cast<std::uint8_t>(value & 0xff);
-    text.remove_prefix(end);
-    if (text.empty()) break;
-    text.remove_prefix(1);
-    if (text.starts_with(':')) {
+    if (at - start > 4) return false;
+    bytes[filled++] = static_cast<std::uint8_t>(value >> 8);
+    bytes[filled++] = static_cast<std::uint8_t>(value & 0xff);
+    if (at == text.size()) break;
+    if (text[at++] != ':' || at == text.size()) return false;  // also a single colon at the end
+    if (text[at] == ':') {
       if (gap) return false;
       gap = filled;
-      text.remove_prefix(1);
-    } else if (text.empty()) {
-      return false;  // a single colon at the end
+      ++at;
     }
   }
   if (!gap) {
-    out = head;
+    out = bytes;
     return filled == 16;
   }
   if (filled > 14) return false;  // "::" stands for at least one group
   out = {};
-  const auto middle = head.begin() + static_cast<std::ptrdiff_t>(*gap);
-  std::copy(head.begin(), middle, out.begin());
-  std::copy_backward(middle, head.begin() + static_cast<std::ptrdiff_t>(filled), out.end());
+  const auto middle = bytes.begin() + static_cast<std::ptrdiff_t>(*gap);
+  std::copy(bytes.begin(), middle, out.begin());
+  std::copy_backward(middle, bytes.begin() + static_cast<std::ptrdiff_t>(filled), out.end());
   return true;
 }
 
@@ -246,7 +249,7 @@ std::optional<std::string> forbidden_target(const Prefix& prefix) {
       {{IpAddress{Family::ipv6, {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff}}, 96}, "IPv4-mapped"},
   }};
   for (const auto& [space, kind] : kForbidden) {
-    if (!space.overlaps(prefix)) continue;
+    if (space.address.family != prefix.address.family || !space.overlaps(prefix)) continue;
     const std::string which = std::string(kind) + " space (" + to_string(space) + ")";
     return to_string(prefix) + (space.contains(prefix) ? " is " : " covers ") + which;
   }

@@ -21,6 +21,7 @@ Code code_of(const Item& item) {
 }
 
 Result<void> read_port_ranges(const Document& document, At list, std::vector<PortRange>& out) {
+  out.reserve((document.end_of(list) - document.first(list)) / 2);  // an entry and its lower-port at least
   for (At entry = document.first(list); entry != document.end_of(list); entry = document.next(entry)) {
     const At lower = document.member(entry, Key::lower_port);
     const At upper = document.member(entry, Key::upper_port);
@@ -38,6 +39,7 @@ Result<void> read_port_ranges(const Document& document, At list, std::vector<Por
 }
 
 void read_texts(const Document& document, At list, std::vector<std::string>& out) {
+  out.reserve(document.end_of(list) - document.first(list));
   for (At i = document.first(list); i != document.end_of(list); i = document.next(i)) {
     out.emplace_back(document[i].text);
   }
@@ -47,6 +49,7 @@ void read_texts(const Document& document, At list, std::vector<std::string>& out
 Result<void> read_target(const Document& document, At at, MitigationScope& scope) {
   switch (document[at].attribute->key) {
     case Key::target_prefix:
+      scope.target_prefix.reserve(document.end_of(at) - document.first(at));
       for (At i = document.first(at); i != document.end_of(at); i = document.next(i)) {
         const auto prefix = parse_prefix(document[i].text);
         if (!prefix) return Error{named(Key::target_prefix) + ": " + prefix.error().message};
@@ -56,6 +59,7 @@ Result<void> read_target(const Document& document, At at, MitigationScope& scope
     case Key::target_port_range:
       return read_port_ranges(document, at, scope.target_port_range);
     case Key::target_protocol:
+      scope.target_protocol.reserve(document.end_of(at) - document.first(at));
       for (At i = document.first(at); i != document.end_of(at); i = document.next(i)) {
         scope.target_protocol.push_back(static_cast<std::uint8_t>(document[i].number));
       }

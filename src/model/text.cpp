@@ -12,11 +12,11 @@ bool is_digit(char c) { return c >= '0' && c <= '9'; }
 bool scan(std::string_view text, bool controls) {
   for (std::size_t i = 0; i < text.size();) {
     const auto lead = static_cast<unsigned char>(text[i]);
-    if (lead < 0x80) {
-      if (!controls && (lead < 0x20 || lead == 0x7f)) return false;
+    if (lead - 0x20U < 0x5fU || (controls && lead < 0x80)) {
       ++i;
       continue;
     }
+    if (lead < 0x80) return false;
     if (lead < 0xc2 || lead > 0xf4) return false;
     const std::size_t more = lead < 0xe0 ? 1 : lead < 0xf0 ? 2 : 3;
     if (text.size() - i <= more) return false;

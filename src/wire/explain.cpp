@@ -302,20 +302,23 @@ class Explainer {
     cbor::Head inner;
     if (!reader_.head(inner)) return false;
     if (tag.argument == cbor::kTagDecimal && inner.major == cbor::Major::array && inner.argument == 2) {
-      return decimal(known, container, entry);
+      const cbor::Reader before = reader_;
+      cbor::Head exponent;
+      cbor::Head mantissa;
+      if (reader_.head(exponent) && is_integer(exponent) && reader_.head(mantissa) && is_integer(mantissa)) {
+        decimal(exponent, mantissa, known, container, entry);
+        return true;
+      }
+      reader_ = before;
     }
     out_.remarks.push_back("tag " + std::to_string(tag.argument) + " has no meaning here");
     return value_of(inner, known, container, depth + 1, entry);
   }
 
-  bool decimal(const Attribute* known, const Attribute* container, bool entry) {
-    cbor::Head exponent;
-    cbor::Head mantissa;
-    if (!reader_.head(exponent) || !reader_.head(mantissa)) return false;
-    const auto is_integer = [](const cbor::Head& h) {
-      return h.major == cbor::Major::unsigned_integer || h.major == cbor::Major::negative_integer;
-    };
-    if (!is_integer(exponent) || !is_integer(mantissa)) return stop("tag 4 needs two integers");
+  static bool is_integer(const cbor::Head& head) { return head.major <= cbor::Major::negative_integer; }
+
+  void decimal(const cbor::Head& exponent, const cbor::Head& mantissa, const Attribute* known,
+               const Attribute* container, bool entry) {
     std::string text = integer_text(mantissa) + "e" + integer_text(exponent);
     if (exponent.major == cbor::Major::negative_integer && exponent.argument == 1 &&
         mantissa.major == cbor::Major::unsigned_integer) {
@@ -326,7 +329,6 @@ class Explainer {
     }
     leaf(entry, text, unit(known, container));
     json_.string(text);
-    return true;
   }
 
   void check_type(const cbor::Head& head, const Attribute* known, bool entry) {

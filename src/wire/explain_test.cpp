@@ -106,6 +106,13 @@ TEST(Explain, OddBodiesAreShownAsTheyAre) {
   EXPECT_LINE(e.lines, "0 [outside the registry] = null");
 }
 
+TEST(Explain, DecimalsThatAreNone) {
+  const Explanation e = explained("a3 18 fa c4 82 82 00 01 2b 18 29 c4 82 20 0f 18 2a c4 82 21 60");
+  EXPECT_LINE(e.lines, "41 max-value-decimal [decimal64, RFC 9132] = 15e-1");
+  EXPECT_LINE(e.remarks, "does not have exactly two fraction digits");
+  EXPECT_LINE(e.remarks, "tag 4 has no meaning here");
+}
+
 TEST(Explain, NoCbor) {
   for (const char* hex : {"", "80", "01", "a1", "a1 01", "bf ff", "a1 1c 00", "a1 01 bf ff", "a1 f5"}) {
     const auto e = explain_cbor(*base::from_hex(hex));

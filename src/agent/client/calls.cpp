@@ -29,50 +29,52 @@ static std::string author_of(const Caller& caller) {
 }
 
 void ClientAgent::handle(CallTicket ticket, const Call& call, base::Now now, ClientEffects& out) {
-  State& s = *state_;
+  state_->dispatch(ticket, call, now, out);
+  state_->settle(now, out);
+}
+
+void ClientAgent::State::dispatch(CallTicket ticket, const Call& call, base::Now now, ClientEffects& out) {
   const std::string& operation = call.operation;
   const bool writes = operation == "mitigate" || operation == "withdraw" || operation == "refresh";
   if (writes && !call.caller.may_write) {
-    s.answer(ticket,
-             call_failed(Outcome::forbidden, author_of(call.caller) + " may look but not change anything",
-                         "ask an administrator to put this user into api.operator_group"),
-             out);
+    answer(ticket,
+           call_failed(Outcome::forbidden, author_of(call.caller) + " may look but not change anything",
+                       "ask an administrator to put this user into api.operator_group"),
+           out);
     return;
   }
-  if (writes && s.store_refused) {
-    s.answer(ticket,
-             call_failed(Outcome::unavailable, "nothing can be stored at present: " + s.store_reason,
-                         "make room in the state directory, then ask again"),
-             out);
+  if (writes && store_refused) {
+    answer(ticket,
+           call_failed(Outcome::unavailable, "nothing can be stored at present: " + store_reason,
+                       "make room in the state directory, then ask again"),
+           out);
     return;
   }
   if (operation == "mitigate") {
-    s.mitigate(ticket, call, now, out);
-    s.settle(now, out);
+    mitigate(ticket, call, now, out);
     return;
   }
   const auto selection = parse_selection(call.arguments);
   if (!selection) {
-    s.answer(ticket, call_failed(Outcome::bad_request, selection.error().message), out);
+    answer(ticket, call_failed(Outcome::bad_request, selection.error().message), out);
   } else if (operation == "withdraw" || operation == "refresh") {
-    s.change(ticket, call, *selection, now, out);
+    change(ticket, call, *selection, now, out);
   } else if (operation == "status") {
-    s.answer(ticket, s.status(now), out);
+    answer(ticket, status(now), out);
   } else if (operation == "list") {
-    s.answer(ticket, s.list(*selection, now), out);
+    answer(ticket, list(*selection, now), out);
   } else if (operation == "show") {
-    s.answer(ticket, s.show(*selection, now), out);
+    answer(ticket, show(*selection, now), out);
   } else if (operation == "explain") {
-    s.answer(ticket, s.explain(*selection, now), out);
+    answer(ticket, explain(*selection, now), out);
   } else if (operation == "audit") {
     out.audit.push_back({ticket, selection->limit});
   } else {
-    s.answer(ticket,
-             call_failed(Outcome::bad_request, "a client has no operation '" + operation + "'",
-                         "use status, list, show, explain, mitigate, withdraw, refresh or audit"),
-             out);
+    answer(ticket,
+           call_failed(Outcome::bad_request, "a client has no operation '" + operation + "'",
+                       "use status, list, show, explain, mitigate, withdraw, refresh or audit"),
+           out);
   }
-  s.settle(now, out);
 }
 
 void ClientAgent::on_audit(CallTicket ticket, const base::Result<std::vector<ports::AuditRecord>>& records,

@@ -53,6 +53,7 @@ struct ClientAgent::State {
   void finish_wait(std::size_t index, base::Now now, ClientEffects& out);
 
   // calls.cpp
+  void dispatch(CallTicket ticket, const Call& call, base::Now now, ClientEffects& out);
   void answer(CallTicket ticket, CallAnswer answer, ClientEffects& out);
   base::Result<std::size_t, CallAnswer> server_named(const std::string& name) const;
   base::Result<std::size_t, CallAnswer> server_of(const Selection& selection, base::Now now) const;

@@ -1,0 +1,335 @@
+// The life of a client's sessions (RFC 9132 4.3, 4.7), through the whole agent.
+#include "agent/client/client_harness.h"
+
+namespace dots::agent::client {
+namespace {
+
+std::vector<base::Duration> gaps(const std::vector<std::pair<base::SteadyTime, base::SessionId>>& times) {
+  std::vector<base::Duration> out;
+  for (std::size_t i = 1; i < times.size(); ++i) out.push_back(times[i].first - times[i - 1].first);
+  return out;
+}
+
+// S9132-3-05, S9132-4.1-01
+TEST(ClientSessionsTest, TheClientOpensTheSessionAtStart) {
+  ClientHarness h;
+  h.start();
+  h.advance(1s);
+  ASSERT_EQ(h.opened.size(), 1u);
+  EXPECT_EQ(h.connector.names, std::vector<std::string>{"dots.example.net"});
+  EXPECT_TRUE(h.told("CLIENT_SESSION_OPENED"));
+  const auto status = h.answered(h.call("status")).body;
+  EXPECT_EQ(status.at("servers").at(0).at("state").as_string(), "connected");
+}
+
+// S9132-4.5-01, S9132-4.7-01, S9132-4.7-03, S9132-4.7-04, S9132-4.7-08
+TEST(ClientSessionsTest, HeartbeatsRunOverTheOneSession) {
+  ClientHarness h;
+  h.start();
+  h.advance(95s);
+  const auto beats = h.requests("PUT hb");
+  ASSERT_EQ(beats.size(), 3u);
+  for (const auto& beat : beats) {
+    EXPECT_EQ(beat.request.uri_path, (std::vector<std::string>{".well-known", "dots", "hb"}));
+    EXPECT_FALSE(beat.request.confirmable);
+    EXPECT_EQ(beat.request.content_format, wire::kContentFormatDots);
+    EXPECT_TRUE(wire::decode_heartbeat(beat.request.payload));
+  }
+  EXPECT_EQ(beats[1].at - beats[0].at, 30s);
+  EXPECT_EQ(h.opened.size(), 1u);
+}
+
+// S9132-4.7-05
+TEST(ClientSessionsTest, WithoutHeartbeatsOfTheServerTheStatusTurnsFalse) {
+  ClientHarness h;
+  h.start();
+  h.advance(95s);
+  EXPECT_FALSE(wire::decode_heartbeat(h.requests("PUT hb").back().request.payload)->peer_hb_status);
+  h.server_sends(h.last_session(), h.heartbeat());
+  h.advance(30s);
+  EXPECT_TRUE(wire::decode_heartbeat(h.requests("PUT hb").back().request.payload)->peer_hb_status);
+}
+
+// S9132-3-06, S9132-4.7-01
+TEST(ClientSessionsTest, HeartbeatsOfTheServerAreAnswered) {
+  ClientHarness h;
+  h.start();
+  h.advance(1s);
+  h.server_sends(h.last_session(), h.heartbeat());
+  h.advance(1s);
+  const auto& responses = h.peers[h.last_session()].responses;
+  ASSERT_EQ(responses.size(), 1u);
+  EXPECT_EQ(responses[0].response.code, model::ResponseCode::changed);
+  EXPECT_TRUE(responses[0].response.payload.empty());
+}
+
+// S9132-4.7-03, S9132-4.7-04, S9132-3-14
+TEST(ClientSessionsTest, OtherRequestsOfTheServerAreRefused) {
+  ClientHarness h;
+  h.start();
+  h.advance(1s);
+  const auto answer_to = [&](const std::function<void(coap::Request&)>& change) {
+    coap::Request request = h.heartbeat();
+    change(request);
+    h.server_sends(h.last_session(), request);
+    h.advance(1s);
+    const coap::Response& response = h.peers[h.last_session()].responses.back().response;
+    EXPECT_FALSE(response.payload.empty());
+    return response.code;
+  };
+  EXPECT_EQ(answer_to([](coap::Request& r) { r.method = wire::Method::get; }), model::ResponseCode::method_not_allowed);
+  EXPECT_EQ(answer_to([](coap::Request& r) { r.uri_path = {".well-known", "core"}; }), model::ResponseCode::not_found);
+  EXPECT_EQ(answer_to([](coap::Request& r) {
+              r.uri_path = {".well-known", "dots", "mitigate", "cuid=a"};
+            }),
+            model::ResponseCode::not_found);
+  EXPECT_EQ(answer_to([](coap::Request& r) { r.uri_path.push_back("cuid=x"); }), model::ResponseCode::bad_request);
+  EXPECT_EQ(answer_to([](coap::Request& r) {
+              r.payload = {0xa1, 0x18, 0x31, 0xa0};
+            }),
+            model::ResponseCode::bad_request);
+  EXPECT_EQ(answer_to([](coap::Request& r) { r.payload.clear(); }), model::ResponseCode::bad_request);
+}
+
+// S9132-4.7-09, S9132-4.7-10: disconnected, and opened again without waiting.
+TEST(ClientSessionsTest, WithoutAnAttackALostSessionIsReplaced) {
+  ClientHarness h;
+  h.start();
+  h.advance(1s);
+  const base::SessionId first = h.last_session();
+  h.lose_down = [&](base::SessionId session) { return session == first; };
+  h.advance(14 * 30s + 25s);
+  EXPECT_EQ(h.opened.size(), 1u);
+  h.advance(65s);
+  EXPECT_TRUE(h.told("CLIENT_SESSION_LOST"));
+  ASSERT_EQ(h.opened.size(), 2u);
+  EXPECT_EQ(h.closed, std::vector<base::SessionId>{first});
+  EXPECT_EQ(h.answered(h.call("status")).body.at("servers").at(0).at("state").as_string(), "connected");
+}
+
+// S9132-4.7-11, S9132-4.7-12, S9132-4.7-13
+TEST(ClientSessionsTest, AnUnreachableServerIsTriedEach300Seconds) {
+  ClientHarness h;
+  h.start();
+  h.advance(1s);
+  h.unreachable.insert({model::parse_ip_address("192.0.2.53").value(), 4646});
+  h.advance(2h);
+  ASSERT_GE(h.opened.size(), 10u);
+  const auto between = gaps(h.opened);
+  for (std::size_t i = 1; i < between.size(); ++i) EXPECT_GE(between[i], 300s);
+  EXPECT_GE(h.count_told("CLIENT_SESSION_FAILED"), 5);
+}
+
+// S9132-4.7-12: whatever is configured, and at the start as well.
+TEST(ClientSessionsTest, NeverMoreOftenThanEach60Seconds) {
+  ClientHarness h;
+  h.settings.servers[0].upstream.retry = 1s;
+  h.unreachable.insert({model::parse_ip_address("192.0.2.53").value(), 4646});
+  h.start();
+  h.advance(1000s);
+  ASSERT_GE(h.opened.size(), 10u);
+  for (const base::Duration gap : gaps(h.opened)) EXPECT_GE(gap, 60s);
+}
+
+// S9132-4.7-12: also when an operator asks for help, which otherwise does not wait for the 300 s.
+TEST(ClientSessionsTest, AMitigationBringsTheNextAttemptForwardTo60Seconds) {
+  ClientHarness h;
+  h.start();
+  h.advance(1s);
+  h.unreachable.insert({model::parse_ip_address("192.0.2.53").value(), 4646});
+  h.advance(1h);
+  const base::SteadyTime last = h.opened.back().first;
+  ASSERT_LT(h.now.steady - last, 300s);
+  h.advance(std::max(base::Duration::zero(), last + 40s - h.now.steady));
+  h.mitigate("203.0.113.1/32");
+  h.advance(130s);
+  const std::size_t count = h.opened.size();
+  ASSERT_GE(count, 2u);
+  EXPECT_GE(h.opened[count - 1].first - h.opened[count - 2].first, 60s);
+  EXPECT_LT(h.opened[count - 1].first - h.opened[count - 2].first, 100s);
+}
+
+// S9132-4.7-14, S9132-4.7-15, S9132-4.7-16, S9132-4.7-17
+TEST(ClientSessionsTest, UnderAttackTheSessionIsKeptAndASecondOneTried) {
+  ClientHarness h;
+  h.start();
+  h.advance(1s);
+  const base::SessionId first = h.last_session();
+  h.mitigate("203.0.113.1/32");
+  h.advance(1s);
+  h.lose_down = [](base::SessionId) { return true; };  // the link towards us is full
+  h.advance(600s);
+  EXPECT_TRUE(h.closed.empty() || h.closed[0] != first);
+  ASSERT_GE(h.opened.size(), 2u);
+
+  // The new session comes through, the old one stays silent: both carry a new request.
+  h.lose_down = [&](base::SessionId session) { return session == first; };
+  h.advance(120s);
+  const base::SessionId second = h.last_session();
+  ASSERT_NE(second, first);
+  h.seen.clear();
+  h.lost_request = [](const coap::Request& request) { return request.uri_path[2] == "mitigate"; };
+  h.sent.clear();
+  h.mitigate("203.0.113.2/32");
+  h.advance(30s);
+  std::set<base::SessionId> sessions;
+  for (const auto& put : h.sends("PUT mitigate")) sessions.insert(put.session);
+  EXPECT_EQ(sessions, (std::set<base::SessionId>{first, second}));
+  sessions.clear();
+  h.advance(60s);
+  for (const auto& beat : h.sends("PUT hb")) sessions.insert(beat.session);
+  EXPECT_EQ(sessions, (std::set<base::SessionId>{first, second}));
+}
+
+// S9132-4.7-16, S9132-4.7-12
+TEST(ClientSessionsTest, AttemptsUnderAttackKeepTheFloor) {
+  ClientHarness h;
+  h.start();
+  h.advance(1s);
+  h.mitigate("203.0.113.1/32");
+  h.lose_down = [](base::SessionId) { return true; };
+  h.advance(2000s);
+  ASSERT_GE(h.opened.size(), 10u);
+  for (const base::Duration gap : gaps(h.opened)) EXPECT_GE(gap, 60s);
+}
+
+// S9132-4.7-18
+TEST(ClientSessionsTest, WhenTrafficReturnsTheAttemptIsDropped) {
+  ClientHarness h;
+  h.start();
+  h.advance(1s);
+  const base::SessionId first = h.last_session();
+  h.mitigate("203.0.113.1/32");
+  h.lose_down = [](base::SessionId) { return true; };
+  while (h.opened.size() < 2) h.advance(1s);
+  h.lose_down = [&](base::SessionId session) { return session != first; };
+  h.advance(35s);
+  EXPECT_TRUE(h.told("CLIENT_SESSION_RECOVERED"));
+  EXPECT_EQ(h.closed, std::vector<base::SessionId>{h.opened[1].second});
+  EXPECT_EQ(h.opened.size(), 2u);
+}
+
+// S9132-4.7-18
+TEST(ClientSessionsTest, OfTwoLivingSessionsTheNewOneStays) {
+  ClientHarness h;
+  h.start();
+  h.advance(1s);
+  const base::SessionId first = h.last_session();
+  h.mitigate("203.0.113.1/32");
+  h.lose_down = [&](base::SessionId session) { return session == first; };
+  h.advance(600s);
+  ASSERT_EQ(h.opened.size(), 2u);
+  EXPECT_TRUE(h.closed.empty());
+  h.lose_down = nullptr;
+  h.advance(40s);
+  EXPECT_EQ(h.closed, std::vector<base::SessionId>{first});
+}
+
+TEST(ClientSessionsTest, AfterTheAttackTheLostSessionIsClosed) {
+  ClientHarness h;
+  h.start();
+  h.advance(1s);
+  const base::SessionId first = h.last_session();
+  const base::Mid mid = h.mitigate("203.0.113.1/32");
+  h.lose_down = [&](base::SessionId session) { return session == first; };
+  h.advance(600s);
+  ASSERT_TRUE(h.closed.empty());
+  h.call("withdraw", {{"mid", mid.value}});
+  h.advance(10s);
+  EXPECT_EQ(h.closed, std::vector<base::SessionId>{first});
+}
+
+TEST(ClientSessionsTest, ASessionThatTheServerClosesIsOpenedAgain) {
+  ClientHarness h;
+  h.start();
+  h.advance(100s);
+  h.to_client(h.last_session(), bytes_of("bye"));
+  h.advance(1s);
+  EXPECT_TRUE(h.told("CLIENT_SESSION_CLOSED"));
+  EXPECT_EQ(h.opened.size(), 2u);
+}
+
+// S9132-4.3-03, S9132-4.3-05: the next address after 250 ms, not after the time-out of the first.
+TEST(ClientSessionsTest, AddressesAreTriedWithAShortDelay) {
+  ClientHarness h({"2001:db8::53", "192.0.2.53"});
+  h.unreachable.insert({model::parse_ip_address("2001:db8::53").value(), 4646});
+  h.start();
+  h.advance(1s);
+  ASSERT_EQ(h.opened.size(), 2u);
+  EXPECT_EQ(gaps(h.opened)[0], 250ms);
+  EXPECT_TRUE(h.told("CLIENT_SESSION_OPENED"));
+  EXPECT_EQ(h.closed, std::vector<base::SessionId>{h.opened[0].second});
+}
+
+// S9132-4.3-04
+TEST(ClientSessionsTest, UnderAttackTheDelayIsShorter) {
+  ClientHarness h({"2001:db8::53", "192.0.2.53"});
+  h.unreachable.insert({model::parse_ip_address("2001:db8::53").value(), 4646});
+  h.start();
+  h.advance(70s);
+  h.mitigate("203.0.113.1/32");
+  h.opened.clear();
+  h.to_client(base::SessionId{2}, bytes_of("bye"));
+  h.advance(1s);
+  ASSERT_EQ(h.opened.size(), 2u);
+  EXPECT_EQ(gaps(h.opened)[0], 100ms);
+}
+
+TEST(ClientSessionsTest, TheFirstAddressThatAnswersIsEnough) {
+  ClientHarness h({"2001:db8::53", "192.0.2.53"});
+  h.start();
+  h.advance(10s);
+  EXPECT_EQ(h.opened.size(), 1u);
+}
+
+// S9132-4.3-02: IPv6 before IPv4. S9132-3-01: port 4646.
+TEST(ClientSessionsTest, WithoutAddressesTheNameIsLookedUp) {
+  ClientHarness h(std::vector<std::string>{});
+  h.start();
+  EXPECT_EQ(h.resolves, std::vector<std::string>{"dots.example.net"});
+  EXPECT_TRUE(h.opened.empty());
+  ports::Resolution resolution;
+  resolution.name = "dots.example.net";
+  resolution.outcome = ports::Resolution::Outcome::answered;
+  resolution.addresses = {model::parse_ip_address("192.0.2.1").value(), model::parse_ip_address("2001:db8::1").value()};
+  h.with([&](ClientEffects& out) { h.agent->on_resolved(resolution, h.now, out); });
+  h.advance(1s);
+  ASSERT_EQ(h.opened.size(), 1u);
+  EXPECT_EQ(model::to_string(h.peers[h.last_session()].address), "[2001:db8::1]:4646");
+
+  // A dead name server later: the last good answer serves on.
+  h.advance(100s);
+  h.to_client(h.last_session(), bytes_of("bye"));
+  h.advance(1s);
+  resolution.outcome = ports::Resolution::Outcome::failed;
+  resolution.addresses.clear();
+  h.with([&](ClientEffects& out) { h.agent->on_resolved(resolution, h.now, out); });
+  EXPECT_EQ(h.opened.size(), 2u);
+}
+
+TEST(ClientSessionsTest, AHandshakeThatNeverEndsIsGivenUp) {
+  ClientHarness h;
+  h.lose_down = [](base::SessionId) { return true; };
+  h.start();
+  h.advance(59s);
+  EXPECT_EQ(h.opened.size(), 1u);
+  EXPECT_EQ(h.closed.size(), 1u);
+  EXPECT_EQ(h.count_told("CLIENT_SESSION_FAILED"), 1);
+  h.lose_down = nullptr;
+  h.advance(3s);
+  EXPECT_TRUE(h.told("CLIENT_SESSION_OPENED"));
+}
+
+TEST(ClientSessionsTest, StoppingSaysGoodbye) {
+  ClientHarness h;
+  h.start();
+  h.advance(1s);
+  ClientEffects out;
+  h.agent->stop(h.now, out);
+  ASSERT_EQ(out.send.size(), 1u);
+  EXPECT_EQ(base::as_text(out.send[0].datagram), "bye");
+  EXPECT_EQ(out.close.size(), 1u);
+}
+
+}  // namespace
+}  // namespace dots::agent::client

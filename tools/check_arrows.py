@@ -32,8 +32,8 @@ ARROWS = {
     "mitigation": CORE,
     "agent": CORE | {"wire", "coap", "signal", "data", "detection", "mitigation", "agent", "ops/facts"},
     "adapters": {"base", "model", "wire", "ports", "ops/facts", "adapters"},
-    "ops": {"base", "model", "policy", "ops"},
-    "api": {"base", "model", "agent", "ops"},
+    "ops": {"base", "model", "policy", "ops", "ops/facts"},
+    "api": {"base", "model", "agent", "ops", "ops/facts"},
 }
 PURE = ["base", "model", "wire", "policy", "ports", "coap", "signal", "data", "detection", "mitigation", "agent"]
 

@@ -2,9 +2,9 @@
 
 #include <algorithm>
 #include <array>
+#include <charconv>
 #include <bit>
 #include <cmath>
-#include <cstdio>
 #include <optional>
 
 #include "model/mitigation_document.h"
@@ -54,8 +54,8 @@ std::string float_text(const cbor::Head& head) {
   const double value = float_value(head);
   if (!std::isfinite(value)) return std::isnan(value) ? "\"NaN\"" : value > 0 ? "\"Infinity\"" : "\"-Infinity\"";
   std::array<char, 40> text{};
-  std::snprintf(text.data(), text.size(), "%.17g", value);
-  return text.data();
+  const auto end = std::to_chars(text.data(), text.data() + text.size(), value).ptr;
+  return {text.data(), end};
 }
 
 class Explainer {

@@ -77,7 +77,7 @@ bool operator<(const SetName& a, const SetName& b) {
 }
 
 namespace {
-constexpr const char* kKinds[] = {"exempt_in", "exempt_out", "blackhole", "drop", "limit"};
+constexpr const char* kKinds[] = {"exempt_in", "exempt_out", "exempt_local", "blackhole", "drop", "limit"};
 constexpr const char* kShapes[] = {"port", "range", "proto", "any"};
 }  // namespace
 
@@ -92,7 +92,7 @@ std::string to_string(const SetName& name) {
 std::optional<SetName> parse_set_name(std::string_view text) {
   if (text.substr(0, 3) != "tw_") return std::nullopt;
   // The names are few: rebuild and compare, so that only our own spelling is ours.
-  for (int kind = 0; kind < 5; ++kind) {
+  for (int kind = 0; kind < 6; ++kind) {
     const std::string start = std::string("tw_") + kKinds[kind];
     if (text.substr(0, start.size()) != start || text.size() < start.size() + 3) continue;
     SetName name;
@@ -196,7 +196,9 @@ std::optional<Match> match_of(const SetName& set, const ElementKey& key) {
 
 std::vector<std::pair<SetName, ElementKey>> elements_of(const Exemption& exemption) {
   std::vector<std::pair<SetName, ElementKey>> out;
-  for (const auto kind : {SetName::Kind::exempt_in, SetName::Kind::exempt_out}) {
+  const bool local = exemption.server == Address{exemption.server.family, {}};
+  for (const auto kind : {SetName::Kind::exempt_in, SetName::Kind::exempt_out, SetName::Kind::exempt_local}) {
+    if (local != (kind == SetName::Kind::exempt_local)) continue;
     for (const std::uint8_t protocol : {std::uint8_t{6}, std::uint8_t{17}}) {
       SetName set;
       set.kind = kind;
@@ -204,7 +206,7 @@ std::vector<std::pair<SetName, ElementKey>> elements_of(const Exemption& exempti
       set.length = exemption.peer.length;
       ElementKey key;
       put(key.first, exemption.peer.address);
-      put(key.first, exemption.server);
+      if (!local) put(key.first, exemption.server);
       put(key.first, protocol);
       put(key.first, exemption.port);
       out.emplace_back(set, std::move(key));

@@ -59,7 +59,7 @@ std::string to_string(const Rule& rule);
 constexpr std::uint64_t kMaxLimitBytesPerS = 16'000'000'000;
 
 struct Exemption {
-  Address server;
+  Address server;  // unspecified: any address of this machine
   std::uint16_t port = 0;
   Prefix peer;
   friend auto operator<=>(const Exemption&, const Exemption&) = default;
@@ -69,13 +69,14 @@ struct Exemption {
 // interval to rebuild, and prefixes may nest. Only port ranges need interval sets; ranges that overlap lie in different
 // layers, because such a set refuses overlaps.
 struct SetName {
-  enum class Kind : std::uint8_t { exempt_in, exempt_out, blackhole, drop, limit } kind = Kind::drop;
+  // exempt_local: towards any address of this machine; what it answers does not come by our hook.
+  enum class Kind : std::uint8_t { exempt_in, exempt_out, exempt_local, blackhole, drop, limit } kind = Kind::drop;
   enum class Shape : std::uint8_t { port, range, protocol, any } shape = Shape::any;  // narrow ones are tried first
   Family family = Family::v4;
   std::uint8_t length = 32;
   std::uint8_t layer = 0;  // only with range
 
-  bool exempts() const { return kind == Kind::exempt_in || kind == Kind::exempt_out; }
+  bool exempts() const { return kind <= Kind::exempt_local; }
   // The order of the rules in their chain: kind, longest prefix, shape, layer.
   friend bool operator<(const SetName& a, const SetName& b);
   friend bool operator==(const SetName&, const SetName&) = default;
@@ -95,7 +96,8 @@ SetName set_of(const Rule& rule, std::uint8_t layer);
 ElementKey key_of(const Match& match, const SetName& set);
 // Nothing when no rule of ours has this key.
 std::optional<Match> match_of(const SetName& set, const ElementKey& key);
-// Each exemption has four elements: UDP and TCP, towards the server and back.
+// Each exemption has four elements: UDP and TCP, towards the server and back. The unspecified address as server means
+// every address of this machine; these have no way back.
 std::vector<std::pair<SetName, ElementKey>> elements_of(const Exemption& exemption);
 
 }  // namespace nfthelper

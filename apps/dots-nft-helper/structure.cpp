@@ -28,7 +28,7 @@ std::string mask_of(Family family, std::uint8_t length) {
 std::string declaration(const SetName& set) {
   const std::string address = set.family == Family::v4 ? "ipv4_addr" : "ipv6_addr";
   if (set.exempts()) {
-    return "type " + address + " . " + address +
+    return "type " + address + (set.kind == SetName::Kind::exempt_local ? "" : " . " + address) +
            " . inet_proto . inet_service; limit rate 1000/second burst 1000 packets;";
   }
   std::string text = "type " + address;
@@ -46,9 +46,11 @@ std::string rule_text(const SetName& set) {
   const std::string ip = set.family == Family::v4 ? "ip" : "ip6";
   const bool out = set.kind == SetName::Kind::exempt_out;
   // The masked address is the target of a rule, or the peer of an exemption: its source on the way in.
-  std::string text = ip + (set.kind == SetName::Kind::exempt_in ? " saddr" : " daddr");
+  const bool local = set.kind == SetName::Kind::exempt_local;
+  std::string text = local ? "fib daddr type local " : "";
+  text += ip + (local || set.kind == SetName::Kind::exempt_in ? " saddr" : " daddr");
   if (set.length < width(set.family)) text += " & " + mask_of(set.family, set.length);
-  if (set.exempts()) text += " . " + ip + (out ? " saddr" : " daddr");
+  if (set.exempts() && !local) text += " . " + ip + (out ? " saddr" : " daddr");
   if (set.exempts() || set.shape != SetName::Shape::any) text += " . meta l4proto";
   if (set.exempts()) {
     text += out ? " . th sport" : " . th dport";

@@ -20,6 +20,7 @@ void Reconciler::learned(const std::vector<model::Rule>& installed, base::Now no
   State& s = *state_;
   s.wake(now.steady);
   s.known = true;
+  ++s.version;
   s.out.reset();
   std::map<RuleMatch, model::Rule> there;
   for (const model::Rule& rule : installed) there.emplace(rule.match, rule);
@@ -111,11 +112,14 @@ std::vector<OwnerReport> Reconciler::reports() {
   return out;
 }
 
-void Reconciler::counted(const std::vector<std::pair<model::Rule, model::RuleCounters>>& counters, base::Now now) {
+std::uint64_t Reconciler::version() const { return state_->version; }
+
+void Reconciler::counted(const std::vector<std::pair<model::Rule, model::RuleCounters>>& counters, std::uint64_t as_of,
+                         base::Now now) {
   State& s = *state_;
   for (const auto& [rule, seen] : counters) {
     const auto it = s.entries.find(rule.match);
-    if (it == s.entries.end() || it->second.installed != rule) continue;
+    if (it == s.entries.end() || it->second.installed != rule || it->second.version > as_of) continue;
     RuleTally& tally = it->second.tally;
     const model::RuleCounters before = tally.total();
     tally.counted(seen);
@@ -156,12 +160,14 @@ std::vector<RuleStory> Reconciler::stories() const {
 
 model::RuleCounters Reconciler::dropped() const { return state_->dropped; }
 
-std::vector<OwnerReport> Reconciler::states() const {
-  std::vector<OwnerReport> out;
-  out.reserve(state_->owners.size());
-  for (const auto& [id, owner] : state_->owners) out.push_back(state_->state_of(id, owner));
-  return out;
+void Reconciler::report_all() {
+  for (auto& [id, owner] : state_->owners) {
+    owner.reported.reset();
+    state_->touched.insert(id);
+  }
 }
+
+void Reconciler::keep_unexplained(bool on) { state_->keep_unexplained = on; }
 
 bool Reconciler::agrees_with(const std::vector<model::Rule>& installed) const {
   if (installed.size() != state_->installed) return false;
@@ -173,7 +179,7 @@ bool Reconciler::agrees_with(const std::vector<model::Rule>& installed) const {
 
 bool Reconciler::quiescent() const {
   const State& s = *state_;
-  return s.known && !s.out && s.to_install.empty() && s.to_remove.empty() && s.waiting.empty();
+  return s.known && !s.out && s.to_install.empty() && (s.keep_unexplained || s.to_remove.empty()) && s.waiting.empty();
 }
 
 std::size_t Reconciler::rules() const { return state_->entries.size(); }

@@ -88,18 +88,24 @@ class Reconciler {
 
   // Owners whose state changed since the last call.
   std::vector<OwnerReport> reports();
-  // Counters as the back end lists them. An owner's counters are the sum of its rules since the owner wanted them,
-  // never falling when a rule is reinstalled; rates are averages since the trigger, from five-minute buckets (RFC
+  // The next reports() tells every owner's state again.
+  void report_all();
+  // While on, rules that nobody wants stay: their owners may be still to come. On is for the time after a start.
+  void keep_unexplained(bool on);
+  // Grows with each batch and each learned(); says how old a list of the back end is.
+  std::uint64_t version() const;
+  // Counters as the back end listed them when version() was `as_of`: rules that were installed since are left out, the
+  // list may still tell of their predecessors. An owner's counters are the sum of its rules since the owner wanted
+  // them, never falling when a rule is reinstalled; rates are averages since the trigger, from five-minute buckets (RFC
   // 9132 4.4.2).
-  void counted(const std::vector<std::pair<model::Rule, model::RuleCounters>>& counters, base::Now now);
+  void counted(const std::vector<std::pair<model::Rule, model::RuleCounters>>& counters, std::uint64_t as_of,
+               base::Now now);
   std::vector<OwnerCounters> owner_counters(base::Now now) const;
 
   // Everything that was counted, each rule once.
   model::RuleCounters dropped() const;
 
   std::vector<RuleStory> stories() const;
-  // The state of every owner, whether reported or not.
-  std::vector<OwnerReport> states() const;
   // False when the back end has something else than is believed: somebody else was there.
   bool agrees_with(const std::vector<model::Rule>& installed) const;
   bool quiescent() const;     // known, nothing to change, no batch out, no failed rule

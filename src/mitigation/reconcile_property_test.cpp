@@ -170,7 +170,7 @@ class World {
       seen.bytes += static_cast<std::uint64_t>(below(1500));
       counters.emplace_back(rule, seen);
     }
-    reconciler_.counted(counters, now_);
+    reconciler_.counted(counters, reconciler_.version(), now_);
   }
   void check_counters() {
     for (const auto& entry : reconciler_.owner_counters(now_)) {

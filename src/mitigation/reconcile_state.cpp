@@ -75,6 +75,7 @@ void Reconciler::State::has_installed(const RuleMatch& match, const std::optiona
   Entry& entry = entries[match];
   if (entry.installed != rule) {
     entry.tally.reinstalled();
+    entry.version = version;
     entry.installed_at = rule ? std::optional(now) : std::nullopt;
   }
   if (entry.installed) --installed;
@@ -147,7 +148,7 @@ std::vector<RuleMatch> Reconciler::State::choose(std::size_t limit) const {
     }
   }
   std::vector<RuleMatch> matches(chosen.begin(), chosen.end());
-  if (chosen.size() == to_install.size()) {
+  if (chosen.size() == to_install.size() && !keep_unexplained) {
     for (const RuleMatch& match : to_remove) {
       if (matches.size() >= limit) break;
       matches.push_back(match);

@@ -26,6 +26,7 @@ struct Entry {
   std::optional<base::SteadyTime> retry_at;
   std::optional<base::WallTime> installed_at;
   RuleTally tally;
+  std::uint64_t version = 0;  // of the reconciler when it was installed
 
   bool settled() const { return desired == installed; }
 };
@@ -49,6 +50,7 @@ struct Reconciler::State {
   std::set<RuleOwner> touched;               // owners whose state may have changed
   std::deque<std::vector<RuleMatch>> split;  // parts of failed batches, tried before anything else
   bool known = false;
+  bool keep_unexplained = false;
   std::uint64_t version = 0;
   std::size_t installed = 0;  // entries that have something installed
   model::RuleCounters dropped;

@@ -149,6 +149,20 @@ TEST_F(ReconcileTest, RemovalsWaitWhileInstallsAreLeftForALaterBatch) {
   EXPECT_THAT(second.remove, ElementsAre(udp(9)));
 }
 
+TEST_F(ReconcileTest, AfterAStartUnexplainedRulesStayUntilTheirOwnersHadTimeToCome) {
+  reconciler.keep_unexplained(true);
+  reconciler.learned({udp(1), udp(2)}, now);
+  want(1, {udp(3)});
+  const auto batch = take();
+  EXPECT_THAT(batch.install, ElementsAre(udp(3)));
+  EXPECT_THAT(batch.remove, IsEmpty());
+  done(batch);
+  EXPECT_TRUE(reconciler.quiescent());
+  want(2, {udp(2)});
+  reconciler.keep_unexplained(false);
+  EXPECT_THAT(take().remove, ElementsAre(udp(1)));
+}
+
 TEST_F(ReconcileTest, ItNoticesWhenTheBackEndHasSomethingElse) {
   reconciler.learned({}, now);
   EXPECT_TRUE(reconciler.agrees_with({}));
@@ -241,7 +255,7 @@ TEST_F(ReconcileTest, CountersAreUnknownUntilCountedAndThenSumTheRules) {
   done(take());
   EXPECT_EQ(counters(1), model::DropCounters{});
   now = now + 10s;
-  reconciler.counted({{udp(1), {10, 1000}}, {udp(2), {5, 500}}}, now);
+  reconciler.counted({{udp(1), {10, 1000}}, {udp(2), {5, 500}}}, reconciler.version(), now);
   EXPECT_EQ(counters(1), (model::DropCounters{1500, 150, 15, 1}));
 }
 
@@ -249,9 +263,9 @@ TEST_F(ReconcileTest, CountersStartWhenTheOwnerBeginsToWantAndNeverFall) {
   reconciler.learned({}, now);
   want(1, {udp(1)});
   done(take());
-  reconciler.counted({{udp(1), {10, 1000}}}, now);
+  reconciler.counted({{udp(1), {10, 1000}}}, reconciler.version(), now);
   want(2, {udp(1)});
-  reconciler.counted({{udp(1), {12, 1200}}}, now);
+  reconciler.counted({{udp(1), {12, 1200}}}, reconciler.version(), now);
   EXPECT_EQ(counters(1).bytes_dropped, 1200u);
   EXPECT_EQ(counters(2).bytes_dropped, 200u);
   EXPECT_EQ(reconciler.dropped(), (model::RuleCounters{12, 1200}));
@@ -260,23 +274,39 @@ TEST_F(ReconcileTest, CountersStartWhenTheOwnerBeginsToWantAndNeverFall) {
   reconciler.forget_installed();
   reconciler.learned({}, now);
   done(take());
-  reconciler.counted({{udp(1), {3, 300}}}, now);
+  reconciler.counted({{udp(1), {3, 300}}}, reconciler.version(), now);
   EXPECT_EQ(counters(1).bytes_dropped, 1500u);
   // Somebody put it in anew behind our back.
-  reconciler.counted({{udp(1), {1, 100}}}, now);
+  reconciler.counted({{udp(1), {1, 100}}}, reconciler.version(), now);
   EXPECT_EQ(counters(1).bytes_dropped, 1600u);
   // A changed scope keeps what was dropped.
   want(1, {udp(7)});
   done(take());
   EXPECT_EQ(counters(1).bytes_dropped, 1600u);
-  reconciler.counted({{udp(7), {1, 50}}}, now);
+  reconciler.counted({{udp(7), {1, 50}}}, reconciler.version(), now);
   EXPECT_EQ(counters(1).bytes_dropped, 1650u);
+}
+
+TEST_F(ReconcileTest, AListFromBeforeAReinstallationIsNotCountedForTheNewRule) {
+  reconciler.learned({}, now);
+  want(1, {udp(1), udp(2)});
+  done(take());
+  reconciler.counted({{udp(1), {10, 1000}}, {udp(2), {1, 100}}}, reconciler.version(), now);
+  const std::uint64_t before = reconciler.version();
+  want(1, {udp(2)});
+  done(take());
+  want(1, {udp(1), udp(2)});
+  done(take());
+  reconciler.counted({{udp(1), {11, 1100}}, {udp(2), {2, 200}}}, before, now);
+  EXPECT_EQ(counters(1).bytes_dropped, 1200u);
+  reconciler.counted({{udp(1), {1, 100}}, {udp(2), {2, 200}}}, reconciler.version(), now);
+  EXPECT_EQ(counters(1).bytes_dropped, 1300u);
 }
 
 TEST_F(ReconcileTest, ARestartOfTheDaemonKeepsWhatTheKernelCounted) {
   want(1, {udp(1)});  // restored from the store before the back end is read
   reconciler.learned({udp(1)}, now);
-  reconciler.counted({{udp(1), {70, 7000}}}, now);
+  reconciler.counted({{udp(1), {70, 7000}}}, reconciler.version(), now);
   EXPECT_EQ(counters(1).bytes_dropped, 7000u);
 }
 
@@ -286,19 +316,19 @@ TEST_F(ReconcileTest, RatesAverageFullFiveMinuteBucketsOverTheTimeSinceTheTrigge
   want(1, {udp(1)});
   done(take());
   now = now + 100s;
-  reconciler.counted({{udp(1), {100, 100'000}}}, now);
+  reconciler.counted({{udp(1), {100, 100'000}}}, reconciler.version(), now);
   EXPECT_EQ(counters(1).bps_dropped, 1000u);
   now = now + 200s;
-  reconciler.counted({{udp(1), {600, 600'000}}}, now);
+  reconciler.counted({{udp(1), {600, 600'000}}}, reconciler.version(), now);
   EXPECT_EQ(counters(1).bps_dropped, 2000u);
   EXPECT_EQ(counters(1).pps_dropped, 2u);
   // Inside the second bucket the first one speaks.
   now = now + 150s;
-  reconciler.counted({{udp(1), {600, 60'000'000}}}, now);
+  reconciler.counted({{udp(1), {600, 60'000'000}}}, reconciler.version(), now);
   EXPECT_EQ(counters(1).bps_dropped, 2000u);
   EXPECT_EQ(counters(1).bytes_dropped, 60'000'000u);
   now = now + 150s;
-  reconciler.counted({{udp(1), {600, 60'000'000}}}, now);
+  reconciler.counted({{udp(1), {600, 60'000'000}}}, reconciler.version(), now);
   EXPECT_EQ(counters(1).bps_dropped, 100'000u);
 }
 

@@ -14,14 +14,10 @@
 #include <vector>
 
 #include "ports/mitigator.h"
+#include "tests/support/rules.h"
 
 namespace dots::tests {
 
-inline model::Rule rule_of(const char* target, std::optional<std::uint8_t> protocol = {},
-                           std::optional<model::PortRange> ports = {},
-                           model::RuleAction action = model::RuleAction::drop, std::uint64_t limit_bps = 0) {
-  return {{model::parse_prefix(target).value(), protocol, ports}, action, limit_bps};
-}
 inline ports::RuleChange install(model::Rule rule) { return {ports::RuleChange::Kind::install, std::move(rule)}; }
 inline ports::RuleChange remove(model::Rule rule) { return {ports::RuleChange::Kind::remove, std::move(rule)}; }
 

@@ -1,0 +1,218 @@
+// The worker's rounds: take what is wanted, see that the back end is there, send exemptions, then changes, then read.
+#include <algorithm>
+#include <chrono>
+#include <utility>
+
+#include "apps/runtime/mitigator_state.h"
+
+namespace dots::runtime {
+
+using mitigation::OwnerReport;
+using mitigation::RuleState;
+
+base::Now runner_now() {
+  return {base::SteadyTime{std::chrono::steady_clock::now().time_since_epoch()},
+          base::WallTime{std::chrono::system_clock::now().time_since_epoch()}};
+}
+
+void MitigatorRunner::State::run() {
+  for (;;) {
+    const bool more = round();
+    std::unique_lock lock(mutex);
+    if (stopping) break;
+    if (more || !wants.empty() || new_exemptions || reading || held != was_held) continue;
+    const auto until = std::chrono::steady_clock::time_point{
+        std::chrono::duration_cast<std::chrono::steady_clock::duration>(next_time(runner_now()).time_since_epoch())};
+    wake.wait_until(lock, until,
+                    [this] { return stopping || !wants.empty() || new_exemptions || reading || held != was_held; });
+  }
+  finish();
+}
+
+base::SteadyTime MitigatorRunner::State::next_time(base::Now now) const {
+  base::SteadyTime next = now.steady + std::chrono::minutes{1};
+  if (held) return next;
+  if (!available) return std::min(next, open_at);
+  if (!reader && abilities.counts) next = std::min(next, read_at);
+  if (now.steady < grace_until) next = std::min(next, grace_until);
+  if (const auto deadline = reconciler.next_deadline()) next = std::min(next, *deadline);
+  return next;
+}
+
+bool MitigatorRunner::State::round() {
+  const base::Now now = runner_now();
+  take_inputs(now);
+  bool more = std::exchange(again, false);
+  if (!was_held && (available || now.steady >= open_at)) {
+    if ((available || open(now)) && (!exemptions_due || send_exemptions(now))) more = step() || more;
+  }
+  report();
+  std::optional<Reading> seen;
+  {
+    const std::lock_guard lock(mutex);
+    seen = std::move(reading);
+    reading.reset();
+  }
+  if (seen && available && !was_held) take_reading(std::move(*seen), runner_now());
+  if (!reader && abilities.counts && available && !was_held && now.steady >= read_at) read_here(now);
+  return more || again;
+}
+
+void MitigatorRunner::State::take_inputs(base::Now now) {
+  const std::lock_guard lock(mutex);
+  std::vector<mitigation::Reconciler::Want> batch;
+  for (auto& [owner, want] : wants) {
+    if (want.rules.empty()) {
+      failed.erase(owner);
+      counted.erase(owner);
+    }
+    batch.push_back(std::move(want));
+  }
+  wants.clear();
+  reconciler.want(batch, now);
+  reconciler.wake(now);
+  if (now.steady >= grace_until) reconciler.keep_unexplained(false);
+  if (new_exemptions) {
+    exemptions = std::move(*new_exemptions);
+    new_exemptions.reset();
+    exemptions_due = true;
+  }
+  if (was_held && !held) {
+    // Whatever happened meanwhile: look anew.
+    reconciler.forget_installed();
+    available = false;
+    open_at = now.steady;
+  }
+  if (!was_held && held) {
+    reconciler.forget_installed();
+    available = false;
+    why_not = "held";
+  }
+  if (was_held != held) reconciler.report_all();
+  was_held = held;
+}
+
+bool MitigatorRunner::State::open(base::Now now) {
+  if (const auto opened = mitigator->open(); !opened) return down(opened.error().message, now), false;
+  // Exemptions first: no drop without them.
+  if (!send_exemptions(now) || !learn(now)) return false;
+  {
+    const std::lock_guard lock(mutex);
+    available = true;
+    reconciler.report_all();
+  }
+  back_off = options.back_off;
+  read_at = now.steady;
+  if (told_unavailable) sink.message("MITIGATOR_RECOVERED", options.name);
+  if (told_unavailable) sink.health("MITIGATOR_DOWN", options.name, false, "");
+  told_unavailable = false;
+  return true;
+}
+
+bool MitigatorRunner::State::learn(base::Now now) {
+  const auto listing = mitigator->list();
+  if (!listing) return down(listing.error().message, now), false;
+  std::vector<model::Rule> rules;
+  for (const auto& one : listing->rules) rules.push_back(one.rule);
+  {
+    const std::lock_guard lock(mutex);
+    reconciler.learned(rules, now);
+    version = reconciler.version();
+  }
+  remove_foreign(listing->foreign);
+  return true;
+}
+
+void MitigatorRunner::State::remove_foreign(const std::vector<std::string>& seen) {
+  if (seen.empty()) return;
+  const auto removed = mitigator->remove_foreign();
+  ++changes;
+  if (!removed) {
+    sink.message("FOREIGN_RULE_STAYS", options.name + ": " + removed.error().message);
+    return;
+  }
+  for (const std::string& text : *removed) sink.message("FOREIGN_RULE_REMOVED", options.name + ": " + text);
+}
+
+bool MitigatorRunner::State::send_exemptions(base::Now now) {
+  if (const auto sent = mitigator->exempt(exemptions); !sent) {
+    return down("the exemption of DOTS peers: " + sent.error().message, now), false;
+  }
+  exemptions_due = false;
+  ++changes;
+  return true;
+}
+
+bool MitigatorRunner::State::step() {
+  mitigation::Reconciler::Difference batch;
+  {
+    const std::lock_guard lock(mutex);
+    batch = reconciler.next(options.batch);
+  }
+  if (batch.empty()) return false;
+  std::vector<ports::RuleChange> list;
+  for (auto& rule : batch.install) list.push_back({ports::RuleChange::Kind::install, rule});
+  for (auto& rule : batch.remove) list.push_back({ports::RuleChange::Kind::remove, rule});
+  const auto applied = mitigator->apply(list);
+  ++changes;
+  const base::Now after = runner_now();
+  if (applied) {
+    strikes = 0;
+    sink.count("dots_mitigator_changes_total", options.name, list.size());
+    const std::lock_guard lock(mutex);
+    reconciler.applied(batch.version, true, {}, after, options.retry_after);
+    version = reconciler.version();
+    return true;
+  }
+  sink.count("dots_mitigator_failures_total", options.name, 1);
+  // Was it the rules, or is the back end gone? Who can still list has refused. A back end that goes twice in a row
+  // during a change may well go because of it.
+  const bool alive = mitigator->list().ok();
+  if (alive || ++strikes > 1) {
+    const std::lock_guard lock(mutex);
+    reconciler.applied(batch.version, false, applied.error().message, after, options.retry_after);
+  }
+  if (!alive) down(applied.error().message, after);
+  if (alive) strikes = 0;
+  return alive;
+}
+
+void MitigatorRunner::State::down(const std::string& reason, base::Now now) {
+  {
+    const std::lock_guard lock(mutex);
+    why_not = "unavailable: " + reason;
+    reconciler.forget_installed();
+    if (available || !told_unavailable) reconciler.report_all();
+    available = false;
+  }
+  exemptions_due = true;
+  open_at = now.steady + back_off;
+  back_off = std::min(back_off * 2, options.back_off_most);
+  if (!told_unavailable) sink.message("MITIGATOR_UNAVAILABLE", options.name + ": " + reason);
+  sink.health("MITIGATOR_DOWN", options.name, true, reason);
+  told_unavailable = true;
+}
+
+void MitigatorRunner::State::finish() {
+  const base::Now now = runner_now();
+  take_inputs(now);
+  if (was_held) return;
+  if (!options.remove_on_stop) {
+    // What was withdrawn or asked for at the last moment still counts.
+    for (int i = 0; i < 1000 && available && step(); ++i) {
+    }
+    report();
+    return;
+  }
+  if (!available) {
+    if (const auto opened = mitigator->open(); !opened) {
+      sink.message("RULES_LEFT", options.name + ": " + opened.error().message);
+      return;
+    }
+  }
+  if (const auto cleared = mitigator->clear(); !cleared) {
+    sink.message("RULES_LEFT", options.name + ": " + cleared.error().message);
+  }
+}
+
+}  // namespace dots::runtime

@@ -1,0 +1,145 @@
+// What the worker tells: states of owners, counters, and that somebody else was at the back end.
+#include <chrono>
+
+#include "apps/runtime/mitigator_state.h"
+
+namespace dots::runtime {
+
+using mitigation::OwnerReport;
+using mitigation::RuleState;
+
+namespace {
+// Averages fall while nothing is dropped; nobody needs that every second.
+constexpr base::Duration kAllCountersEvery = std::chrono::seconds{10};
+}  // namespace
+
+void MitigatorRunner::State::report() {
+  std::vector<OwnerReport> reports;
+  std::size_t rules = 0;
+  {
+    const std::lock_guard lock(mutex);
+    reports = reconciler.reports();
+    rules = reconciler.rules();
+    for (OwnerReport& one : reports) {
+      // Installed rules stay in force while their back end cannot be reached; others are not there, and that is known.
+      if (was_held) one = {one.owner, RuleState::failed, "held: the emergency marker is set, so nothing is installed"};
+      if (!was_held && !available && one.state == RuleState::pending) {
+        one = {one.owner, RuleState::failed, options.name + " is " + why_not};
+      }
+    }
+  }
+  if (reports.empty()) return;
+  sink.gauge("dots_mitigator_rules", options.name, static_cast<double>(rules));
+  tell(std::move(reports));
+}
+
+void MitigatorRunner::State::tell(std::vector<OwnerReport> reports) {
+  const bool unwell = !failed.empty();
+  for (const OwnerReport& one : reports) {
+    if (one.state != RuleState::failed) {
+      failed.erase(one.owner);
+    } else if (available) {
+      failed.insert(one.owner);
+      sink.message("RULE_REFUSED", options.name + ": mitigation " + std::to_string(one.owner.mid.value) +
+                                       " of client " + one.owner.cuid.value + ", domain " + one.owner.domain.value +
+                                       ": " + one.reason);
+    }
+  }
+  if (unwell != !failed.empty()) {
+    sink.health("MITIGATOR_REFUSES", options.name, !failed.empty(), reports.front().reason);
+  }
+  if (callbacks.reported) callbacks.reported(reports);
+}
+
+void MitigatorRunner::State::read_here(base::Now now) {
+  read_at = now.steady + options.counters_every;
+  auto listing = mitigator->list();
+  if (!listing) return down(listing.error().message, now);
+  take_reading({std::move(*listing), changes, version}, runner_now());
+}
+
+void MitigatorRunner::State::take_reading(Reading seen, base::Now now) {
+  if (now.steady < grace_until) return;  // counters of rules whose owners are still to come would be lost to them
+  bool agrees = true;
+  {
+    const std::lock_guard lock(mutex);
+    if (seen.changes == changes && seen.listing.foreign.empty()) {
+      std::vector<model::Rule> rules;
+      for (const auto& one : seen.listing.rules) rules.push_back(one.rule);
+      agrees = reconciler.agrees_with(rules);
+    }
+    std::vector<std::pair<model::Rule, model::RuleCounters>> counters;
+    counters.reserve(seen.listing.rules.size());
+    for (auto& one : seen.listing.rules) counters.emplace_back(std::move(one.rule), one.counters);
+    reconciler.counted(counters, seen.version, now);
+  }
+  remove_foreign(seen.listing.foreign);
+  if (!agrees) {
+    sink.message("RULES_CHANGED_OUTSIDE", options.name);
+    if (const auto opened = mitigator->open(); !opened) return down(opened.error().message, now);
+    if (!send_exemptions(now) || !learn(now)) return;
+    again = true;
+  }
+  if (abilities.counts) report_counters(now);
+}
+
+void MitigatorRunner::State::report_counters(base::Now now) {
+  const bool all = now.steady >= counted_all_at;
+  if (all) counted_all_at = now.steady + kAllCountersEvery;
+  std::vector<mitigation::OwnerCounters> fresh;
+  model::RuleCounters total;
+  {
+    const std::lock_guard lock(mutex);
+    for (auto& one : reconciler.owner_counters(now)) {
+      auto& last = counted[one.owner];
+      const bool more =
+          one.counters.pkts_dropped != last.pkts_dropped || one.counters.bytes_dropped != last.bytes_dropped;
+      if (more || (all && one.counters != last)) {
+        last = one.counters;
+        fresh.push_back(std::move(one));
+      }
+    }
+    total = reconciler.dropped();
+  }
+  if (total.packets > dropped.packets) {
+    sink.count("dots_dropped_packets_total", options.name, total.packets - dropped.packets);
+    sink.count("dots_dropped_bytes_total", options.name, total.bytes - dropped.bytes);
+  }
+  dropped = total;
+  if (!fresh.empty() && callbacks.counted) callbacks.counted(fresh);
+}
+
+void MitigatorRunner::State::read_beside() {
+  bool open = false;
+  bool told = false;
+  const auto every = std::chrono::duration_cast<std::chrono::steady_clock::duration>(options.counters_every);
+  for (;;) {
+    const auto began = std::chrono::steady_clock::now();
+    Reading seen;
+    seen.changes = changes;
+    seen.version = version;
+    open = open || reader->open().ok();
+    auto listing = open ? reader->list() : base::Result<ports::Mitigator::Listing>(base::Error{"not open"});
+    if (listing) {
+      told = false;
+      seen.listing = std::move(*listing);
+    } else {
+      open = false;
+    }
+    std::unique_lock lock(mutex);
+    if (listing) {
+      reading = std::move(seen);
+      wake.notify_all();
+    } else if (available && !held && !told) {
+      // When the back end is down as a whole, that has been said.
+      told = true;
+      sink.message("COUNTERS_UNAVAILABLE", options.name + ": " + listing.error().message);
+    }
+    // Reading takes at most a fifth of this thread's time, however long the list is.
+    const auto took = std::chrono::steady_clock::now() - began;
+    reader_wake.wait_until(lock, std::max(began + every, began + took * 5), [this] { return stopping; });
+    if (stopping) return;
+  }
+}
+
+}  // namespace dots::runtime

@@ -1,0 +1,112 @@
+#include "apps/runtime/mitigator_runner.h"
+
+#include "adapters/mitigators/dry_run.h"
+#include "adapters/mitigators/nftables_mitigator.h"
+#include "agent/server/render.h"
+#include "apps/runtime/mitigator_state.h"
+#include "ops/config.h"
+
+namespace dots::runtime {
+
+MitigatorRunner::MitigatorRunner(std::unique_ptr<ports::Mitigator> mitigator, std::unique_ptr<ports::Mitigator> reader,
+                                 RunnerOptions options, RunnerCallbacks callbacks, ops::facts::Sink& sink)
+    : state_(std::make_unique<State>(std::move(mitigator), std::move(reader), std::move(options), std::move(callbacks),
+                                     sink)) {
+  state_->held = state_->options.hold;
+  state_->reconciler.keep_unexplained(true);
+}
+
+MitigatorRunner::~MitigatorRunner() { stop(); }
+
+void MitigatorRunner::start() {
+  if (state_->worker.joinable()) return;
+  state_->grace_until = runner_now().steady + state_->options.grace;
+  state_->worker = std::thread([this] { state_->run(); });
+  if (state_->reader && state_->abilities.counts)
+    state_->reader_thread = std::thread([this] { state_->read_beside(); });
+}
+
+void MitigatorRunner::stop() {
+  {
+    const std::lock_guard lock(state_->mutex);
+    state_->stopping = true;
+  }
+  state_->wake.notify_all();
+  state_->reader_wake.notify_all();
+  if (state_->worker.joinable()) state_->worker.join();
+  if (state_->reader_thread.joinable()) state_->reader_thread.join();
+}
+
+void MitigatorRunner::want(std::vector<mitigation::Reconciler::Want> wants) {
+  {
+    const std::lock_guard lock(state_->mutex);
+    for (auto& want : wants) {
+      const model::RuleOwner owner = want.owner;
+      state_->wants.insert_or_assign(owner, std::move(want));
+    }
+  }
+  state_->wake.notify_all();
+}
+
+void MitigatorRunner::exempt(std::vector<ports::SignalExemption> exemptions) {
+  {
+    const std::lock_guard lock(state_->mutex);
+    state_->new_exemptions = std::move(exemptions);
+  }
+  state_->wake.notify_all();
+}
+
+void MitigatorRunner::hold(bool on) {
+  {
+    const std::lock_guard lock(state_->mutex);
+    state_->held = on;
+  }
+  state_->wake.notify_all();
+}
+
+agent::server::BackEndView MitigatorRunner::view() const {
+  const std::lock_guard lock(state_->mutex);
+  agent::server::BackEndView view;
+  view.name = state_->options.name;
+  view.counts = state_->abilities.counts;
+  view.drops_really = state_->abilities.drops_really;
+  view.state = state_->held        ? "held: the emergency marker is set, so nothing is installed"
+               : state_->available ? "ready"
+                                   : state_->why_not;
+  view.stories = state_->reconciler.stories();
+  return view;
+}
+
+bool MitigatorRunner::quiescent() const {
+  const std::lock_guard lock(state_->mutex);
+  return state_->available && state_->wants.empty() && !state_->new_exemptions && state_->reconciler.quiescent();
+}
+
+base::Result<std::unique_ptr<MitigatorRunner>> make_runner(const ops::MitigatorConfig& config, bool hold,
+                                                           ops::facts::Sink& sink, RunnerCallbacks callbacks) {
+  RunnerOptions options;
+  options.name = config.name;
+  options.hold = hold;
+  options.remove_on_stop = config.on_stop == ops::OnStop::remove;
+  options.counters_every = std::chrono::milliseconds{config.counters_every_ms};
+  std::unique_ptr<ports::Mitigator> mitigator;
+  std::unique_ptr<ports::Mitigator> reader;
+  if (config.kind == "dry-run") {
+    mitigator = std::make_unique<adapters::mitigators::DryRunMitigator>();
+  } else if (config.kind == "nftables") {
+    adapters::mitigators::NftablesOptions nftables;
+    nftables.helper = config.helper.empty() ? adapters::mitigators::default_helper() : config.helper;
+    nftables.table = config.table;
+    nftables.timeout = std::chrono::milliseconds{config.timeout_ms};
+    nftables.exemption_rate_pps = config.exemption_rate_pps;
+    mitigator = std::make_unique<adapters::mitigators::NftablesMitigator>(nftables);
+    nftables.only_look = true;
+    reader = std::make_unique<adapters::mitigators::NftablesMitigator>(nftables);
+  } else {
+    return base::Error{"mitigator '" + config.name + "': there is no kind '" + config.kind + "'"};
+  }
+  return std::make_unique<MitigatorRunner>(std::move(mitigator), std::move(reader), std::move(options),
+                                           std::move(callbacks), sink);
+}
+
+}  // namespace dots::runtime

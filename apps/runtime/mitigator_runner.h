@@ -1,0 +1,77 @@
+// A back end at work: one thread that keeps what is installed as it is wanted, one that reads counters beside it.
+//
+// Everything that can hang lives on these threads; a slow or dead back end delays no signal.
+#pragma once
+
+#include <cstddef>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/result.h"
+#include "base/time.h"
+#include "mitigation/reconcile.h"
+#include "ops/facts/messages.h"
+#include "ports/mitigator.h"
+
+namespace dots::ops {
+struct MitigatorConfig;
+}
+namespace dots::agent::server {
+struct BackEndView;
+}
+
+namespace dots::runtime {
+
+struct RunnerCallbacks {  // on a thread of the runner
+  std::function<void(const std::vector<mitigation::OwnerReport>&)> reported;
+  std::function<void(const std::vector<mitigation::OwnerCounters>&)> counted;
+};
+
+struct RunnerOptions {
+  std::string name;   // of the back end, for people
+  bool hold = false;  // emergency: keeps what is wanted, installs and removes nothing, says so to owners
+  bool remove_on_stop = false;
+  std::size_t batch = 512;  // changes in one transaction
+  base::Duration counters_every = std::chrono::seconds{1};
+  base::Duration retry_after = std::chrono::seconds{10};     // a refused rule
+  base::Duration back_off = std::chrono::milliseconds{100};  // an unavailable back end: doubled up to ...
+  base::Duration back_off_most = std::chrono::seconds{10};
+  // Rules that were there at the start and that nobody wants stay so long: their owners may still be on their way from
+  // the store.
+  base::Duration grace = std::chrono::seconds{3};
+};
+
+class MitigatorRunner {
+ public:
+  // `reader` lists beside `mitigator` on a thread of its own, so that reading counters never delays a change. Without
+  // one, the runner reads in between.
+  MitigatorRunner(std::unique_ptr<ports::Mitigator> mitigator, std::unique_ptr<ports::Mitigator> reader,
+                  RunnerOptions options, RunnerCallbacks callbacks, ops::facts::Sink& sink);
+  ~MitigatorRunner();
+  MitigatorRunner(const MitigatorRunner&) = delete;
+  MitigatorRunner& operator=(const MitigatorRunner&) = delete;
+
+  void start();
+  // Carries out what was wanted before, then keeps or removes the rules. Takes at most a few time-outs of the back end.
+  void stop();
+
+  // Threads: any, before and after start(). They never block on the back end. Wants of one call are carried out
+  // together; a newer want of an owner replaces one that still waits.
+  void want(std::vector<mitigation::Reconciler::Want> wants);
+  void exempt(std::vector<ports::SignalExemption> exemptions);
+  void hold(bool on);
+  agent::server::BackEndView view() const;
+  bool quiescent() const;  // available, and everything is as wanted
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
+// The runner for one [[mitigator]] of the configuration.
+base::Result<std::unique_ptr<MitigatorRunner>> make_runner(const ops::MitigatorConfig& config, bool hold,
+                                                           ops::facts::Sink& sink, RunnerCallbacks callbacks);
+
+}  // namespace dots::runtime

@@ -1,0 +1,97 @@
+// The inside of MitigatorRunner.
+#pragma once
+
+#include <atomic>
+#include <condition_variable>
+#include <map>
+#include <mutex>
+#include <optional>
+#include <set>
+#include <thread>
+
+#include "apps/runtime/mitigator_runner.h"
+
+namespace dots::runtime {
+
+struct MitigatorRunner::State {
+  State(std::unique_ptr<ports::Mitigator> m, std::unique_ptr<ports::Mitigator> r, RunnerOptions o, RunnerCallbacks c,
+        ops::facts::Sink& s)
+      : mitigator(std::move(m)),
+        reader(std::move(r)),
+        options(std::move(o)),
+        callbacks(std::move(c)),
+        sink(s),
+        abilities(mitigator->abilities()),
+        back_off(options.back_off) {}
+
+  // What the reader saw, and how far the worker had come when it began.
+  struct Reading {
+    ports::Mitigator::Listing listing;
+    std::uint64_t changes = 0;
+    std::uint64_t version = 0;
+  };
+
+  const std::unique_ptr<ports::Mitigator> mitigator;
+  const std::unique_ptr<ports::Mitigator> reader;
+  const RunnerOptions options;
+  const RunnerCallbacks callbacks;
+  ops::facts::Sink& sink;
+  const ports::MitigatorAbilities abilities;
+
+  // ---- shared; never held while the back end is called -------------------------------------------------------------
+  mutable std::mutex mutex;
+  std::condition_variable wake;
+  std::condition_variable reader_wake;
+  std::map<model::RuleOwner, mitigation::Reconciler::Want> wants;  // not yet told to the reconciler
+  std::optional<std::vector<ports::SignalExemption>> new_exemptions;
+  std::optional<Reading> reading;
+  bool held = false;
+  bool stopping = false;
+  mitigation::Reconciler reconciler;
+  bool available = false;
+  std::string why_not = "not yet started";
+  std::atomic<std::uint64_t> changes{0};  // calls that may have changed the back end
+  std::atomic<std::uint64_t> version{0};  // of the reconciler
+
+  // ---- the worker's own -------------------------------------------------------------------------------------------
+  base::Duration back_off;
+  base::SteadyTime open_at{};
+  base::SteadyTime grace_until{};
+  base::SteadyTime read_at{};
+  std::vector<ports::SignalExemption> exemptions;
+  bool exemptions_due = false;
+  bool was_held = false;
+  bool told_unavailable = false;
+  bool again = false;  // a reading gave work
+  int strikes = 0;     // batches in a row that the back end did not survive
+  std::set<model::RuleOwner> failed;
+  std::map<model::RuleOwner, model::DropCounters> counted;
+  base::SteadyTime counted_all_at{};
+  model::RuleCounters dropped;
+
+  std::thread worker;
+  std::thread reader_thread;
+
+  void run();
+  void read_beside();
+  // One round: true when there is more to do at once.
+  bool round();
+  void take_inputs(base::Now now);
+  bool open(base::Now now);
+  bool learn(base::Now now);
+  bool send_exemptions(base::Now now);
+  bool step();
+  void read_here(base::Now now);
+  void take_reading(Reading seen, base::Now now);
+  void remove_foreign(const std::vector<std::string>& seen);
+  void down(const std::string& reason, base::Now now);
+  void report();
+  void report_counters(base::Now now);
+  void tell(std::vector<mitigation::OwnerReport> reports);
+  base::SteadyTime next_time(base::Now now) const;
+  void finish();
+};
+
+base::Now runner_now();
+
+}  // namespace dots::runtime

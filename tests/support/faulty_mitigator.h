@@ -1,0 +1,173 @@
+// A back end in memory with faults on demand: refuses a rule, dies, hangs up, loses its state, gains foreign rules.
+#pragma once
+
+#include <condition_variable>
+#include <functional>
+#include <map>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "ports/mitigator.h"
+
+namespace dots::tests {
+
+// The state of the back end, outside the objects that talk to it. Threads: any.
+class FaultyBackEnd {
+ public:
+  void refuse(std::optional<model::RuleMatch> match) {
+    locked([&] { refused_ = std::move(match); });
+  }
+  void set_down(bool down) {
+    locked([&] { down_ = down; });
+  }
+  // The next call that changes something fails and takes the back end with it, before or after it was carried out.
+  void die_in_next_apply(bool carried_out) {
+    locked([&] { dies_ = carried_out ? 2 : 1; });
+  }
+  void lose_everything() {
+    locked([&] { rules_.clear(); });
+  }
+  void add_rule(const model::Rule& rule) {
+    locked([&] { rules_[rule.match] = {rule, {}}; });
+  }
+  void add_foreign(const std::string& text) {
+    locked([&] { foreign_.push_back(text); });
+  }
+  void drop_traffic(const model::RuleMatch& match, const model::RuleCounters& more) {
+    locked([&] {
+      rules_.at(match).counters.packets += more.packets;
+      rules_.at(match).counters.bytes += more.bytes;
+    });
+  }
+  std::vector<model::Rule> rules() const {
+    const std::lock_guard lock(mutex_);
+    std::vector<model::Rule> out;
+    for (const auto& [match, one] : rules_) out.push_back(one.rule);
+    return out;
+  }
+  std::vector<ports::SignalExemption> exemptions() const {
+    const std::lock_guard lock(mutex_);
+    return exemptions_;
+  }
+  std::vector<std::vector<ports::RuleChange>> batches() const {
+    const std::lock_guard lock(mutex_);
+    return batches_;
+  }
+  // Waits until `holds` is true of this back end; false after five seconds.
+  bool await(const std::function<bool()>& holds) const {
+    std::unique_lock lock(turns_mutex_);
+    return turned_.wait_for(lock, std::chrono::seconds{5}, holds);
+  }
+
+ private:
+  friend class FaultyMitigator;
+  template <class F>
+  void locked(F f) {
+    {
+      const std::lock_guard lock(mutex_);
+      f();
+    }
+    const std::lock_guard lock(turns_mutex_);
+    turned_.notify_all();
+  }
+  mutable std::mutex mutex_;
+  mutable std::mutex turns_mutex_;
+  mutable std::condition_variable turned_;
+  std::map<model::RuleMatch, ports::InstalledRule> rules_;
+  std::vector<ports::SignalExemption> exemptions_;
+  std::vector<std::vector<ports::RuleChange>> batches_;  // that were carried out
+  std::vector<std::string> foreign_;
+  std::optional<model::RuleMatch> refused_;
+  bool down_ = false;
+  int dies_ = 0;
+};
+
+class FaultyMitigator : public ports::Mitigator {
+ public:
+  explicit FaultyMitigator(FaultyBackEnd& back_end) : b_(back_end) {}
+
+  ports::MitigatorAbilities abilities() const override { return {"faulty", true, true, true}; }
+  base::Result<void> open() override {
+    base::Result<void> result;
+    b_.locked([&] {
+      alive_ = !b_.down_;
+      if (!alive_) result = base::Error{"it is down"};
+    });
+    return result;
+  }
+  base::Result<void> apply(const std::vector<ports::RuleChange>& changes) override {
+    base::Result<void> result;
+    b_.locked([&] {
+      if (!check(result)) return;
+      if (b_.refused_) {
+        for (const auto& change : changes) {
+          if (change.rule.match == *b_.refused_) return void(result = base::Error{"refused on demand"});
+        }
+      }
+      const int dies = std::exchange(b_.dies_, 0);
+      if (dies != 1) {
+        for (const auto& change : changes) {
+          const bool install = change.kind == ports::RuleChange::Kind::install;
+          if (!install) {
+            b_.rules_.erase(change.rule.match);
+          } else if (auto& one = b_.rules_[change.rule.match]; one.rule != change.rule) {
+            one = {change.rule, {}};
+          }
+        }
+        b_.batches_.push_back(changes);
+      }
+      if (dies != 0) {
+        alive_ = false;
+        result = base::Error{"it died"};
+      }
+    });
+    return result;
+  }
+  base::Result<void> exempt(const std::vector<ports::SignalExemption>& exemptions) override {
+    base::Result<void> result;
+    b_.locked([&] {
+      if (check(result)) b_.exemptions_ = exemptions;
+    });
+    return result;
+  }
+  base::Result<Listing> list() override {
+    base::Result<void> result;
+    Listing listing;
+    b_.locked([&] {
+      if (!check(result)) return;
+      for (const auto& [match, one] : b_.rules_) listing.rules.push_back(one);
+      listing.foreign = b_.foreign_;
+    });
+    if (!result) return result.error();
+    return listing;
+  }
+  base::Result<std::vector<std::string>> remove_foreign() override {
+    std::vector<std::string> removed;
+    b_.locked([&] { removed = std::exchange(b_.foreign_, {}); });
+    return removed;
+  }
+  base::Result<void> clear() override {
+    base::Result<void> result;
+    b_.locked([&] {
+      if (!check(result)) return;
+      b_.rules_.clear();
+      b_.foreign_.clear();
+      b_.exemptions_.clear();
+    });
+    return result;
+  }
+
+ private:
+  bool check(base::Result<void>& result) {
+    alive_ = alive_ && !b_.down_;
+    if (!alive_) result = base::Error{"it is gone"};
+    return alive_;
+  }
+  FaultyBackEnd& b_;
+  bool alive_ = false;
+};
+
+}  // namespace dots::tests

@@ -28,6 +28,7 @@ void Machine::grant(Mitigation& mitigation, model::Lifetime granted, base::Now n
 }
 
 base::Duration Machine::terminating_period(const Mitigation& mitigation) const {
+  if (mitigation.armed()) return base::Duration::zero();  // nothing runs that would have to end slowly
   const policy::DomainPolicy& policy = rules_->policy();
   base::Duration period = policy.terminating_period;
   for (std::uint32_t i = 0; i < mitigation.record.terminating_cycles && period < policy.terminating_period_max; ++i) {
@@ -37,7 +38,7 @@ base::Duration Machine::terminating_period(const Mitigation& mitigation) const {
 }
 
 void Machine::terminate(Mitigation& mitigation, base::Duration period, base::Now now) {
-  if (mitigation.armed() || period <= base::Duration::zero()) {
+  if (period <= base::Duration::zero()) {
     return end(mitigation.key(), MitigationStatus::terminated, now);
   }
   set_status(mitigation, MitigationStatus::client_withdrawn);
@@ -73,7 +74,7 @@ void Machine::on_mitigation_timer(const Key& key, base::Now now) {
   }
   // The period began when the lifetime ended, which may be a while ago: the server was down, or its timers were late.
   base::Duration period = base::Duration::zero();
-  if (rules_->policy().terminate_after_expiry && !mitigation->armed()) {
+  if (rules_->policy().terminate_after_expiry) {
     period = terminating_period(*mitigation);
     if (record.deadline) period = std::clamp(*record.deadline + period - now.wall, base::Duration::zero(), period);
   }

@@ -1,5 +1,5 @@
 // Names: look-ups, last-known-good answers, and the requests that wait for them (RFC 9132 4.4.1.1;
-// docs/decisions/names.md).
+// docs/decisions/names-in-requests.md).
 #include <algorithm>
 
 #include "signal/server/answers.h"

@@ -1,4 +1,5 @@
-// Names: held requests, last-known-good answers, look-ups again (RFC 9132 4.4.1.1; docs/decisions/names.md).
+// Names: held requests, last-known-good answers, look-ups again (RFC 9132 4.4.1.1;
+// docs/decisions/names-in-requests.md).
 #include "signal/server/domain_fixture.h"
 
 namespace dots::signal::server {

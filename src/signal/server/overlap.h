@@ -13,7 +13,7 @@
 namespace dots::signal::server {
 
 // Two scopes overlap when they share an address, a prefix, a name, a URI or an alias; protocols and ports do not count.
-// Names and URIs are compared by their text and by the addresses that they had (docs/decisions/names.md).
+// Names and URIs are compared by their text and by the addresses that they had (docs/decisions/names-in-requests.md).
 class ScopeIndex {
  public:
   void add(base::Mid mid, const model::MitigationScope& scope, const std::vector<model::Prefix>& expanded);

@@ -1,4 +1,4 @@
-// GET mitigate and its observers (RFC 9132 4.4.2, 4.4.2.1; docs/decisions/observers.md).
+// GET mitigate and its observers (RFC 9132 4.4.2, 4.4.2.1; docs/decisions/status.md).
 #include <algorithm>
 
 #include "signal/server/answers.h"

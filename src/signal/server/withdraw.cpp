@@ -16,7 +16,7 @@ void Machine::on_event(const DeleteMitigation& del, base::Now now) {
   if (own_cuid(del.cuid, del.origin.client) == nullptr) return;
   Mitigation* mitigation = find(del.cuid, del.mid);
   if (mitigation == nullptr || mitigation->terminating()) return;
-  const base::Duration period = mitigation->armed() ? base::Duration::zero() : terminating_period(*mitigation);
+  const base::Duration period = terminating_period(*mitigation);
   audit(now, client_text(del.origin.client), "withdraw", key, "accepted",
         period > base::Duration::zero()
             ? "active but terminating for " + std::to_string(base::whole_seconds(period)) + " s"

@@ -410,6 +410,7 @@ TEST(MitigationAnswer, ConflictScopeFitsTheCause) {
   overlap.conflict =
       ConflictInformation{ConflictStatus::active, ConflictCause::overlapping_targets, 30, ConflictScope{}};
   ConflictScope& scope = *overlap.conflict->scope;
+  scope.mid = base::Mid{5};
   scope.targets.target_port_range = {{80, 80}};
   scope.acl_names = {"acl"};
   const std::string ports = "0781a1081850";
@@ -426,6 +427,7 @@ TEST(MitigationAnswer, ConflictScopeFitsTheCause) {
   EXPECT_EQ((*back)[0].conflict->scope->targets, scope.targets);
   EXPECT_EQ((*back)[1].conflict->scope->acl_names, scope.acl_names);
   EXPECT_EQ((*back)[1].conflict->scope->targets, MitigationScope{});
+  EXPECT_FALSE((*back)[1].conflict->scope->mid);
   EXPECT_EQ((*back)[1].conflict->retry_timer_s, 30U);
 }
 

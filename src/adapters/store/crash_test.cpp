@@ -6,6 +6,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <filesystem>
 #include <random>
 #include <set>
 
@@ -113,13 +114,18 @@ std::set<std::uint32_t> run_and_kill(ChildWork work, const std::string& dir, std
   return acknowledged;
 }
 
+// A killed process leaves the same behind on a file system in memory, and its commits are a hundred times faster.
+std::filesystem::path fast_place() {
+  return ::access("/dev/shm", W_OK) == 0 ? "/dev/shm" : std::filesystem::temp_directory_path();
+}
+
 void kill_many_times(ChildWork work, int rounds) {
-  const tests::TempDir dir;
+  const tests::TempDir dir(fast_place());
   std::mt19937 random(1);
   std::set<std::uint32_t> acknowledged;
   for (int round = 0; round < rounds; ++round) {
     const auto first = static_cast<std::uint32_t>(round) * 1'000'000 + 1;
-    const std::size_t wanted = random() % 20;
+    const std::size_t wanted = random() % 40;
     acknowledged.merge(run_and_kill(work, dir.path(), first, wanted, static_cast<int>(random() % 3000)));
     auto store = open_store(dir.path());
     ASSERT_NE(store, nullptr);

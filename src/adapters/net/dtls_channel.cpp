@@ -27,6 +27,18 @@ bool is_address(const std::string& name) {
   return inet_pton(AF_INET, name.c_str(), bytes.data()) == 1 || inet_pton(AF_INET6, name.c_str(), bytes.data()) == 1;
 }
 
+// The complete records at the front of a datagram. GnuTLS would keep a truncated one and take the next datagram for its
+// rest, so that one forged header swallows the peer's records; no record spans datagrams (RFC 6347 4.1.1).
+base::ByteView complete_records(base::ByteView datagram) {
+  std::size_t end = 0;
+  while (datagram.size() - end >= kRecordHeaderBytes && datagram[end + 1] == 0xfe) {
+    const std::size_t length = static_cast<std::size_t>(datagram[end + 11]) << 8 | datagram[end + 12];
+    if (length > datagram.size() - end - kRecordHeaderBytes) break;
+    end += kRecordHeaderBytes + length;
+  }
+  return datagram.first(end);
+}
+
 class DtlsChannel final : public ports::SecureChannel {
  public:
   DtlsChannel(std::shared_ptr<const Credentials> credentials, std::string server_name)
@@ -82,8 +94,8 @@ class DtlsChannel final : public ports::SecureChannel {
   void start(ports::ChannelEvents& events) { drive(events); }
 
   void on_datagram(base::ByteView datagram, ports::ChannelEvents& events) override {
-    if (state_ == State::closed || datagram.empty()) return;
-    in_ = datagram;
+    in_ = complete_records(datagram);
+    if (state_ == State::closed || in_.empty()) return;
     drive(events);
     in_ = {};
   }

@@ -17,7 +17,8 @@ CLI::App* which(CLI::App& app, const std::string& name, const std::string& help,
   CLI::App* sub = command(app, name, help);
   sub->add_option("MID", options.which.mid, "Number of the mitigation")->required();
   sub->add_option("--domain", options.which.domain, "Server: the client domain, when several have this number");
-  sub->add_option("--cuid", options.which.cuid, "The client unique identifier, when several have this number");
+  sub->add_option("--cuid", options.which.cuid, "Server: the client unique identifier, when several have this number");
+  sub->add_option("--server", options.which.server, "Client: which [[upstream]], when several have this number");
   return sub;
 }
 
@@ -95,13 +96,15 @@ void build_cli(CLI::App& app, Options& options) {
       ->check(CLI::Range(0.1, 3600.0));
   watch->add_option("--rounds", options.watch.rounds, "End after so many looks; 0 is never")->capture_default_str();
   CLI::App* withdraw = which(app, "withdraw", "End a mitigation", options);
+  withdraw->add_flag("--force", options.which.force, "Client: also when only the server knows of it");
+  which(app, "refresh", "Client: renew a mitigation now", options);
   withdraw->add_option("--note", options.which.note, "Why, for the records");
   command(app, "explain", "What is blocked, why, for whom and until when")
       ->add_option("MID|PREFIX", options.explain, "Only what concerns this mitigation or these addresses");
   CLI::App* audit = command(app, "audit", "Who asked for what, and what became of it");
   audit->add_option("--limit", options.audit.limit, "Newest lines to show")
       ->capture_default_str()
-      ->check(CLI::Range(1, 100000));
+      ->check(CLI::Range(1, 10000));
   audit->add_option("--domain", options.audit.domain, "Only this client domain");
   CLI::App* decode = command(app, "decode", "Make a DOTS message body (CBOR) readable");
   decode->add_option("HEX", options.decode.input, "The bytes in hexadecimal; '-' or nothing reads standard input");

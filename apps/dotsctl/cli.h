@@ -28,8 +28,9 @@ struct Options {
   } mitigate;
   struct Which {  // a mitigation
     std::uint32_t mid = 0;
-    std::string domain, cuid;
+    std::string domain, cuid, server;
     std::string note;
+    bool force = false;
   } which;
   std::string explain;  // MID, prefix or nothing
   struct Audit {

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <iostream>
 
+#include "apps/version.h"
 #include "dotsctl/commands.h"
 #include "dotsctl/exit_code.h"
 #include "ops/config_values.h"
@@ -29,7 +30,7 @@ int main(int argc, char** argv) {
   CLI::App app{"", "dotsctl"};
   Options options;
   build_cli(app, options);
-  app.set_version_flag("--version", "dotsctl " DOTS_VERSION);
+  app.set_version_flag("--version", std::string{"dotsctl "} + dots::kVersion);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {

@@ -29,7 +29,9 @@ json::object which_arguments(const Options::Which& which) {
   json::object out{{"mid", which.mid}};
   if (!which.domain.empty()) out["domain"] = which.domain;
   if (!which.cuid.empty()) out["cuid"] = which.cuid;
+  if (!which.server.empty()) out["server"] = which.server;
   if (!which.note.empty()) out["note"] = which.note;
+  if (which.force) out["force"] = true;
   return out;
 }
 
@@ -49,7 +51,10 @@ std::string render(const std::string& command, const json::value& body) {
   if (command == "show") return render_show(body, now);
   if (command == "explain") return render_explain(body, now);
   if (command == "audit") return render_audit(body);
-  return render_done(command == "mitigate" ? "requested" : "withdrawn", body, now);
+  return render_done(command == "mitigate"  ? "requested"
+                     : command == "refresh" ? "is being renewed"
+                                            : "withdrawn",
+                     body, now);
 }
 
 // Mitigated, refused for good, or time is up.
@@ -70,7 +75,8 @@ int wait_for_mitigation(const Options& options, const std::string& socket, const
     const json::array all = mitigations_of(reply.body);
     const json::value m = all.empty() ? json::value{} : all[0];
     status = text_of(m, "status");
-    if (status == "attack-successfully-mitigated" || status == "attack-stopped") {
+    if (status == "attack-successfully-mitigated" || status == "attack-stopped" ||
+        (options.mitigate.armed && status == "attack-mitigation-signal-loss")) {
       streams.out << (options.json ? json::serialize(reply.body) + "\n" : render("show", reply.body));
       return kOk;
     }
@@ -96,7 +102,7 @@ int run_remote(const std::string& command, const Options& options, Streams strea
   if (command == "watch") return run_watch(options, *socket, streams);
 
   json::object arguments;
-  if (command == "show" || command == "withdraw") arguments = which_arguments(options.which);
+  if (command == "show" || command == "withdraw" || command == "refresh") arguments = which_arguments(options.which);
   if (command == "audit") {
     arguments["limit"] = options.audit.limit;
     if (!options.audit.domain.empty()) arguments["domain"] = options.audit.domain;

@@ -91,10 +91,27 @@ std::string ago(const json::value& m, const char* name, std::int64_t now) {
   return time_words(*at) + (*at <= now ? " (" + duration_words(now - *at) + " ago)" : "");
 }
 
+std::string conflict_words(const json::value& m) {
+  const auto* conflict = member(m, "conflict-information");
+  if (conflict == nullptr) return "";
+  std::string out = text_of(*conflict, "conflict-cause");
+  if (const auto status = text_of(*conflict, "conflict-status"); !status.empty())
+    out += (out.empty() ? "" : ", ") + status;
+  if (const auto* scope = member(*conflict, "conflict-scope"); scope != nullptr) {
+    if (const auto mid = text_of(*scope, "mid"); !mid.empty()) out += ", with mitigation " + mid;
+    if (const auto what = targets(*scope, 10); !what.empty()) out += ", at " + what;
+  }
+  if (const auto retry = number_of(*conflict, "retry-timer")) out += ", try again in " + duration_words(*retry);
+  return out;
+}
+
 std::string show_one(const json::value& m, std::int64_t now) {
   Facts facts;
-  facts.add("status", status_words(text_of(m, "status")) +
-                          (text_of(m, "status").empty() ? "" : " (" + text_of(m, "status") + ")"));
+  const std::string status = text_of(m, "status");
+  facts.add("status", state_words(m) + (status.empty() ? "" : " (" + status + ")"));
+  facts.add("refusal", text_of(m, "refusal"));
+  facts.add("reason", text_of(m, "reason"));
+  facts.add("conflict", conflict_words(m));
   facts.add("targets", targets(m, 1000));
   if (const auto addresses = list_of(m, "addresses");
       !list_of(m, "target-fqdn").empty() || !list_of(m, "target-uri").empty())
@@ -115,7 +132,8 @@ std::string show_one(const json::value& m, std::int64_t now) {
   facts.add("cuid", text_of(m, "cuid"));
   facts.add("asked by", text_of(m, "author"));
   facts.add("note", text_of(m, "note"));
-  facts.add("refusal", text_of(m, "refusal"));
+  if (const auto again = number_of(m, "retry-in_s")) facts.add("tried again", "in " + duration_words(*again));
+  if (const auto age = number_of(m, "news-age_s")) facts.add("last news", duration_words(*age) + " ago");
   return "Mitigation " + text_of(m, "mid") + "\n" + facts.text(2);
 }
 
@@ -135,6 +153,16 @@ std::string status_words(const std::string& status) {
   for (const auto& [name, words] : kWords)
     if (status == name) return words;
   return status;
+}
+
+std::string state_words(const json::value& m) {
+  static const std::pair<const char*, const char*> kPhases[] = {
+      {"requesting", "being asked for"}, {"waiting", "server said wait"}, {"withdrawing", "being withdrawn"}};
+  const std::string phase = text_of(m, "phase");
+  for (const auto& [name, words] : kPhases)
+    if (phase == name) return words;
+  const std::string status = text_of(m, "status");
+  return phase == "refused" || phase == "ended" || status.empty() ? phase : status_words(status);
 }
 
 json::array mitigations_of(const json::value& body) {
@@ -219,7 +247,8 @@ std::string render_audit(const json::value& body) {
 
 std::string render_done(const std::string& verb, const json::value& body, std::int64_t now) {
   std::string out;
-  if (const std::string sentence = text_of(body, "message"); !sentence.empty()) out = printable(sentence) + "\n";
+  for (const char* name : {"message", "text"})
+    if (const std::string sentence = text_of(body, name); !sentence.empty()) out += printable(sentence) + "\n";
   const json::array all = mitigations_of(body);
   for (const auto& m : all) {
     if (out.empty()) out = "Mitigation " + text_of(m, "mid") + " " + verb + ".\n";

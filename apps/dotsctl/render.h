@@ -18,6 +18,8 @@ std::string render_done(const std::string& verb, const boost::json::value& body,
 
 // The mitigations of a body: its list, or the body itself when it is one.
 boost::json::array mitigations_of(const boost::json::value& body);
+// Where a mitigation is, in two words: the status at the server, or how far a client's request has come.
+std::string state_words(const boost::json::value& mitigation);
 // "mitigated" for "attack-successfully-mitigated"; unknown ones as they are.
 std::string status_words(const std::string& status);
 

@@ -14,7 +14,7 @@ namespace json = boost::json;
 // "uptime_s" -> "uptime"; "mitigations-by-status" -> "mitigations by status".
 std::string label_of(std::string_view name) {
   std::string out{name};
-  for (const char* unit : {"_s", "-s"})
+  for (const char* unit : {"_s"})
     if (out.ends_with(unit)) out.resize(out.size() - 2);
   for (char& c : out)
     if (c == '_' || c == '-') c = ' ';
@@ -62,6 +62,19 @@ std::string table_of(const json::array& items) {
   return table.text();
 }
 
+// The tables inside the rows: "sessions of provider".
+std::string inner_tables(const json::array& items) {
+  std::string out;
+  for (const auto& item : items) {
+    if (!item.is_object()) continue;
+    for (const auto& [name, value] : item.as_object())
+      if (value.is_array() && !value.as_array().empty() && !all_scalars(value.as_array()))
+        out +=
+            fmt::format("\n{} of {}\n{}", label_of(name), printable(text_of(item, "name")), table_of(value.as_array()));
+  }
+  return out;
+}
+
 std::string health_text(const json::value& body, std::int64_t now) {
   std::string out;
   for (const auto& one : list_of(body, "health")) {
@@ -104,6 +117,7 @@ std::string render_status(const json::value& body, std::int64_t now) {
       std::string title = label_of(name);
       title[0] = static_cast<char>(title[0] >= 'a' && title[0] <= 'z' ? title[0] - 'a' + 'A' : title[0]);
       tables += fmt::format("\n{} ({})\n{}", title, value.as_array().size(), table_of(value.as_array()));
+      tables += inner_tables(value.as_array());
     } else {
       facts.add(label_of(name), value_text(name, value));
     }

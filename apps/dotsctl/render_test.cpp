@@ -66,6 +66,27 @@ TEST(Render, ListOfAClientAndMissingMembers) {
                               kNow));
 }
 
+TEST(Render, ARequestOfAClient) {
+  const auto body = parse(R"({"mitigation":{"server":"provider","cuid":"c","mid":7,"phase":"refused",
+    "target-prefix":["203.0.113.7/32"],"refusal":"4.09 conflict","author":"root",
+    "conflict-information":{"conflict-cause":"overlapping-targets","retry-timer":90,
+      "conflict-scope":{"mid":12,"target-prefix":["203.0.113.0/24"]}}}})");
+  EXPECT_EQ(render_show(body, kNow),
+            "Mitigation 7\n"
+            "  status    refused\n"
+            "  refusal   4.09 conflict\n"
+            "  conflict  overlapping-targets, with mitigation 12, at 203.0.113.0/24, try again in 1 min 30 s\n"
+            "  targets   203.0.113.7/32\n"
+            "  dropped   not counted\n"
+            "  server    provider\n"
+            "  cuid      c\n"
+            "  asked by  root\n");
+  EXPECT_EQ(state_words(parse(R"({"phase":"requesting"})")), "being asked for");
+  EXPECT_EQ(state_words(parse(R"({"phase":"active","status":"attack-stopped"})")), "attack is over");
+  EXPECT_EQ(state_words(parse(R"({"phase":"active"})")), "active");
+  EXPECT_EQ(state_words(parse(R"({"phase":"withdrawing","status":"attack-stopped"})")), "being withdrawn");
+}
+
 TEST(Render, OneMitigationAtLength) {
   const auto body =
       parse(R"({"domain":"acme","client":"edge","cuid":"c","mid":7,"status":"attack-stopped","lifetime":60,
@@ -131,6 +152,23 @@ TEST(Render, Status) {
             "Sessions (1)\n"
             "CLIENT  PEER         AGE        STATE\n"
             "edge    127.0.0.1:5  1 min 1 s  active\n");
+}
+
+TEST(Render, StatusOfAClientShowsSessionsBelowTheirServer) {
+  const auto body = parse(R"({"role":"client","servers":[{"name":"provider","state":"connected","sessions":[
+    {"server":"192.0.2.1:4646","state":"open","age_s":5}]}],"unwell":["something is odd"]})");
+  EXPECT_EQ(render_status(body, kNow),
+            "UNWELL    something is odd\n"
+            "\n"
+            "role  client\n"
+            "\n"
+            "Servers (1)\n"
+            "NAME      STATE\n"
+            "provider  connected\n"
+            "\n"
+            "sessions of provider\n"
+            "SERVER          STATE  AGE\n"
+            "192.0.2.1:4646  open   5 s\n");
 }
 
 TEST(Render, StatusBeginsWithWhatIsUnwell) {

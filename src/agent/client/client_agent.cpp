@@ -22,7 +22,7 @@ ClientAgent::ClientAgent(ClientSettings settings, ports::ChannelConnector& conne
     const std::uint64_t link_seed = signal::client::next_random(seed);
     const std::uint64_t requests_seed = signal::client::next_random(seed);
     s.servers.push_back({Upstream(server.upstream, connector, s.session_ids, link_seed),
-                         signal::client::Requests(server.requests, requests_seed)});
+                         signal::client::Requests(server.requests, requests_seed), false, false});
   }
 }
 ClientAgent::~ClientAgent() = default;
@@ -194,8 +194,21 @@ void ClientAgent::State::settle(base::Now now, ClientEffects& out) {
       again = again || !output.answers.empty();
       absorb(i, std::move(output), now, out);
     }
-    if (store_refused) return;
+    if (store_refused) continue;
     if (auto batch = gate.next_batch()) out.commit = std::move(batch);
+  }
+  tell_health(out);
+}
+
+void ClientAgent::State::tell_health(ClientEffects& out) {
+  for (Server& server : servers) {
+    const bool connected = server.upstream.connected();
+    server.ever_connected = server.ever_connected || connected;
+    // The first attempt after a start is no failure yet.
+    const bool unwell = !connected && (server.ever_connected || !server.upstream.last_failure().empty());
+    if (unwell == server.unwell) continue;
+    server.unwell = unwell;
+    out.health.push_back({"UPSTREAM_LOST", server.upstream.settings().name, unwell, server.upstream.last_failure()});
   }
 }
 

@@ -55,6 +55,13 @@ struct ClientEffects {
   };
   std::vector<Done> done;
   std::vector<signal::client::OperatorMessage> messages;
+  struct Health {  // a row of ops/facts/health.inc begins or ends
+    std::string condition;
+    std::string subject;
+    bool unwell = false;
+    std::string details;
+  };
+  std::vector<Health> health;
 };
 
 class ClientAgent {

@@ -129,6 +129,7 @@ struct ClientHarness {
     for (const auto& id : out.close) closed.push_back(id);
     for (const auto& name : out.resolve) resolves.push_back(name);
     for (auto& message : out.messages) messages.push_back(std::move(message));
+    for (auto& one : out.health) health[one.condition + " " + one.subject] = one.unwell;
     for (auto& done : out.done) {
       EXPECT_FALSE(answers.contains(done.ticket.value)) << "answered twice";
       answers[done.ticket.value] = std::move(done.answer);
@@ -386,6 +387,7 @@ struct ClientHarness {
   std::vector<Seen> sent;  // by the client
   std::vector<Seen> seen;  // by the server, once each
   std::vector<signal::client::OperatorMessage> messages;
+  std::map<std::string, bool> health;
   std::map<std::uint64_t, CallAnswer> answers;
   std::uint64_t last_ticket = 0;
 };

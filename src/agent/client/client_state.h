@@ -28,6 +28,8 @@ struct ClientAgent::State {
   struct Server {
     Upstream upstream;
     signal::client::Requests requests;
+    bool ever_connected = false;
+    bool unwell = false;  // as told last
   };
 
   ClientSettings settings;
@@ -47,6 +49,7 @@ struct ClientAgent::State {
   void take(std::size_t server, signal::client::Effects&& effects);
   // Lets out what waits for nothing, and the next batch; at the end of every event.
   void settle(base::Now now, ClientEffects& out);
+  void tell_health(ClientEffects& out);
   void perform(Visible&& visible, base::Now now, ClientEffects& out);
   void perform(std::size_t server, const signal::client::Effect& effect, base::Now now, ClientEffects& out);
   void fail(std::vector<Visible>&& visible, ClientEffects& out);

@@ -1,5 +1,6 @@
 // The life of a client's sessions (RFC 9132 4.3, 4.7), through the whole agent.
 #include "agent/client/client_harness.h"
+#include "ops/facts/health.h"
 
 namespace dots::agent::client {
 namespace {
@@ -318,6 +319,21 @@ TEST(ClientSessionsTest, AHandshakeThatNeverEndsIsGivenUp) {
   h.lose_down = nullptr;
   h.advance(3s);
   EXPECT_TRUE(h.told("CLIENT_SESSION_OPENED"));
+}
+
+// S9132-4.7-13
+TEST(ClientSessionsTest, HealthTellsWhetherTheServerIsThere) {
+  ClientHarness h;
+  h.start();
+  h.advance(100s);
+  EXPECT_FALSE(h.health["UPSTREAM_LOST upstream"]);
+  h.unreachable.insert({model::parse_ip_address("192.0.2.53").value(), 4646});
+  h.advance(600s);
+  EXPECT_TRUE(h.health["UPSTREAM_LOST upstream"]);
+  h.unreachable.clear();
+  h.advance(600s);
+  EXPECT_FALSE(h.health["UPSTREAM_LOST upstream"]);
+  EXPECT_NE(ops::facts::find_health("UPSTREAM_LOST"), nullptr);
 }
 
 TEST(ClientSessionsTest, StoppingSaysGoodbye) {

@@ -1,0 +1,336 @@
+#include "apps/runtime/client_runtime.h"
+
+#include <sys/random.h>
+
+#include <algorithm>
+#include <atomic>
+#include <chrono>
+#include <map>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include "adapters/net/credentials.h"
+#include "adapters/net/dtls_channel.h"
+#include "adapters/net/event_loop.h"
+#include "adapters/net/udp_socket.h"
+#include "adapters/resolver/ares_resolver.h"
+#include "adapters/store/committer.h"
+#include "agent/client/client_agent.h"
+#include "apps/runtime/open_store.h"
+#include "apps/version.h"
+
+namespace dots::runtime {
+namespace {
+
+using adapters::net::EventLoop;
+using adapters::net::Priority;
+using adapters::net::UdpSocket;
+using agent::CallAnswer;
+using agent::client::CallTicket;
+using agent::client::ClientAgent;
+using agent::client::ClientEffects;
+
+base::Result<std::uint64_t> random_seed() {
+  std::uint64_t seed = 0;
+  if (getrandom(&seed, sizeof seed, 0) != sizeof seed) return base::Error{"the kernel gives no random numbers"};
+  return seed;
+}
+
+agent::client::ClientSettings settings_of(const ops::Config& config, const std::string& default_cuid) {
+  agent::client::ClientSettings settings;
+  settings.version = kVersion;
+  for (const ops::UpstreamConfig& upstream : config.upstreams) {
+    agent::client::ServerSettings server;
+    server.upstream.name = server.requests.server = upstream.name;
+    server.upstream.host = upstream.host;
+    server.upstream.addresses = upstream.addresses;
+    server.upstream.retry = std::chrono::seconds{upstream.reconnect_s};
+    server.upstream.session.heartbeat.interval = upstream.heartbeat_interval.value_or(config.heartbeat_interval);
+    server.upstream.session.heartbeat.missing_hb_allowed = upstream.missing_hb_allowed;
+    server.upstream.session.endpoint.observing = server.requests.max_requests;
+    server.requests.cuid = base::Cuid{upstream.cuid.empty() ? default_cuid : upstream.cuid};
+    server.requests.default_lifetime_s = upstream.default_lifetime_s;
+    server.requests.refresh_before_percent = upstream.refresh_before_percent;
+    settings.servers.push_back(std::move(server));
+  }
+  return settings;
+}
+
+adapters::resolver::ResolverOptions resolver_options(const ops::Config& config) {
+  adapters::resolver::ResolverOptions options;
+  options.servers = config.resolver.servers;
+  options.timeout_ms = config.resolver.timeout_ms;
+  options.tries = config.resolver.tries;
+  options.ttl_min_s = config.resolver.ttl_min_s;
+  options.ttl_max_s = config.resolver.ttl_max_s;
+  options.pending = config.limits.pending_names;
+  return options;
+}
+
+bool is_empty(const ClientEffects& effects) {
+  return effects.open.empty() && effects.send.empty() && effects.close.empty() && effects.resolve.empty() &&
+         !effects.commit && !effects.reload && effects.audit.empty() && effects.done.empty() &&
+         effects.messages.empty() && effects.health.empty();
+}
+
+// The answer of one call; told once, also when the daemon stops before the agent has spoken.
+class Pending {
+ public:
+  explicit Pending(std::function<void(CallAnswer)> done) : done_(std::move(done)) {}
+  Pending(Pending&& other) noexcept : done_(std::exchange(other.done_, nullptr)) {}
+  Pending& operator=(Pending&& other) noexcept {
+    std::swap(done_, other.done_);
+    return *this;
+  }
+  ~Pending() {
+    if (!done_) return;
+    CallAnswer answer;
+    answer.outcome = CallAnswer::Outcome::unavailable;
+    answer.message = "the daemon is stopping or overloaded";
+    answer.next_step = "ask again";
+    std::exchange(done_, nullptr)(std::move(answer));
+  }
+  void answer(CallAnswer answer) { std::exchange(done_, nullptr)(std::move(answer)); }
+
+ private:
+  std::function<void(CallAnswer)> done_;
+};
+
+}  // namespace
+
+struct ClientRuntime::State {
+  State(ops::Config c, ops::facts::Sink& s) : config(std::move(c)), sink(s) {}
+
+  base::Result<void> open();
+  void stop();
+  void finish_round();
+  void perform(ClientEffects effects);
+  void open_socket(const agent::client::UpstreamOutput::Open& wanted);
+  void send(std::vector<agent::client::UpstreamOutput::Send> datagrams);
+  void close_socket(base::SessionId session);
+  void commit(std::vector<ports::Change> changes);
+  void reload();
+  void audit(const ClientEffects::AuditQuery& query);
+  // Runs a step of the agent on its thread; for callbacks that must arrive.
+  template <class Step>
+  void post_surely(Step step);
+
+  const ops::Config config;
+  ops::facts::Sink& sink;
+
+  // The loop's thread alone, once it runs.
+  EventLoop loop;
+  std::unique_ptr<ports::ChannelConnector> connector;
+  std::unique_ptr<ClientAgent> agent;
+  ClientEffects round;  // of the round that runs
+  struct Socket {
+    EventLoop::SocketHandle handle = 0;
+    model::Path path;
+  };
+  std::map<base::SessionId, Socket> sockets;
+  std::map<model::Path, base::SessionId> sessions;
+  std::map<CallTicket, Pending> pending;
+  std::uint64_t last_ticket = 0;
+
+  std::unique_ptr<adapters::store::Committer> committer;
+  std::unique_ptr<adapters::resolver::AresResolver> resolver;  // when a server has no addresses
+  std::thread thread;
+  std::atomic<bool> stopping{false};
+};
+
+// ---- start and stop -------------------------------------------------------------------------------------------------
+
+base::Result<void> ClientRuntime::State::open() {
+  if (config.upstreams.empty()) {
+    return base::Error{"no server to signal to is configured: add an [[upstream]] with name and host"};
+  }
+  const base::Now now = adapters::net::clock_now();
+  adapters::net::CredentialSources sources{config.credentials.ca_file,
+                                           config.credentials.crl_file,
+                                           config.credentials.certificate_file,
+                                           config.credentials.key_file,
+                                           {}};
+  for (const auto& psk : config.credentials.psk) sources.psk.push_back({psk.identity, psk.key});
+  auto credentials = adapters::net::Credentials::load(sources, adapters::net::Side::client, now.wall);
+  if (!credentials) return base::Error{adapters::net::to_string(credentials.error().front())};
+  for (const auto& warning : (*credentials)->warnings()) sink.message("CREDENTIAL_WARNING", warning);
+  const std::string cuid = model::default_cuid((*credentials)->own_identity());
+
+  auto opened = open_store(config, sink);
+  if (!opened) return opened.error();
+  auto snapshot = opened->store->load();
+  if (!snapshot) return snapshot.error();
+  const auto instance = random_seed();
+  const auto seed = random_seed();
+  if (!instance) return instance.error();
+  if (!seed) return seed.error();
+
+  const bool look_up = std::any_of(config.upstreams.begin(), config.upstreams.end(),
+                                   [](const auto& upstream) { return upstream.addresses.empty(); });
+  if (look_up) {
+    auto names = adapters::resolver::AresResolver::start(resolver_options(config), &sink);
+    if (!names) return names.error();
+    resolver = std::move(*names);
+  }
+  committer = std::make_unique<adapters::store::Committer>(std::move(opened->store), *instance, opened->fencing_token,
+                                                           committer_options(config), &sink);
+  adapters::net::DtlsOptions dtls;
+  dtls.path_mtu_bytes = config.listen.path_mtu_bytes;
+  connector = std::make_unique<adapters::net::DtlsConnector>(*credentials, dtls);
+  agent = std::make_unique<ClientAgent>(settings_of(config, cuid), *connector, *seed);
+
+  loop.set_handlers({[this](std::span<model::Datagram> datagrams) {
+                       for (const model::Datagram& datagram : datagrams) {
+                         const auto it = sessions.find(datagram.path);
+                         if (it != sessions.end()) agent->on_datagram(it->second, datagram.bytes, loop.now(), round);
+                       }
+                     },
+                     [this] { agent->on_timer(loop.now(), round); }, [this] { finish_round(); }});
+  thread = std::thread([this, snapshot = std::move(*snapshot)] {
+    agent->start(snapshot, loop.now(), round);
+    finish_round();
+    loop.run();
+  });
+  return {};
+}
+
+void ClientRuntime::State::stop() {
+  if (stopping.exchange(true)) return;
+  if (thread.joinable()) {
+    post_surely([this] {
+      agent->stop(loop.now(), round);
+      finish_round();
+      loop.stop();
+    });
+    thread.join();
+  }
+  resolver.reset();
+  if (committer) committer->stop();
+  pending.clear();
+}
+
+template <class Step>
+void ClientRuntime::State::post_surely(Step step) {
+  // Few of them exist at one time; the reserved room is empty again after one round of the loop.
+  while (!loop.post(step, Priority::reserved)) std::this_thread::sleep_for(std::chrono::milliseconds{1});
+}
+
+// ---- what the agent asks for ----------------------------------------------------------------------------------------
+
+void ClientRuntime::State::finish_round() {
+  // What fails at once - a socket, a full commit queue - is an event of its own, with effects of its own.
+  do {
+    perform(std::exchange(round, {}));
+  } while (!is_empty(round));
+  loop.set_deadline(agent->next_deadline(loop.now()));
+}
+
+void ClientRuntime::State::perform(ClientEffects effects) {
+  for (const auto& wanted : effects.open) open_socket(wanted);
+  send(std::move(effects.send));
+  for (const base::SessionId session : effects.close) close_socket(session);
+  if (effects.commit) commit(std::move(*effects.commit));
+  if (effects.reload) reload();
+  for (const std::string& name : effects.resolve) {
+    resolver->resolve(name, [this](ports::Resolution resolution) {
+      post_surely([this, resolution = std::move(resolution)] { agent->on_resolved(resolution, loop.now(), round); });
+    });
+  }
+  for (const auto& query : effects.audit) audit(query);
+  for (auto& message : effects.messages) sink.message(message.id, message.details);
+  for (const auto& health : effects.health)
+    sink.health(health.condition, health.subject, health.unwell, health.details);
+  for (auto& done : effects.done) {
+    const auto it = pending.find(done.ticket);
+    if (it == pending.end()) continue;
+    it->second.answer(std::move(done.answer));
+    pending.erase(it);
+  }
+}
+
+void ClientRuntime::State::open_socket(const agent::client::UpstreamOutput::Open& wanted) {
+  auto socket = UdpSocket::connect(wanted.server);
+  if (!socket) {
+    agent->on_unreachable(wanted.session, socket.error().message, loop.now(), round);
+    return;
+  }
+  const model::Path path{wanted.server, socket->bound()};
+  sockets[wanted.session] = {loop.add_socket(std::move(*socket)), path};
+  sessions[path] = wanted.session;
+}
+
+void ClientRuntime::State::send(std::vector<agent::client::UpstreamOutput::Send> datagrams) {
+  std::vector<model::Datagram> out;
+  out.reserve(datagrams.size());
+  for (auto& one : datagrams) {
+    const auto it = sockets.find(one.session);
+    if (it != sockets.end()) out.push_back({it->second.path, std::move(one.datagram)});
+  }
+  if (!out.empty()) loop.send(out);
+}
+
+void ClientRuntime::State::close_socket(base::SessionId session) {
+  const auto it = sockets.find(session);
+  if (it == sockets.end()) return;
+  loop.remove_socket(it->second.handle);
+  sessions.erase(it->second.path);
+  sockets.erase(it);
+}
+
+void ClientRuntime::State::commit(std::vector<ports::Change> changes) {
+  ports::Batch batch;
+  batch.at = loop.now().wall;
+  batch.changes = std::move(changes);
+  const auto settled = [this](const ports::CommitResult& result) {
+    post_surely([this, result] { agent->on_committed(result, loop.now(), round); });
+  };
+  if (!committer->submit(std::move(batch), settled)) {
+    agent->on_committed({ports::CommitOutcome::refused, "the commit queue is full"}, loop.now(), round);
+  }
+}
+
+void ClientRuntime::State::reload() {
+  const auto loaded = [this](base::Result<ports::Snapshot> snapshot) {
+    post_surely([this, snapshot = std::move(snapshot)] { agent->on_reloaded(snapshot, loop.now(), round); });
+  };
+  if (!committer->load_client_requests(loaded)) {
+    agent->on_reloaded(base::Error{"the commit thread takes no more work"}, loop.now(), round);
+  }
+}
+
+void ClientRuntime::State::audit(const ClientEffects::AuditQuery& query) {
+  const auto read = [this, query](base::Result<std::vector<ports::AuditRecord>> records) {
+    post_surely([this, query, records = std::move(records)] { agent->on_audit(query.ticket, records, round); });
+  };
+  const bool taken =
+      committer->read([read, query](ports::Store& store) { read(store.audit(std::nullopt, query.limit)); });
+  if (!taken) agent->on_audit(query.ticket, base::Error{"the commit thread takes no more work"}, round);
+}
+
+// ---- the door -------------------------------------------------------------------------------------------------------
+
+base::Result<std::unique_ptr<ClientRuntime>> ClientRuntime::start(const ops::Config& config, ops::facts::Sink& sink) {
+  auto state = std::make_unique<State>(config, sink);
+  State* raw = state.get();
+  std::unique_ptr<ClientRuntime> runtime{new ClientRuntime(std::move(state))};
+  if (auto opened = raw->open(); !opened) return opened.error();
+  return runtime;
+}
+
+ClientRuntime::ClientRuntime(std::unique_ptr<State> state) : state_(std::move(state)) {}
+ClientRuntime::~ClientRuntime() { state_->stop(); }
+
+void ClientRuntime::call(agent::Call call, std::function<void(CallAnswer)> done) {
+  State& s = *state_;
+  Pending wish{std::move(done)};
+  if (s.stopping) return;
+  // A post that is refused drops the task, and with it answers the call.
+  s.loop.post([&s, call = std::move(call), wish = std::move(wish)]() mutable {
+    const CallTicket ticket{++s.last_ticket};
+    s.pending.emplace(ticket, std::move(wish));
+    s.agent->handle(ticket, call, s.loop.now(), s.round);
+  });
+}
+
+}  // namespace dots::runtime

@@ -14,6 +14,7 @@ constexpr std::uint32_t kDefaultMaxAge_s = 60;  // CoAP, when the option is abse
 constexpr std::uint32_t kLongestWait_s = 86400;
 constexpr int kMaxCollisions = 3;
 constexpr base::Duration kMinRefreshSpacing = std::chrono::seconds{3};
+constexpr base::Duration kShortestWait = std::chrono::seconds{3};  // whatever the server says
 
 const model::ConflictInformation* conflict_of(const Answer& answer) {
   for (const model::MitigationEntry& entry : answer.entries) {
@@ -44,6 +45,9 @@ std::string explain(const model::ConflictInformation& conflict) {
     for (const std::string& name : conflict.scope->acl_names) text += ", filter '" + name + "'";
   }
   if (conflict.retry_timer_s) text += ", try again in " + std::to_string(*conflict.retry_timer_s) + " s";
+  // The names in it are the server's.
+  std::replace_if(
+      text.begin(), text.end(), [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7f; }, ' ');
   return text;
 }
 
@@ -235,13 +239,14 @@ void Requests::State::on_delete_answer(Entry& entry, const Answer& answer, base:
   const base::Duration time =
       patience ? std::chrono::seconds{std::min(answer.max_age_s.value_or(kDefaultMaxAge_s), kLongestWait_s)}
                : settings.retry;
-  entry.retry_at = now.steady + time;
+  entry.retry_at = now.steady + std::max(time, kShortestWait);
   tell("CLIENT_WITHDRAW_REFUSED", entry, explain(answer), out);
   out.push_back(Progress{entry.record.mid, Progress::Kind::delayed});
 }
 
 void Requests::State::wait(Entry& entry, base::Duration time, const std::string& reason, base::Now now, Effects& out) {
   cancel(entry.put, out);
+  time = std::max(time, kShortestWait);
   entry.phase = Phase::waiting;
   entry.refresh_at.reset();
   entry.retry_at = now.steady + time;

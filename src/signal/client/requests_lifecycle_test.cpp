@@ -338,10 +338,49 @@ TEST(ClientLifecycleTest, ExpiredButTerminatingIsRevived) {
   RequestsHarness h;
   const base::Mid mid = h.mitigate("192.0.2.1/32");
   h.accept();
+  h.advance(20s);
   h.notify(mid, MitigationStatus::client_withdrawn, 0);
   EXPECT_EQ(h.puts.size(), 2u);
   h.notify(mid, MitigationStatus::client_withdrawn, 0);
   EXPECT_EQ(h.puts.size(), 2u);
+  // A server that says so right after each acceptance is not asked in a loop.
+  for (int i = 0; i < 30; ++i) {
+    h.accept(3600, ResponseCode::changed);
+    h.notify(mid, MitigationStatus::client_withdrawn, 0);
+    h.advance(1s);
+  }
+  EXPECT_LE(h.puts.size(), 5u);
+}
+
+TEST(ClientLifecycleTest, NoAnswerOfAServerMakesUsHurry) {
+  RequestsHarness h;
+  const base::Mid mid = h.mitigate("192.0.2.1/32");
+  Answer busy = h.code(ResponseCode::service_unavailable);
+  busy.max_age_s = 0;
+  model::ConflictInformation now_again = overlap_with(99);
+  now_again.retry_timer_s = 0;
+  for (int i = 0; i < 30; ++i) {
+    h.answer(h.puts.back().id, i % 2 == 0 ? busy : h.conflict(now_again));
+    h.advance(1s);
+  }
+  EXPECT_LE(h.puts.size(), 12u);
+  h.withdraw(mid);
+  for (int i = 0; i < 30; ++i) {
+    h.answer(h.deletes.back().id, busy);
+    h.advance(1s);
+  }
+  EXPECT_LE(h.deletes.size(), 12u);
+}
+
+TEST(ClientLifecycleTest, TextsOfTheServerCannotSteerATerminal) {
+  RequestsHarness h;
+  const base::Mid mid = h.mitigate("192.0.2.1/32");
+  model::ConflictInformation information;
+  information.cause = model::ConflictCause::conflict_with_acceptlist;
+  information.scope = model::ConflictScope{};
+  information.scope->acl_names = {"list\x1b[2J"};
+  h.answer(h.puts.back().id, h.conflict(information));
+  EXPECT_NE(h.view(mid).reason.find("list [2J"), std::string::npos);
 }
 
 TEST(ClientLifecycleTest, CountersStayUnknownUntilTold) {

@@ -60,7 +60,14 @@ void Requests::State::on_status(Entry& entry, const model::MitigationEntry& told
       return;
     case MitigationStatus::client_withdrawn:
       // Not withdrawn by us: it ran out while we could not refresh it, and can still be revived.
-      if (entry.phase == Phase::active && !entry.put) put_when_free(entry, out);
+      if (entry.phase == Phase::active && !entry.put) {
+        const base::SteadyTime at = entry.accepted_at.value_or(now.steady) + kQuietAfterAcceptance;
+        if (entry.accepted_at && at > now.steady) {
+          entry.refresh_at = at;
+        } else {
+          put_when_free(entry, out);
+        }
+      }
       return;
     case MitigationStatus::terminated:
       // A refresh that is on its way creates it anew.

@@ -136,10 +136,11 @@ class Loader {
     }
     for (unsigned i = 0; i < count; ++i) {
       unsigned status = 0;
-      const int code = gnutls_x509_crl_verify(lists[i], anchors_.items, static_cast<int>(anchors_.count), 0, &status);
+      const int code = gnutls_x509_crl_verify(lists[i], anchors_.items, anchors_.count, 0, &status);
       // A list that is overdue also counts as invalid; it is better than none and stays in force.
-      const bool bad_signature = (status & (GNUTLS_CERT_SIGNER_NOT_FOUND | GNUTLS_CERT_SIGNER_NOT_CA |
-                                            GNUTLS_CERT_SIGNATURE_FAILURE | GNUTLS_CERT_INSECURE_ALGORITHM)) != 0;
+      const bool bad_signature =
+          (status & static_cast<unsigned>(GNUTLS_CERT_SIGNER_NOT_FOUND | GNUTLS_CERT_SIGNER_NOT_CA |
+                                          GNUTLS_CERT_SIGNATURE_FAILURE | GNUTLS_CERT_INSECURE_ALGORITHM)) != 0;
       if (anchors_.count > 0 && (code < 0 || bad_signature)) {
         problems_.push_back({sources_.crl_file, "revocation list is not signed by a CA of " + sources_.ca_file,
                              "fetch the CRL of that CA"});

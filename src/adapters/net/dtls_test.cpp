@@ -8,6 +8,7 @@
 
 #include "adapters/net/dtls_admission.h"
 #include "adapters/net/dtls_channel.h"
+#include "adapters/net/priorities.h"
 #include "tests/support/dtls_pair.h"
 #include "tests/support/test_pki.h"
 
@@ -374,6 +375,32 @@ TEST_F(Dtls, WeakSuitesFindNoPartner) {
     PlainClient client{p, priorities, &client_certificate()};
     EXPECT_EQ(client.handshake(), 0) << priorities;
     EXPECT_TRUE(p.server.opened) << priorities;
+  }
+}
+
+// S9132-7.1-01, S9132-7.1-02, S9132-11-01: the whole list, whatever certificates are in use today.
+TEST(Priorities, HoldNothingButEphemeralKeysAndAead) {
+  gnutls_priority_t list = nullptr;
+  ASSERT_GE(gnutls_priority_init(&list, kPriorities, nullptr), 0);
+  std::vector<std::string> names;
+  for (unsigned i = 0;; ++i) {
+    unsigned index = 0;
+    const int code = gnutls_priority_get_cipher_suite_index(list, i, &index);
+    if (code == GNUTLS_E_REQUESTED_DATA_NOT_AVAILABLE) break;
+    if (code < 0) continue;  // combinations without a code point
+    gnutls_protocol_t lowest{};
+    const char* name = gnutls_cipher_suite_info(index, nullptr, nullptr, nullptr, nullptr, &lowest);
+    ASSERT_NE(name, nullptr);
+    names.emplace_back(name);
+  }
+  const unsigned* protocols = nullptr;
+  ASSERT_EQ(gnutls_priority_protocol_list(list, &protocols), 1);
+  EXPECT_EQ(protocols[0], static_cast<unsigned>(GNUTLS_DTLS1_2));
+  gnutls_priority_deinit(list);
+  EXPECT_FALSE(names.empty());
+  for (const auto& name : names) {
+    EXPECT_TRUE(name.starts_with("TLS_ECDHE_") || name.starts_with("TLS_DHE_PSK_")) << name;
+    EXPECT_TRUE(name.find("GCM") != std::string::npos || name.find("POLY1305") != std::string::npos) << name;
   }
 }
 

@@ -205,11 +205,11 @@ void half_open(AdmissionTable& table, const model::Path& path, std::uint64_t key
 
 TEST_F(Peers, HandshakesAreBoundedInNumberAndPerPrefix) {
   limit({.handshakes = 6, .handshakes_per_prefix = 4, .handshake_time = 30s});
-  for (std::uint16_t i = 0; i < 10; ++i) {
+  for (std::uint32_t i = 0; i < 10; ++i) {
     half_open(admission_, {address(0xcb007101 + i, 1000), kServer}, i, now_, admission_out_);
   }
   EXPECT_EQ(admission_.size(), 4U) << "203.0.113.0/24 has its share";
-  for (std::uint16_t i = 0; i < 10; ++i) {
+  for (std::uint32_t i = 0; i < 10; ++i) {
     half_open(admission_, {address(0xc6336401 + (i << 8), 1000), kServer}, i, now_, admission_out_);
   }
   EXPECT_EQ(admission_.size(), 6U);

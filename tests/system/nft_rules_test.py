@@ -255,8 +255,8 @@ def test_neighbours(helper):
     dots, peer = udp("r", "fd71:1::1", 4646), udp("a", "fd71:1::2")
     helper.ask("exempt", pps=200, list=[["fd71:1::1", 4646, "fd71:1::2/128"]])
     helper.add("blackhole", "fd71:1::1/128")
+    # Only the router forgets: it must ask, and the answer comes to the address under the blackhole.
     sh("ip -6 neigh flush all", "r")
-    sh("ip -6 neigh flush all", "a")
     check(exchange(dots, peer, ("fd71:1::1", 4646), 6) >= 5, "IPv6 neighbours find each other through a blackhole")
     helper.ask("exempt", pps=200, list=[])
     helper.remove("blackhole", "fd71:1::1/128")

@@ -418,6 +418,20 @@ TEST(Emergency, WorksWithoutADaemonAndLeavesTheMark) {
   EXPECT_THAT(dotsctl({"emergency", "clear-marker", "--config", config}).out, HasSubstr("There is no mark."));
 }
 
+TEST(Emergency, ABrokenConfigurationIsNoObstacle) {
+  const tests::TempDir dir;
+  ASSERT_EQ(dotsctl({"init", dir.file("set")}).code, kOk);
+  std::filesystem::remove_all(dir.file("set/pki"));
+  const Result removed = dotsctl({"emergency", "remove-all", "--config", dir.file("set/server.toml")});
+  EXPECT_EQ(removed.code, kOk);
+  EXPECT_THAT(removed.err, HasSubstr("warning: "));
+  EXPECT_THAT(removed.err, HasSubstr("ca.crt"));
+  EXPECT_TRUE(std::filesystem::exists(dir.file("set/state/server/emergency")));
+  const Result hopeless = dotsctl({"emergency", "remove-all", "--config", dir.write("x.toml", "[[[")});
+  EXPECT_EQ(hopeless.code, kRefused);
+  EXPECT_THAT(hopeless.err, HasSubstr("does not say which rules are ours"));
+}
+
 TEST(Emergency, NeedsAServersConfiguration) {
   const tests::TempDir dir;
   ASSERT_EQ(dotsctl({"init", dir.file("set")}).code, kOk);

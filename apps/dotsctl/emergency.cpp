@@ -135,16 +135,17 @@ int clear_marker(const ops::Config& config, const Options& options, Streams stre
 int run_emergency(const std::string& command, const Options& options, Streams streams) {
   if (options.config.empty())
     return fail(options, streams, kUsage, "which daemon?", "name its configuration with --config FILE");
-  const auto config = ops::load_config(options.config);
-  if (!config) {
-    for (const auto& problem : config.error()) streams.err << printable(ops::to_string(problem)) << "\n";
-    return kRefused;
-  }
-  if (config->role != ops::Role::server)
+  // A missing certificate or a typing error elsewhere must not stand between the operator and the rules.
+  const auto [config, problems] = ops::load_partial_config(options.config);
+  for (const auto& problem : problems) streams.err << "warning: " << printable(ops::to_string(problem)) << "\n";
+  if (!problems.empty() && (config.store.state_dir.empty() || config.mitigators.empty()))
+    return fail(options, streams, kRefused, "the configuration does not say which rules are ours",
+                "by hand: nft list tables; then nft delete table inet NAME");
+  if (config.role != ops::Role::server)
     return fail(options, streams, kUsage, "a client installs no rules", "name the configuration of a server");
-  if (command == "emergency list") return list(*config, options, streams);
-  if (command == "emergency clear-marker") return clear_marker(*config, options, streams);
-  return remove_all(*config, options, streams);
+  if (command == "emergency list") return list(config, options, streams);
+  if (command == "emergency clear-marker") return clear_marker(config, options, streams);
+  return remove_all(config, options, streams);
 }
 
 }  // namespace dots::dotsctl

@@ -133,6 +133,12 @@ std::string to_string(const ConfigProblem& problem);
 base::Result<Config, std::vector<ConfigProblem>> load_config(const std::string& file);
 base::Result<Config, std::vector<ConfigProblem>> parse_config(const std::string& toml, const std::string& file);
 
+// What can be read of a file that has problems: for the ways out that must work with a broken configuration.
+struct PartialConfig {
+  Config config;
+  std::vector<ConfigProblem> problems;
+};
+PartialConfig load_partial_config(const std::string& file);
 // The socket of the API alone: works for users who may not read the secrets that the file names.
 base::Result<std::string> api_socket_of(const std::string& file);
 

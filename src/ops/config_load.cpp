@@ -152,23 +152,33 @@ std::string to_string(const ConfigProblem& problem) {
   return out;
 }
 
-base::Result<Config, std::vector<ConfigProblem>> parse_config(const std::string& toml, const std::string& file) {
+namespace {
+
+PartialConfig read_config(const std::string& toml, const std::string& file) {
+  PartialConfig out;
+  out.config.file = file;
   ConfigProblems problems{file};
   const auto document = read_toml(toml);
-  if (!document) {
+  if (document) {
+    const auto& top = std::get<ConfigNode::Table>(document->value);
+    ConfigPlaces places;
+    const auto role = role_of(top);
+    Walker{problems, places, role}.table(config_schema(), *document, top, &out.config, "");
+    if (role) check_config(out.config, places, problems);
+  } else {
     problems.add(document.error().line, "", "is no TOML here: " + document.error().what,
                  "see https://toml.io for the grammar");
-    return problems.take();
   }
-  const auto& top = std::get<ConfigNode::Table>(document->value);
-  Config config;
-  config.file = file;
-  ConfigPlaces places;
-  const auto role = role_of(top);
-  Walker{problems, places, role}.table(config_schema(), *document, top, &config, "");
-  if (role) check_config(config, places, problems);
-  if (!problems.empty()) return problems.take();
-  return config;
+  out.problems = problems.take();
+  return out;
+}
+
+}  // namespace
+
+base::Result<Config, std::vector<ConfigProblem>> parse_config(const std::string& toml, const std::string& file) {
+  PartialConfig read = read_config(toml, file);
+  if (!read.problems.empty()) return std::move(read.problems);
+  return std::move(read.config);
 }
 
 namespace {
@@ -196,6 +206,12 @@ base::Result<Config, std::vector<ConfigProblem>> load_config(const std::string& 
   const auto text = read_file(file);
   if (!text) return std::vector<ConfigProblem>{text.error()};
   return parse_config(*text, file);
+}
+
+PartialConfig load_partial_config(const std::string& file) {
+  const auto text = read_file(file);
+  if (!text) return {{}, {text.error()}};
+  return read_config(*text, file);
 }
 
 base::Result<std::string> api_socket_of(const std::string& file) {

@@ -53,21 +53,14 @@ std::string status_text(model::MitigationStatus status) {
 
 std::string two_digits(std::int64_t value) { return (value < 10 ? "0" : "") + std::to_string(value); }
 
-// Civil date from days since 1970, by the era arithmetic of the proleptic Gregorian calendar.
 std::string utc_text(base::WallTime time) {
-  const auto seconds = static_cast<std::int64_t>(base::unix_seconds(time));
-  const std::int64_t shifted = seconds / 86400 + 719468;
-  const std::int64_t era = shifted / 146097;
-  const std::int64_t day_of_era = shifted - era * 146097;
-  const std::int64_t year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36524 - day_of_era / 146096) / 365;
-  const std::int64_t day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-  const std::int64_t shifted_month = (5 * day_of_year + 2) / 153;
-  const std::int64_t day = day_of_year - (153 * shifted_month + 2) / 5 + 1;
-  const std::int64_t month = shifted_month < 10 ? shifted_month + 3 : shifted_month - 9;
-  const std::int64_t year = year_of_era + era * 400 + (month <= 2 ? 1 : 0);
-  return std::to_string(year) + "-" + two_digits(month) + "-" + two_digits(day) + " " +
-         two_digits(seconds / 3600 % 24) + ":" + two_digits(seconds / 60 % 60) + ":" + two_digits(seconds % 60) +
-         " UTC";
+  const std::chrono::sys_seconds seconds{std::chrono::seconds{base::unix_seconds(time)}};
+  const auto day = std::chrono::floor<std::chrono::days>(seconds);
+  const std::chrono::year_month_day date{day};
+  const std::chrono::hh_mm_ss clock{seconds - day};
+  return std::to_string(int{date.year()}) + "-" + two_digits(unsigned{date.month()}) + "-" +
+         two_digits(unsigned{date.day()}) + " " + two_digits(clock.hours().count()) + ":" +
+         two_digits(clock.minutes().count()) + ":" + two_digits(clock.seconds().count()) + " UTC";
 }
 
 }  // namespace

@@ -22,13 +22,13 @@ void Upstream::start(base::SteadyTime now, UpstreamOutput& out) {
   review(now, out);
 }
 
-Session* Upstream::find(base::SessionId id) {
+Session* Upstream::find(base::SessionId id) const {
   const auto it =
       std::find_if(sessions_.begin(), sessions_.end(), [&](const auto& session) { return session->id() == id; });
   return it == sessions_.end() ? nullptr : it->get();
 }
 
-bool Upstream::owns(base::SessionId session) const { return const_cast<Upstream*>(this)->find(session) != nullptr; }
+bool Upstream::owns(base::SessionId session) const { return find(session) != nullptr; }
 
 bool Upstream::connected() const {
   return std::any_of(sessions_.begin(), sessions_.end(),

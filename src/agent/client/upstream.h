@@ -95,7 +95,7 @@ class Upstream {
     base::SteadyTime next_at;
     bool resolving = false;
   };
-  Session* find(base::SessionId id);
+  Session* find(base::SessionId id) const;
   void absorb(base::SessionId id, SessionOutput&& output, base::SteadyTime now, UpstreamOutput& out);
   void drop(base::SessionId id, UpstreamOutput& out);
   void review(base::SteadyTime now, UpstreamOutput& out);

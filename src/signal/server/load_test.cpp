@@ -51,6 +51,7 @@ TEST_F(Load, ExpiredInTheDowntime) {
   put(2, "192.0.2.2/32", 1000);
   now = now + 1060s;
   restart();
+  EXPECT_THAT(rules_of(1), IsEmpty()) << "nothing is installed for a moment only";
   EXPECT_EQ(domain_->next_deadline(), now.steady);
   step(TimerFired{});
   EXPECT_EQ(get(1).code, ResponseCode::not_found);

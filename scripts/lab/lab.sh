@@ -66,7 +66,7 @@ lab_down() {
 lab_probe() {
   local count=$1 ping_out times=() i ms
   ping_out=$(mktemp)
-  in_ns user ping -n -q -i 0.05 -W 1 -c "$count" 203.0.113.10 >"$ping_out" 2>&1 &
+  in_ns user ping -n -q -s 1200 -i 0.05 -W 1 -c "$count" 203.0.113.10 >"$ping_out" 2>&1 &
   local ping_pid=$!
   FETCH_TRIES=5 FETCH_OK=0
   for i in $(seq "$FETCH_TRIES"); do

@@ -37,7 +37,7 @@ class Walker {
     places_[path] = node.line;
     for (const auto& [name, value] : table) entry(section, name, value, target, path);
     const auto there = [&table](const std::string& name) {
-      return std::any_of(table.begin(), table.end(), [&](const auto& item) { return item.first == name; });
+      return std::any_of(table.begin(), table.end(), [&](const auto& item) { return item.name == name; });
     };
     for (const KeySpec& key : section.keys)
       if (key.required && fits(key.role, role_) && !there(key.name))

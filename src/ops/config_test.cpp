@@ -350,7 +350,7 @@ void check_examples(const SectionSpec& section, const std::string& file) {
     policy::DomainPolicy domain;
     void* parent = section.name == "client" ? static_cast<void*>(&domain) : static_cast<void*>(&config);
     ConfigProblems problems{file};
-    key.read(section.open(parent), std::get<ConfigNode::Table>(document->value)[0].second, key.name, problems);
+    key.read(section.open(parent), std::get<ConfigNode::Table>(document->value)[0].value, key.name, problems);
     for (const ConfigProblem& problem : problems.take()) ADD_FAILURE() << to_string(problem);
   }
   for (const SectionSpec& child : section.children) check_examples(child, file);

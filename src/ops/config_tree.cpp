@@ -30,11 +30,11 @@ ConfigNode convert(const toml::node& node) {
       if (const auto line = static_cast<std::uint32_t>(key.source().begin.line);
           line != 0 && !item.is_array_of_tables())
         child.line = line;
-      items.emplace_back(std::string{key.str()}, std::move(child));
+      items.push_back({std::string{key.str()}, std::move(child)});
     }
     // toml++ sorts keys; problems are told in the order of the file.
     std::stable_sort(items.begin(), items.end(),
-                     [](const auto& a, const auto& b) { return a.second.line < b.second.line; });
+                     [](const auto& a, const auto& b) { return a.value.line < b.value.line; });
     out.value = std::move(items);
   } else {
     out.value = ConfigNode::Other{node.is_floating_point() ? "a number with a fraction" : "a date or time"};

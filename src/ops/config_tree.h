@@ -3,7 +3,6 @@
 
 #include <cstdint>
 #include <string>
-#include <utility>
 #include <variant>
 #include <vector>
 
@@ -11,18 +10,25 @@
 
 namespace dots::ops {
 
+struct ConfigEntry;
+
 struct ConfigNode {
   struct Other {  // a TOML type that no key of ours takes: a date, a floating point number
     std::string type;
   };
   using List = std::vector<ConfigNode>;
-  using Table = std::vector<std::pair<std::string, ConfigNode>>;  // in the order of the file
+  using Table = std::vector<ConfigEntry>;  // in the order of the file
 
   std::variant<bool, std::int64_t, std::string, List, Table, Other> value;
   std::uint32_t line = 0;
 
   // "a text", "a number": for people.
   std::string type_name() const;
+};
+
+struct ConfigEntry {
+  std::string name;
+  ConfigNode value;
 };
 
 struct ConfigSyntaxError {

@@ -1,0 +1,126 @@
+#include "dots-bench/load.h"
+
+#include <algorithm>
+#include <array>
+
+#include "model/response_code.h"
+#include "wire/coap_view.h"
+#include "wire/coap_writer.h"
+
+namespace dots::bench {
+namespace {
+
+constexpr base::Duration kSpacing = std::chrono::nanoseconds{1'000'000'000 / kMostPerSessionPerS};
+constexpr std::size_t kTokenBytes = 4;
+
+// Without a look at the options, which an echo does not have.
+std::optional<std::uint32_t> token_of(base::ByteView message) {
+  if (message.size() < 4 + kTokenBytes || (message[0] & 0x0f) != kTokenBytes) return std::nullopt;
+  std::uint32_t token = 0;
+  for (std::size_t i = 0; i < kTokenBytes; ++i) token = token << 8 | message[4 + i];
+  return token;
+}
+
+bool is_request(base::ByteView message) { return message.size() >= 4 && message[1] > 0 && message[1] < 0x20; }
+
+}  // namespace
+
+Load::Load(std::vector<Lane> lanes) : lanes_(std::move(lanes)) {
+  for (std::size_t i = 0; i < lanes_.size(); ++i) poller_.add(lanes_[i].fd(), i);
+}
+
+base::Duration Load::pause(base::SteadyTime now) const {
+  // Lanes take turns, so the next one is the one that has waited for the longest time.
+  const base::SteadyTime may = lanes_[next_lane_].last_send + kSpacing;
+  return may <= now ? base::Duration::zero() : may - now;
+}
+
+base::Result<void> Load::issue(const Workload& workload, LoadResult& result) {
+  Lane& lane = lanes_[next_lane_];
+  const std::uint32_t token = next_token_++;
+  std::array<std::uint8_t, kTokenBytes> bytes;
+  for (std::size_t i = 0; i < kTokenBytes; ++i) bytes[i] = static_cast<std::uint8_t>(token >> (24 - 8 * i));
+  const Outgoing outgoing = workload.make(next_lane_, lane.next_message_id++, bytes);
+  lane.last_send = steady_now();
+  const std::size_t datagram_bytes = lane.send(outgoing.message);
+  if (datagram_bytes == 0) return base::Error{"a request could not be sent"};
+  pending_[token] = {lane.last_send, outgoing.tag};
+  ++result.sent;
+  result.request_bytes += static_cast<double>(outgoing.message.size());
+  result.request_datagram_bytes += static_cast<double>(datagram_bytes);
+  next_lane_ = (next_lane_ + 1) % lanes_.size();
+  return {};
+}
+
+base::Result<void> Load::take(std::size_t lane, base::ByteView message, const Workload& workload, LoadResult& result) {
+  if (is_request(message)) {
+    answer_heartbeat(lane, message);
+    return {};
+  }
+  const auto token = token_of(message);
+  const auto found = token ? pending_.find(*token) : pending_.end();
+  if (found == pending_.end()) return base::Error{"something came that answers nothing: " + base::to_hex(message)};
+  if (const auto wrong = workload.check(message, found->second.tag)) return base::Error{*wrong};
+  result.latencies.push_back(steady_now() - found->second.sent);
+  result.answer_bytes += static_cast<double>(message.size());
+  pending_.erase(found);
+  return {};
+}
+
+// The server's heartbeats want an answer like those of any client (RFC 9132 4.7).
+void Load::answer_heartbeat(std::size_t lane, base::ByteView message) {
+  const auto request = wire::view(message);
+  if (!request) return;
+  wire::MessageWriter writer{wire::MessageType::non_confirmable,
+                             static_cast<std::uint8_t>(model::ResponseCode::changed), lanes_[lane].next_message_id++,
+                             request->token};
+  lanes_[lane].send(writer.take());
+}
+
+base::Result<LoadResult> Load::run(const Workload& workload, const LoadOptions& options) {
+  LoadResult result;
+  result.latencies.reserve(options.requests);
+  std::uint64_t datagrams = 0;
+  std::uint64_t datagram_bytes = 0;
+  const base::SteadyTime begin = steady_now();
+  base::SteadyTime last_answer = begin;
+  while (result.latencies.size() < options.requests) {
+    base::Duration wait = std::chrono::milliseconds{100};
+    while (pending_.size() < options.in_flight && result.sent < options.requests) {
+      const base::Duration until = pause(steady_now());
+      if (until > base::Duration::zero()) {
+        wait = std::min(wait, until);
+        break;
+      }
+      if (auto issued = issue(workload, result); !issued) return issued.error();
+    }
+    const std::size_t answered = result.latencies.size();
+    for (const std::size_t i : poller_.wait(wait)) {
+      Lane& lane = lanes_[i];
+      const std::uint64_t bytes_before = lane.received_bytes();
+      if (!lane.receive(plaintexts_)) return base::Error{"a session ended: " + lane.reason()};
+      const std::size_t before = result.latencies.size();
+      for (const auto& plaintext : plaintexts_) {
+        if (auto taken = take(i, plaintext, workload, result); !taken) return taken.error();
+      }
+      plaintexts_.clear();
+      if (result.latencies.size() == before) continue;
+      ++datagrams;
+      datagram_bytes += lane.received_bytes() - bytes_before;
+    }
+    if (result.latencies.size() > answered) last_answer = steady_now();
+    if (steady_now() - last_answer > options.patience) {
+      return base::Error{std::to_string(pending_.size()) + " requests were not answered"};
+    }
+  }
+  result.wall_s = std::chrono::duration<double>(steady_now() - begin).count();
+  const auto count = static_cast<double>(options.requests);
+  result.request_bytes /= count;
+  result.request_datagram_bytes /= count;
+  result.answer_bytes /= count;
+  result.answer_datagram_bytes =
+      static_cast<double>(datagram_bytes) / static_cast<double>(std::max<std::uint64_t>(1, datagrams));
+  return result;
+}
+
+}  // namespace dots::bench

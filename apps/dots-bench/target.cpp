@@ -1,0 +1,143 @@
+#include "dots-bench/target.h"
+
+#include <algorithm>
+#include <array>
+#include <chrono>
+#include <thread>
+
+#include "dots-bench/poller.h"
+#include "wire/coap_writer.h"
+
+namespace dots::bench {
+namespace {
+
+using namespace std::chrono_literals;
+
+// What the daemon counted in a window, held against what was sent.
+class Watch {
+ public:
+  static base::Result<Watch> begin(Daemon* daemon) {
+    Watch watch;
+    watch.daemon_ = daemon;
+    if (daemon == nullptr) return watch;
+    auto metrics = daemon->metrics();
+    if (!metrics) return metrics.error();
+    watch.before_ = std::move(*metrics);
+    return watch;
+  }
+  // `metric` must have grown by at least `operations`: the counters are alive.
+  base::Result<void> end(std::string_view metric, std::string_view label, std::uint64_t operations) const {
+    if (daemon_ == nullptr) return {};
+    const auto after = daemon_->metrics();
+    if (!after) return after.error();
+    for (const auto& reason : spoiled(before_, *after)) return base::Error{"the run is spoiled: " + reason};
+    const double grown =
+        label.empty() ? after->sum(metric) - before_.sum(metric) : after->of(metric, label) - before_.of(metric, label);
+    if (grown < static_cast<double>(operations)) {
+      return base::Error{"dotsd says it did " + std::to_string(static_cast<long long>(grown)) + " of " +
+                         std::to_string(operations) + " operations (" + std::string{metric} + ")"};
+    }
+    return {};
+  }
+
+ private:
+  Daemon* daemon_ = nullptr;
+  Metrics before_;
+};
+
+}  // namespace
+
+base::Result<Measured> measure(Target& target, const Workload& workload, std::uint64_t requests,
+                               std::size_t in_flight) {
+  const auto watch = Watch::begin(target.daemon);
+  if (!watch) return watch.error();
+  LoadOptions options;
+  options.in_flight = in_flight;
+  options.requests = requests / 10;
+  if (options.requests > 0) {
+    if (const auto warm = target.load->run(workload, options); !warm) return warm.error();
+  }
+  const auto before = target.process->cpu_at_rest_s();
+  if (!before) return before.error();
+  options.requests = requests;
+  auto loaded = target.load->run(workload, options);
+  if (!loaded) return loaded.error();
+  const auto after = target.process->cpu_at_rest_s();
+  if (!after) return after.error();
+  if (auto clean = watch->end("dots_requests_total", "", requests + requests / 10); !clean) return clean.error();
+  Measured measured;
+  measured.sample = {*after - *before, loaded->wall_s, static_cast<double>(requests), std::move(loaded->latencies)};
+  loaded->latencies = {};
+  measured.load = std::move(*loaded);
+  return measured;
+}
+
+base::Result<void> fill(Target& target, const Workload& workload, std::uint64_t requests, std::size_t in_flight) {
+  const auto watch = Watch::begin(target.daemon);
+  if (!watch) return watch.error();
+  LoadOptions options;
+  options.in_flight = in_flight;
+  options.requests = requests;
+  if (const auto loaded = target.load->run(workload, options); !loaded) return loaded.error();
+  return watch->end("dots_requests_total", "", requests);
+}
+
+base::Result<Sample> measure_handshakes(Process& process, Daemon* daemon, const OpenOptions& options) {
+  const auto watch = Watch::begin(daemon);
+  if (!watch) return watch.error();
+  OpenOptions warm = options;
+  warm.sessions = std::max<std::size_t>(options.in_flight, options.sessions / 10);
+  if (const auto opened = open_sessions(warm); !opened) return opened.error();
+  const auto before = process.cpu_at_rest_s();
+  if (!before) return before.error();
+  const base::SteadyTime begin = steady_now();
+  auto opened = open_sessions(options);
+  if (!opened) return opened.error();
+  const base::SteadyTime end = steady_now();
+  const auto after = process.cpu_at_rest_s();
+  if (!after) return after.error();
+  if (auto clean = watch->end("dots_handshakes_total", "opened", options.sessions + warm.sessions); !clean) {
+    return clean.error();
+  }
+  return Sample{*after - *before, std::chrono::duration<double>(end - begin).count(),
+                static_cast<double>(options.sessions), std::move(opened->handshakes)};
+}
+
+base::Result<void> prove_counters(Daemon& daemon, Lane& lane) {
+  const std::array<std::uint8_t, 4> token = {0xff, 0xff, 0xff, 0xff};
+  base::Bytes message = heartbeats().make(0, lane.next_message_id++, token).message;
+  const auto ask = [&]() -> base::Result<void> {
+    Poller poller;
+    poller.add(lane.fd(), 0);
+    lane.send(message);
+    std::vector<base::Bytes> answers;
+    for (const base::SteadyTime end = steady_now() + 10s; answers.empty() && steady_now() < end;) {
+      poller.wait(100ms);
+      if (!lane.receive(answers)) return base::Error{"a session ended: " + lane.reason()};
+    }
+    if (answers.empty()) return base::Error{"a heartbeat was not answered"};
+    return {};
+  };
+  const auto before = daemon.metrics();
+  if (!before) return before.error();
+  if (auto first = ask(); !first) return first;
+  if (auto duplicate = ask(); !duplicate) return duplicate;
+  wire::readdress(message, wire::MessageType::non_confirmable, lane.next_message_id++);
+  if (auto repeat = ask(); !repeat) return repeat;
+  // The daemon counts when it has sent.
+  for (const char* metric : {"dots_duplicates_total", "dots_repeats_total"}) {
+    double grown = 0;
+    for (const base::SteadyTime end = steady_now() + 5s; grown < 1 && steady_now() < end;) {
+      const auto after = daemon.metrics();
+      if (!after) return after.error();
+      grown = after->sum(metric) - before->sum(metric);
+      if (grown < 1) std::this_thread::sleep_for(20ms);
+    }
+    if (grown != 1) {
+      return base::Error{std::string{metric} + " does not count: a spoiled run could not be told from a good one"};
+    }
+  }
+  return {};
+}
+
+}  // namespace dots::bench

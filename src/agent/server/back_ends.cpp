@@ -1,7 +1,5 @@
 #include "agent/server/back_ends.h"
 
-#include <algorithm>
-
 namespace dots::agent::server {
 namespace {
 
@@ -13,10 +11,6 @@ std::optional<std::uint64_t> sum(std::optional<std::uint64_t> a, std::optional<s
   if (!a) return b;
   if (!b) return a;
   return *a + *b;
-}
-
-bool unspecified(const model::IpAddress& ip) {
-  return std::all_of(ip.bytes.begin(), ip.bytes.end(), [](std::uint8_t byte) { return byte == 0; });
 }
 
 }  // namespace
@@ -82,12 +76,13 @@ std::vector<ports::SignalExemption> Exemptions::list() {
     if (out.size() >= most_) break;
     out.push_back(one);
   }
-  // Everybody, to each address that the server answers on: configured ones, and those that live peers wrote to.
+  // Everybody, to each address that the server answers on: configured ones (an unspecified one stands for every address
+  // of the machine), and those that live peers wrote to.
   std::set<ports::SignalExemption> shared;
   const auto add = [&](const model::IpAddress& ip, std::uint16_t port) {
     model::Prefix everybody;
     everybody.address.family = ip.family;
-    if (!unspecified(ip)) shared.insert({ip, port, everybody});
+    shared.insert({ip, port, everybody});
   };
   for (const auto& address : listen_) add(address.ip, address.port);
   for (const auto& [one, sessions] : live_) add(one.server, one.server_port);

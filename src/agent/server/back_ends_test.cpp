@@ -59,9 +59,10 @@ TEST(Exemptions, NewSessionsComeInThroughASharedOne) {
   exemptions.opened(path("198.51.100.1", 1000));
   exemptions.opened(path("198.51.100.2", 1000));
   const auto list = exemptions.list();
-  ASSERT_EQ(list.size(), 2u);  // one live peer (the bound), and the shared one
-  EXPECT_EQ(list.back().peer.length, 0);
-  EXPECT_EQ(model::to_string(list.back().server), "192.0.2.1");
+  ASSERT_EQ(list.size(), 3u);  // one live peer (the bound), and a shared one for each listening address
+  EXPECT_EQ(list[1].peer.length, 0);
+  EXPECT_EQ(model::to_string(list[1].server), "192.0.2.1");
+  EXPECT_EQ(model::to_string(list[2].server), "::");
 }
 
 }  // namespace

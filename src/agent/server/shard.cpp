@@ -47,7 +47,7 @@ Shard::Shard(const ShardSettings& settings, std::shared_ptr<const policy::Identi
   for (auto& rules : domains) {
     const base::DomainId id = rules->policy().id;
     if (owner_of(id, settings_.shards) != settings_.index) continue;
-    domains_.emplace(id, Owned{Domain(std::move(rules), planner, settings_.domain), std::nullopt, false});
+    domains_.emplace(id, Owned{Domain(std::move(rules), planner, settings_.domain), std::nullopt, false, {}});
   }
 }
 
@@ -74,6 +74,7 @@ void Shard::reloaded(const base::DomainId& domain, const ports::Snapshot& snapsh
   }
   gate_.add(domain, it->second.machine.load(own, now, keep_observers));
   arm(domain, it->second);
+  for (const auto& event : std::exchange(it->second.deferred, {})) step(domain, it->second, event, now);
 }
 
 void Shard::on_admitted(Admitted admitted, base::Now now, ShardOutput& out) {
@@ -108,6 +109,12 @@ void Shard::on_timer(base::Now now, ShardOutput& out) {
     domain_deadlines_.erase(domain_deadlines_.begin());
     Owned& owned = domains_.at(id);
     owned.armed.reset();
+    if (!owned.reloading) step(id, owned, TimerFired{}, now);
+  }
+}
+
+void Shard::on_clock_step(base::Now now, ShardOutput&) {
+  for (auto& [id, owned] : domains_) {
     if (!owned.reloading) step(id, owned, TimerFired{}, now);
   }
 }
@@ -215,6 +222,17 @@ void Shard::refuse_event(const Event& event, const std::string& why, base::Now n
   }
 }
 
+// Requests are told to come again; what back ends, names and sessions report is said only once, so it is kept.
+void Shard::defer(Owned& owned, Event event, base::Now now, ShardOutput& out) {
+  if (origin_of(event) != nullptr || std::holds_alternative<OperatorWithdraw>(event)) {
+    refuse_event(event, "the server cannot store requests now", now, out);
+  } else if (owned.deferred.size() < settings_.events_while_reloading) {
+    owned.deferred.push_back(std::move(event));
+  } else {
+    ++out.counts.dropped_by_limit;
+  }
+}
+
 void Shard::step(const base::DomainId& id, Owned& owned, const Event& event, base::Now now) {
   gate_.add(id, owned.machine.step(event, now));
   arm(id, owned);
@@ -223,8 +241,9 @@ void Shard::step(const base::DomainId& id, Owned& owned, const Event& event, bas
 void Shard::run_local(base::Now now, ShardOutput& out) {
   for (auto& message : std::exchange(local_, {})) {
     const auto it = domains_.find(message.domain);
-    if (it == domains_.end() || it->second.reloading) {
-      refuse_event(message.event, "the server cannot store requests now", now, out);
+    if (it == domains_.end()) continue;
+    if (it->second.reloading) {
+      defer(it->second, std::move(message.event), now, out);
       continue;
     }
     if (releases_only_until_ && now.steady < *releases_only_until_ &&

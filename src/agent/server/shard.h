@@ -101,6 +101,9 @@ class Shard {
   // The owner's queue was full: the peer is told to come again (clients repeat).
   void on_undelivered(const ToDomain& message, base::Now now, ShardOutput& out);
   void on_timer(base::Now now, ShardOutput& out);
+  // The wall clock has stepped: idle domains write their deadlines by the new clock as well, before a restart reads
+  // them.
+  void on_clock_step(base::Now now, ShardOutput& out);
   void close_all(const std::string& reason, base::Now now, ShardOutput& out);
 
   // Call once after each round of the calls above, and after committed() and reloaded().
@@ -125,12 +128,14 @@ class Shard {
     signal::server::Domain machine;
     std::optional<base::SteadyTime> armed;
     bool reloading = false;
+    std::vector<signal::server::Event> deferred;  // reports and edges that came while reloading
   };
   using SessionMap = std::unordered_map<base::SessionId, Live>;
 
   void absorb(SessionEffects effects, base::Now now, ShardOutput& out);
   void absorb(SessionMap::iterator live, SessionOutput output, base::Now now, ShardOutput& out);
   void route_to_domain(base::SessionId session, signal::server::Event event, ShardOutput& out);
+  void defer(Owned& owned, signal::server::Event event, base::Now now, ShardOutput& out);
   void step(const base::DomainId& id, Owned& owned, const signal::server::Event& event, base::Now now);
   void run_local(base::Now now, ShardOutput& out);
   void show(Visible visible, base::Now now, ShardOutput& out);

@@ -240,6 +240,26 @@ TEST_F(ShardTest, ARefusedCommitUndoesTheStepAndSaysSo) {
   EXPECT_EQ(codes(peer), "5.03 5.03 5.03 4.04 ");
 }
 
+TEST_F(ShardTest, AReportThatComesWhileReloadingIsNotLost) {
+  Peer& peer = connect("acme.example", 1000);
+  send(peer, put(1, "192.0.2.1/32"));
+  settle_all();
+  send(peer, put(2, "192.0.2.2/32"));
+  settle(ports::CommitOutcome::refused);
+  using signal::server::RulesReport;
+  ShardOutput out;
+  shards[0]->on_message(ToDomain{base::DomainId{"acme"}, RulesReport{base::Cuid{"abcdefghijklmnopqrstuv"}, base::Mid{1},
+                                                                     RulesReport::State::installed, ""}},
+                        now, out);
+  finish(0, out);
+  ShardOutput loaded;
+  shards[0]->reloaded(base::DomainId{"acme"}, stored, now, loaded);
+  finish(0, loaded);
+  settle_all();
+  ASSERT_EQ(shards[0]->mitigations(now).size(), 1u);
+  EXPECT_EQ(shards[0]->mitigations(now)[0].rules, RulesReport::State::installed);
+}
+
 TEST_F(ShardTest, WhileTheStoreIsFullOnlyWithdrawalsAreTried) {
   Peer& peer = connect("acme.example", 1000);
   send(peer, put(1, "192.0.2.1/32"));
@@ -315,6 +335,22 @@ TEST_F(ShardTest, ARestartKnowsWhatWasAcknowledged) {
 }
 
 // The session's shard and the domain's shard differ for one of the two; both get their answers.
+// Stored deadlines are wall time: a restart right after the step would end everything otherwise.
+TEST_F(ShardTest, AStepOfTheClockMovesStoredDeadlinesOfAnIdleDomain) {
+  Peer& peer = connect("acme.example", 1000);
+  send(peer, put(1, "192.0.2.1/32"));
+  settle_all();
+  ASSERT_EQ(stored.mitigations.size(), 1u);
+  const auto before = *stored.mitigations[0].deadline;
+  now.wall += 24h;
+  now.steady += 1s;
+  ShardOutput out;
+  shards[0]->on_clock_step(now, out);
+  finish(0, out);
+  settle_all();
+  EXPECT_EQ(*stored.mitigations[0].deadline, before + 24h - 1s);
+}
+
 TEST_F(TwoShards, RequestsCrossToTheOwnerAndAnswersComeBack) {
   std::uint32_t crossed = 0;
   for (std::uint16_t port = 1000; port < 1008; ++port) {

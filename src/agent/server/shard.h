@@ -36,7 +36,8 @@ struct ShardSettings {
   SessionLimits sessions;
   std::shared_ptr<const SessionSettings> session;
   signal::server::DomainLimits domain;
-  std::uint32_t retry_after_s = 5;  // Max-Age of a 5.03 after a failed commit
+  std::uint32_t retry_after_s = 5;            // Max-Age of a 5.03 after a failed commit
+  std::size_t events_while_reloading = 4096;  // reports and edges kept for a domain; further ones are dropped
 };
 
 // The shard that owns a domain's state.

@@ -13,5 +13,7 @@ echo "== building preset $preset in build/$preset"
 log=build/$preset.configure.log
 mkdir -p build
 cmake --preset "$preset" >"$log" 2>&1 || { cat "$log"; exit 1; }
-cmake --build --preset "$preset" -- -j "$(nproc)"
+target=all
+[ "$preset" = fuzz ] && target=fuzzers
+cmake --build --preset "$preset" --target "$target" -- -j "$(nproc)"
 [ "$preset" = fuzz ] || ls -1 "build/$preset/bin" | grep -v _test | sed "s|^|built build/$preset/bin/|"

@@ -19,7 +19,6 @@ struct Observed : Bench {
   }
 };
 
-// S9132-4.4.2.1-01
 TEST(ObservedByThePeer, TheFirstAnswerCarriesASequenceNumber) {
   for (const auto type : {MessageType::non_confirmable, MessageType::confirmable}) {
     Observed bench{{}, type};
@@ -207,7 +206,6 @@ struct Observing : Bench {
   }
 };
 
-// S9132-4.4.2.1-01
 TEST(ObservingThePeer, NotificationsArriveUnderTheRequest) {
   Observing bench;
   EXPECT_EQ(bench.heard(bench.notification(2, 11, "a")), "a");

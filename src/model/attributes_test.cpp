@@ -89,6 +89,7 @@ TEST(Attributes, ComprehensionClasses) {
 // S9132-5.3-08
 TEST(Attributes, BitsAreBytes) { EXPECT_EQ(attribute(Key::bps_dropped).unit, "bytes per second"); }
 
+// S9132-10.6.2-01: 1 to 8
 TEST(Attributes, CodesHaveNames) {
   EXPECT_EQ(enum_name(attribute(Key::status), 8), "attack-mitigation-signal-loss");
   EXPECT_EQ(enum_name(attribute(Key::status), 9), std::nullopt);

@@ -296,7 +296,7 @@ TEST_F(ConfigTest, AClientUsesOneKey) {
                                                    "one; leave one line in the file"));
 }
 
-// S9132-4.7: a dead session is not opened again under a minute.
+// RFC 9132 4.7: a dead session is not opened again under a minute.
 TEST_F(ConfigTest, AClientReconnectsNotUnderAMinute) {
   EXPECT_THAT(problems(good_client() + "reconnect_s = 59\n"),
               ElementsAre("dotsd.toml:11: upstream[0].reconnect_s: 59 is out of range; write a number: 60 to 86400 s"));

@@ -83,7 +83,7 @@ TEST(MitigationRequest, TriggerIsTrueWhenAbsentAndThenNotSent) {
   EXPECT_EQ(base::to_hex(encode(figure8())).find("182d"), std::string::npos);
 }
 
-// RFC 9132 10.5: tag 271 may stand before the object
+// S9132-10.5-01: tag 271 may stand before the object, once, and need not
 TEST(MitigationRequest, TagIsAccepted) {
   EXPECT_TRUE(decode_mitigation_request(hex("d9 010f " + with("", 0))));
   EXPECT_SAYS("d9 010f d9 010f " + with("", 0), "must be one map");
@@ -431,7 +431,7 @@ TEST(MitigationAnswer, ConflictScopeFitsTheCause) {
   EXPECT_EQ((*back)[1].conflict->retry_timer_s, 30U);
 }
 
-// S9132-6-02, S9132-6-03
+// S9132-6-02, S9132-6-03, S9132-4.4.2-19
 TEST(MitigationAnswer, StatusOfAMitigation) {
   MitigationEntry entry;
   entry.mid = base::Mid{12332};
@@ -449,6 +449,7 @@ TEST(MitigationAnswer, StatusOfAMitigation) {
   EXPECT_EQ(*decode_mitigation_answer(bytes), (std::vector<MitigationEntry>{entry, entry}));
 }
 
+// S9132-10.6.2-01: an unknown status is shown as unknown
 TEST(MitigationAnswer, QuirksOfServersAreTaken) {
   // empty arrays, tag 1 before mitigation-start, cuid in the body, an unknown required key, an unknown code
   const auto answer = decode_mitigation_answer(

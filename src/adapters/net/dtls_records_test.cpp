@@ -62,7 +62,7 @@ TEST_F(Dtls, LostLastFlightIsRepeatedByTheOpenServer) {
   EXPECT_TRUE(p.client.opened) << p.client.reason;
 }
 
-// S9132-7.3-01, S9132-7.3-05: nothing that leaves is larger than 1280 bytes with IPv6 and UDP headers.
+// S9132-7.3-01, S9132-7.3-03, S9132-7.3-05: nothing that leaves is larger than 1280 bytes with IPv6 and UDP headers.
 TEST_F(Dtls, EveryDatagramFitsThePathMtu) {
   std::size_t largest = 0;
   const auto measure = [&](bool, base::Bytes& datagram) {

@@ -39,7 +39,7 @@ std::string code(const coap::Request& r) {
   return model::to_string(refusal->code);
 }
 
-// S9132-3-14, S9132-9-04: an error has a diagnostic payload; unknown resources are 4.04.
+// S9132-3-14: an error has a diagnostic payload; unknown resources are 4.04.
 // S9132-4.2-01, S9132-4.2-02: only /.well-known/dots/{mitigate,config,hb}.
 TEST(Routing, UnknownPathsAreNotFound) {
   EXPECT_EQ(code(request(wire::Method::get, {})), "4.04");
@@ -78,7 +78,7 @@ TEST(Routing, MissingPathParameters) {
   EXPECT_EQ(code(request(wire::Method::del, {"mitigate", "cuid=c", "mid=1"})), "taken");
 }
 
-// S9132-4.4.1.1-02, S9132-4.4.1.1-26, S9132-4.4.2-02, S9132-4.4.4-04: order and emptiness of the parameters.
+// S9132-4.4.1.1-02, S9132-4.4.1.1-26, S9132-4.4.2-02, S9132-4.4.4-04, S9132-9-01: order and emptiness of the parameters.
 TEST(Routing, MisplacedAndEmptyPathParameters) {
   for (const auto method : {wire::Method::get, wire::Method::put, wire::Method::del}) {
     EXPECT_EQ(code(request(method, {"mitigate", "mid=1", "cuid=c"})), "4.00");

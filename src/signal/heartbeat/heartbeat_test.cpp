@@ -178,7 +178,7 @@ TEST(HeartbeatTest, ServerKeepsAClientThatLeavesHeartbeatsUnansweredButSends) {
   EXPECT_FALSE(heartbeat.is_lost());
 }
 
-// S9132-4.7-21
+// S9132-4.4.1.1-49
 TEST(HeartbeatTest, ServerConcludesLossAfterTheWholeSilence) {
   Heartbeat heartbeat(Side::server, {30s, 15}, kStart);
   heartbeat.on_traffic(at(7s));

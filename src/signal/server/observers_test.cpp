@@ -24,7 +24,6 @@ class Observers : public DomainTest {
   }
 };
 
-// S9132-4.4.2.1-01
 TEST_F(Observers, AreAcceptedWithTheFirstAnswer) {
   put(1, "192.0.2.1/32");
   const Reply reply = observe(1, 42);

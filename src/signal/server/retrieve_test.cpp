@@ -12,7 +12,7 @@ using Filter = GetMitigation::Filter;
 
 class Retrieve : public DomainTest {};
 
-// S9132-4.4.2-13, S9132-4.4.2-14, S9132-9-04, S9132-3-14
+// S9132-4.4.2-13, S9132-4.4.2-14, S9132-3-14
 TEST_F(Retrieve, NothingThere) {
   EXPECT_EQ(get().code, ResponseCode::not_found);
   EXPECT_FALSE(get().diagnostic.empty());

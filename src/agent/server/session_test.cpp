@@ -113,7 +113,7 @@ TEST_F(SessionTest, SendsHeartbeatsToTheClient) {
   EXPECT_EQ(requests[0].request.payload, *base::from_hex("a11831a11833f5"));
 }
 
-// S9132-4.7-21, S9132-4.7-23: silence of 15 x 30 s is a loss; any traffic ends it.
+// S9132-4.4.1.1-49, S9132-4.7-23: silence of 15 x 30 s is a loss; any traffic ends it.
 TEST_F(SessionTest, ReportsSilenceAndReturnAsEdges) {
   pass(449s);
   EXPECT_TRUE(events.empty());
@@ -173,6 +173,36 @@ TEST_F(SessionTest, TurnsTheDomainsAnswerIntoCoap) {
   EXPECT_EQ(responses[0].response.content_format, 271);
   EXPECT_EQ(wire::decode_mitigation_answer(responses[0].response.payload).value(), answer.entries);
   EXPECT_EQ(sent.back()[0] >> 4 & 3, 1);  // type NON
+}
+
+// S9132-9-07: a conflict is told in CBOR, not in words.
+TEST_F(SessionTest, AConflictAnswerIsADotsObject) {
+  send(request(wire::Method::get, {"mitigate", "cuid=c", "mid=1"}));
+  ASSERT_EQ(events.size(), 1u);
+  Answer answer;
+  answer.code = ResponseCode::conflict;
+  answer.entries.emplace_back().conflict.emplace().cause = model::ConflictCause::cuid_collision;
+  SessionOutput out;
+  session->reply(Reply{base::SessionId{7}, std::get<GetMitigation>(events[0]).origin.exchange, answer, false}, now,
+                 out);
+  pump(std::move(out));
+  ASSERT_EQ(responses.size(), 1u);
+  EXPECT_EQ(responses[0].response.code, ResponseCode::conflict);
+  EXPECT_EQ(responses[0].response.content_format, 271);
+  EXPECT_EQ(responses[0].response.payload, *base::from_hex("a101a10281a111a11303"));
+}
+
+// S9132-6-07: with an attribute that must be understood and is not, nothing of the request is done.
+TEST_F(SessionTest, ARequestThatIsNotUnderstoodReachesNothing) {
+  coap::Request put = request(wire::Method::put, {"mitigate", "cuid=c", "mid=1"});
+  put.payload = *base::from_hex("a101a10281a206816c3139322e302e322e312f33320e190e10");
+  send(put);
+  ASSERT_EQ(events.size(), 1u);
+  put.payload = *base::from_hex("a101a10281a306816c3139322e302e322e312f33320e190e10183601");  // and key 54
+  send(put);
+  EXPECT_EQ(events.size(), 1u);
+  ASSERT_EQ(responses.size(), 1u);
+  EXPECT_EQ(responses[0].response.code, ResponseCode::bad_request);
 }
 
 // A repeat (new message id, same token and body) gets the first answer and is not given to the domain again.

@@ -298,6 +298,17 @@ TEST_F(ShardTest, DomainsDoNotTouchEachOther) {
   EXPECT_EQ(shards[0]->mitigations(now).size(), 1u);
 }
 
+// S9132-7.2-09: who the client is follows from its credential, not from the address and port it comes from.
+TEST_F(ShardTest, AnotherPortIsTheSameClient) {
+  Peer& before = connect("acme.example", 1000);
+  send(before, put(1, "192.0.2.1/32"));
+  settle_all();
+  Peer& after = connect("acme.example", 1001);
+  send(after, bare(wire::Method::get, 1));
+  settle_all();
+  EXPECT_EQ(codes(after), "2.05 ");
+}
+
 TEST_F(ShardTest, AStrangersSessionIsKeptOnlyToBeRefused) {
   Peer& stranger = connect("nobody.example", 1000);
   send(stranger, put(1, "192.0.2.1/32"));

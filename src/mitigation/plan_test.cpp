@@ -85,6 +85,7 @@ TEST_F(PlanTest, AScopedLimitReplacesTheDrop) {
               ElementsAre(Rule{{prefix("192.0.2.1/32"), 6, {}}, RuleAction::limit, 9000}));
 }
 
+// S9132-4.4.1.1-37
 TEST_F(PlanTest, AUriNarrowsItsOwnAddressToItsProtocolAndPort) {
   scope.target_uri = {"https://192.0.2.7/shop", "http://192.0.2.7:8080/"};
   EXPECT_THAT(plan_for({prefix("192.0.2.7/32")}),

@@ -29,7 +29,7 @@ MitigatePath mitigate(std::optional<std::string> cdid, const char* cuid, std::op
   return path;
 }
 
-// S9132-4.2-01, S9132-4.2-02, S9132-10.2-01
+// S9132-4.2-01, S9132-4.2-02
 TEST(UriPath, UnknownResourcesAreNotFound) {
   for (const auto& segments : std::vector<std::vector<std::string>>{{},
                                                                     {".well-known"},
@@ -46,7 +46,7 @@ TEST(UriPath, UnknownResourcesAreNotFound) {
   }
 }
 
-// S9132-4.2-02
+// S9132-4.2-01, S9132-4.2-02, S9132-10.2-01
 TEST(UriPath, OperationsAreRead) {
   EXPECT_EQ(*parse_path(below_dots({"hb"})), ResourcePath{HeartbeatPath{}});
   EXPECT_EQ(*parse_path(below_dots({"config"})), ResourcePath{ConfigPath{}});

@@ -283,7 +283,7 @@ TEST(ClientSessionsTest, TheFirstAddressThatAnswersIsEnough) {
   EXPECT_EQ(h.opened.size(), 1u);
 }
 
-// S9132-4.3-02: IPv6 before IPv4. S9132-3-01: port 4646.
+// S9132-4.3-02: IPv6 before IPv4; port 4646 (RFC 9132 3).
 TEST(ClientSessionsTest, WithoutAddressesTheNameIsLookedUp) {
   ClientHarness h(std::vector<std::string>{});
   h.start();

@@ -72,7 +72,9 @@ void machine(const ops::Config& config, Findings& findings) {
   }
   struct stat info {};
   if (::stat(config.store.state_dir.c_str(), &info) != 0)
-    findings.notes.push_back("the state directory '" + config.store.state_dir + "' is not there yet");
+    findings.notes.push_back("the state directory '" + config.store.state_dir +
+                             "' is not there yet, and dotsd needs it: install -d -m 0700 '" + config.store.state_dir +
+                             "' (owned by the daemon's user)");
   else if (const auto usable = adapters::store::check_state_dir(config.store.state_dir); !usable)
     findings.problems.push_back({config.file, 0, "store.state_dir", usable.error().message, ""});
 }

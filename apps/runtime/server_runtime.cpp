@@ -78,6 +78,7 @@ struct ServerRuntime::State {
   void want(signal::server::DesiredRules rules);
   void resolve(const base::DomainId& domain, const std::string& name);
   void peers(const std::vector<model::Path>& opened, const std::vector<model::Path>& closed);
+  void watch_clock(base::Now now);
   void to_domains(std::vector<ToDomain> messages);
   bool to_domain(ToDomain message);
   void stop();
@@ -113,14 +114,20 @@ struct ServerRuntime::State {
   std::map<std::uint64_t, std::function<void(CallAnswer)>> tickets;
   std::uint64_t next_ticket = 1;
   bool stopped = false;
+
+  std::atomic<base::WallTime> newest_commit{base::WallTime{}};  // what is stored, by the wall clock of then
+  bool clock_is_behind = false;                                 // the first shard's thread
 };
 
 // ---- start and stop -------------------------------------------------------------------------------------------------
 
 base::Result<void> ServerRuntime::State::open() {
   const base::Now now = adapters::net::clock_now();
-  adapters::net::CredentialSources sources{config.credentials.ca_file, config.credentials.crl_file,
-                                           config.credentials.certificate_file, config.credentials.key_file, {}};
+  adapters::net::CredentialSources sources{config.credentials.ca_file,
+                                           config.credentials.crl_file,
+                                           config.credentials.certificate_file,
+                                           config.credentials.key_file,
+                                           {}};
   for (const auto& psk : config.credentials.psk) sources.psk.push_back({psk.identity, psk.key});
   auto credentials = adapters::net::Credentials::load(sources, adapters::net::Side::server, now.wall);
   if (!credentials) return base::Error{adapters::net::to_string(credentials.error().front())};
@@ -152,8 +159,8 @@ base::Result<void> ServerRuntime::State::open() {
   if (!marker) return marker.error();
   const bool hold = marker->has_value();
   if (hold) {
-    sink.message("EMERGENCY_HOLD", "rules were removed by " + (*marker)->author + " at " +
-                                       agent::server::utc_text((*marker)->at));
+    sink.message("EMERGENCY_HOLD",
+                 "rules were removed by " + (*marker)->author + " at " + agent::server::utc_text((*marker)->at));
   }
 
   committer = std::make_unique<adapters::store::Committer>(std::move(opened->store), random_seed(),
@@ -210,22 +217,23 @@ base::Result<void> ServerRuntime::State::open() {
       [this](agent::Admitted admitted) {
         const std::uint32_t to = model::shard_of(admitted.path.peer, static_cast<std::uint32_t>(shards.size()));
         auto shared = std::make_shared<agent::Admitted>(std::move(admitted));
-        shards[to]->post([shared](Shard& shard, base::Now at, ShardOutput& out) {
-          shard.on_admitted(std::move(*shared), at, out);
-        }, Priority::normal);
+        shards[to]->post(
+            [shared](Shard& shard, base::Now at, ShardOutput& out) { shard.on_admitted(std::move(*shared), at, out); },
+            Priority::normal);
       },
       [this](model::Datagram datagram) {
         const std::uint32_t to = model::shard_of(datagram.path.peer, static_cast<std::uint32_t>(shards.size()));
         auto shared = std::make_shared<model::Datagram>(std::move(datagram));
-        shards[to]->post([shared](Shard& shard, base::Now at, ShardOutput& out) {
-          shard.on_datagram(*shared, at, out);
-        }, Priority::normal);
+        shards[to]->post(
+            [shared](Shard& shard, base::Now at, ShardOutput& out) { shard.on_datagram(*shared, at, out); },
+            Priority::normal);
       },
       sink);
   for (auto& group : groups) {
     for (std::uint32_t index = 0; index < count; ++index) shards[index]->add_socket(std::move(group.shards[index]));
     admission->add_socket(std::move(group.admission.at(0)));
   }
+  newest_commit = snapshot->last_commit;
   for (auto& runner : runners) runner->start();
   for (auto& shard : shards) shard->start(*snapshot);
   admission->start();
@@ -261,17 +269,16 @@ ShardWorld ServerRuntime::State::world() {
       [this](const base::DomainId& domain, const std::string& name) { resolve(domain, name); },
       [this](const signal::server::OperatorAnswer& answer) { operator_answer(answer); },
       [this](const std::vector<model::Path>& opened, const std::vector<model::Path>& closed) { peers(opened, closed); },
+      [this](base::Now now) { watch_clock(now); },
   };
 }
 
 bool ServerRuntime::State::to_domain(ToDomain message) {
   const std::uint32_t to = agent::server::owner_of(message.domain, static_cast<std::uint32_t>(shards.size()));
   const Priority priority = agent::server::is_release(message) ? Priority::reserved : Priority::normal;
-  return shards[to]->post(
-      [message = std::move(message)](Shard& shard, base::Now now, ShardOutput& out) {
-        shard.on_message(message, now, out);
-      },
-      priority);
+  return shards[to]->post([message = std::move(message)](Shard& shard, base::Now now,
+                                                         ShardOutput& out) { shard.on_message(message, now, out); },
+                          priority);
 }
 
 // Reports of back ends: when a queue is full the next report says it again.
@@ -282,10 +289,12 @@ void ServerRuntime::State::to_domains(std::vector<ToDomain> messages) {
 }
 
 void ServerRuntime::State::commit(std::uint32_t from, std::vector<ports::Change> changes, base::Now now) {
-  const auto settled = [this, from](const ports::CommitResult& result) {
+  const auto settled = [this, from, wall = now.wall](const ports::CommitResult& result) {
+    if (result.outcome == ports::CommitOutcome::committed) newest_commit = wall;
     // The gate holds one batch at a time, so this is one of few tasks; it must arrive.
-    while (!shards[from]->post([result](Shard& shard, base::Now at, ShardOutput& out) { shard.committed(result, at, out); },
-                               Priority::reserved)) {
+    while (!shards[from]->post(
+        [result](Shard& shard, base::Now at, ShardOutput& out) { shard.committed(result, at, out); },
+        Priority::reserved)) {
       std::this_thread::sleep_for(std::chrono::milliseconds{1});
     }
   };
@@ -297,6 +306,16 @@ void ServerRuntime::State::commit(std::uint32_t from, std::vector<ports::Change>
   }
 }
 
+// Behind what is stored, deadlines that have passed cannot be told from those that have not (load.cpp of
+// signal/server).
+void ServerRuntime::State::watch_clock(base::Now now) {
+  const base::Duration behind = newest_commit.load() - now.wall;
+  if ((behind > std::chrono::seconds{5}) == clock_is_behind) return;
+  clock_is_behind = !clock_is_behind;
+  const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(behind).count();
+  sink.health("WALL_CLOCK_WRONG", "", clock_is_behind, clock_is_behind ? "by " + std::to_string(seconds) + " s" : "");
+}
+
 void ServerRuntime::State::reload(std::uint32_t from, const base::DomainId& domain) {
   const bool taken = committer->load_domain(domain, [this, from, domain](base::Result<ports::Snapshot> snapshot) {
     if (!snapshot) {
@@ -306,10 +325,8 @@ void ServerRuntime::State::reload(std::uint32_t from, const base::DomainId& doma
       return;
     }
     while (!shards[from]->post(
-        [domain, snapshot = std::make_shared<ports::Snapshot>(std::move(*snapshot))](Shard& shard, base::Now now,
-                                                                                    ShardOutput& out) {
-          shard.reloaded(domain, *snapshot, now, out);
-        },
+        [domain, snapshot = std::make_shared<ports::Snapshot>(std::move(*snapshot))](
+            Shard& shard, base::Now now, ShardOutput& out) { shard.reloaded(domain, *snapshot, now, out); },
         Priority::reserved)) {
       std::this_thread::sleep_for(std::chrono::milliseconds{1});
     }

@@ -1,5 +1,6 @@
 #include "apps/runtime/shard_thread.h"
 
+#include <algorithm>
 #include <chrono>
 #include <string>
 #include <utility>
@@ -9,6 +10,14 @@ namespace dots::runtime {
 using agent::server::Shard;
 using agent::server::ShardOutput;
 
+namespace {
+
+// So often an idle shard looks at the clocks.
+constexpr base::Duration kClockTick = std::chrono::seconds{1};
+constexpr base::Duration kClockStep = std::chrono::seconds{5};
+
+}  // namespace
+
 ShardThread::ShardThread(std::uint32_t index, std::unique_ptr<Shard> shard, ShardWorld world, ops::facts::Sink& sink)
     : index_(index), shard_(std::move(shard)), world_(std::move(world)), sink_(sink) {
   loop_.set_handlers({
@@ -17,7 +26,7 @@ ShardThread::ShardThread(std::uint32_t index, std::unique_ptr<Shard> shard, Shar
         for (const auto& datagram : datagrams) shard_->on_datagram(datagram, now, round_);
       },
       [this] { shard_->on_timer(loop_.now(), round_); },
-      [this] { finish_round(); },
+      [this] { finish_round(); },  // also when only kClockTick has passed
   });
 }
 
@@ -57,7 +66,8 @@ void ShardThread::finish_round() {
   perform(std::exchange(round_, {}));
   // What could not be handed over was answered in perform; it may have queued more to send.
   if (!round_.send.empty()) perform(std::exchange(round_, {}));
-  loop_.set_deadline(shard_->next_deadline());
+  const base::SteadyTime tick = now.steady + kClockTick;
+  loop_.set_deadline(std::min(shard_->next_deadline().value_or(tick), tick));
   if (stopping_ && !shard_->busy()) loop_.stop();
 }
 
@@ -98,16 +108,20 @@ void ShardThread::count(const agent::server::ShardCounts& counts) {
   add("dots_notifications_total", counts.notifications);
 }
 
-// A step of the wall clock harms nothing that runs (deadlines are steady), but operators should hear of it.
+// A step of the wall clock harms nothing that runs (deadlines are steady), but operators should hear of it, and what is
+// stored must follow: an idle daemon would be restarted with deadlines of the old clock.
 void ShardThread::watch_clock(base::Now now) {
   if (last_) {
     const base::Duration drift = (now.wall - last_->wall) - (now.steady - last_->steady);
-    if (index_ == 0 && (drift > std::chrono::seconds{5} || drift < -std::chrono::seconds{5})) {
-      sink_.message("WALL_CLOCK_STEP",
-                    "by " + std::to_string(std::chrono::duration_cast<std::chrono::seconds>(drift).count()) + " s");
+    if (drift > kClockStep || drift < -kClockStep) {
+      shard_->on_clock_step(now, round_);
+      if (index_ == 0)
+        sink_.message("WALL_CLOCK_STEP",
+                      "by " + std::to_string(std::chrono::duration_cast<std::chrono::seconds>(drift).count()) + " s");
     }
   }
   last_ = now;
+  if (index_ == 0) world_.tick(now);
 }
 
 }  // namespace dots::runtime

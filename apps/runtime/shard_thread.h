@@ -25,6 +25,7 @@ struct ShardWorld {
   std::function<void(const base::DomainId&, const std::string& name)> resolve;
   std::function<void(const signal::server::OperatorAnswer&)> operator_answer;
   std::function<void(const std::vector<model::Path>& opened, const std::vector<model::Path>& closed)> peers;
+  std::function<void(base::Now)> tick;  // by the first shard, about once a second and after each round
 };
 
 class ShardThread {

@@ -79,6 +79,39 @@ TEST(ClientMitigationTest, ManyRequestsTogetherKeepTheRateWithoutAnEstimate) {
   EXPECT_EQ(paths.size(), 5u);  // each has its turn
 }
 
+// S9132-4.4-05: an answer to a repeated request is no round-trip sample, so the next request waits its 3 s as well.
+TEST(ClientMitigationTest, AfterARepeatedRequestTheNextOneKeepsThe3Seconds) {
+  ClientHarness h;
+  h.start();
+  h.advance(1s);
+  int lost = 0;
+  h.lost_request = [&](const coap::Request&) { return lost++ == 0; };
+  h.mitigate("203.0.113.1/32");
+  h.mitigate("203.0.113.2/32");
+  h.advance(15s);
+  std::vector<base::SteadyTime> times;
+  for (const auto& one : h.sent) times.push_back(one.at);
+  ASSERT_GE(times.size(), 3u);
+  EXPECT_GE(times[1] - times[0], 3s);
+  EXPECT_GE(times[2] - times[1], 3s);
+}
+
+// S9132-4.4-05: nor does a withdrawal hurry after a request that is not answered.
+TEST(ClientMitigationTest, AWithdrawalRightAfterItsRequestKeepsThe3Seconds) {
+  ClientHarness h;
+  h.start();
+  h.advance(1s);
+  h.lost_request = [](const coap::Request& request) { return request.method == wire::Method::put; };
+  const base::Mid mid = h.mitigate("203.0.113.1/32");
+  h.advance(500ms);
+  h.call("withdraw", {{"mid", mid.value}});
+  h.advance(10s);
+  ASSERT_EQ(h.sends("PUT mitigate").size(), 1u);
+  ASSERT_EQ(h.sends("DELETE mitigate").size(), 1u);
+  EXPECT_GE(h.sends("DELETE mitigate")[0].at - h.sends("PUT mitigate")[0].at, 3s);
+  EXPECT_EQ(h.show(mid).at("phase").as_string(), "ended");
+}
+
 // S9132-4.4-03: one datagram per round trip, when that is known.
 TEST(ClientMitigationTest, ABurstIsSpacedByTheRoundTrip) {
   ClientHarness h;
@@ -96,6 +129,22 @@ TEST(ClientMitigationTest, ABurstIsSpacedByTheRoundTrip) {
   ASSERT_GE(times.size(), 20u);  // ten requests and ten observations
   for (std::size_t i = 1; i < times.size(); ++i) EXPECT_GE(times[i] - times[i - 1], 200ms);
   for (std::size_t i = 0; i < 10; ++i) EXPECT_LT(times[i] - times[0], 3s);
+}
+
+// S9132-4.4.2.2-03: whatever interval is set, the next question waits for the answer to the last one.
+TEST(ClientMitigationTest, PollingKeepsToTheRoundTrip) {
+  ClientHarness h;
+  h.latency = 100ms;
+  h.settings.servers[0].requests.poll = 10ms;
+  h.start();
+  h.advance(35s);
+  h.mitigate("203.0.113.1/32");
+  h.advance(5s);
+  h.sent.clear();
+  h.advance(20s);
+  const auto polls = h.sends("GET mitigate");
+  ASSERT_GE(polls.size(), 20u);
+  for (std::size_t i = 1; i < polls.size(); ++i) EXPECT_GE(polls[i].at - polls[i - 1].at, 200ms);
 }
 
 // A lossy link with a known round trip: quick tries first, so that help is asked for within seconds.

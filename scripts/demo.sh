@@ -102,6 +102,8 @@ pids+=($!)
 ip netns exec "$LAB_ID-victim" "$bin/dotsd" --config "$work/set/client.toml" >"$work/client.log" 2>&1 &
 pids+=($!)
 wait_for 20 ctl client status || give_up "the client does not answer"
+page_up() { in_ns user curl -s -o /dev/null -m 2 http://203.0.113.10:8080/page.bin; }
+wait_for 20 page_up || give_up "the victim's web server does not answer"
 session_up() { ctl client status --json | grep -qE '"(session|state)" *: *"(open|active|established|up|connected)"'; }
 wait_for 20 session_up || give_up "the DOTS session did not come up"
 step 0 "the DOTS client of the victim has a session with the server on the router"

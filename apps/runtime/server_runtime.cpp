@@ -161,7 +161,11 @@ base::Result<void> ServerRuntime::State::open() {
   if (hold) {
     sink.message("EMERGENCY_HOLD",
                  "rules were removed by " + (*marker)->author + " at " + agent::server::utc_text((*marker)->at));
+    sink.health("EMERGENCY_MARKER", "", true, "by " + (*marker)->author);
   }
+  const auto& back = config.mitigators;
+  if (std::all_of(back.begin(), back.end(), [](const auto& m) { return m.kind == "dry-run"; }))
+    sink.health("MITIGATOR_DRY", "", true, "");
 
   committer = std::make_unique<adapters::store::Committer>(std::move(opened->store), random_seed(),
                                                            opened->fencing_token, committer_options(config), &sink);

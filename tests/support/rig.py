@@ -138,6 +138,12 @@ def need_root():
         raise Skip("needs root")
 
 
+def private_mounts():
+    """What this process and its children mount from now on goes away with them."""
+    if LIBC.unshare(0x20000) != 0 or LIBC.mount(None, b"/", None, 0x44000, None) != 0:  # CLONE_NEWNS; MS_REC | MS_PRIVATE
+        raise Skip(f"no mount namespace of our own here: {os.strerror(ctypes.get_errno())}")
+
+
 def free_port():
     """A UDP port that is free on both loopback addresses."""
     while True:

@@ -7,7 +7,7 @@ import sys
 import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
-from rig import DOTS, Rig, Skip, mitigation, need, need_root, run, run_parts, wait_for  # noqa: E402
+from rig import DOTS, Rig, Skip, mitigation, need, run, run_parts, wait_for  # noqa: E402
 
 
 def second_daemon(report, bin_dir):
@@ -161,6 +161,12 @@ def clocks(report, bin_dir):
         report.check(stepped and "stepped by more than 5 s" in rig.log("server"), "a step to the present raises an alarm")
         report.check(3580 <= left.get("lifetime", 0) <= 3600 and abs(left["expires-at"] - now - 3600) < 30,
                      "and leaves the running lifetime as it was", left)
+        time.sleep(0.5)
+        rig.stop(server, 9)
+        server = rig.start("server", env=env)
+        left = one(1)
+        report.check(left.get("status") == "attack-successfully-mitigated" and 3500 <= left["lifetime"] <= 3600,
+                     "also when it was idle since and is killed and started again", left)
         report.check(put(2, "203.0.113.2/32", 600).code == "2.01", "requests are taken after the step")
         set_clock("+2h")
         time.sleep(1.5)

@@ -47,7 +47,8 @@ struct EventLoop::State {
   asio::executor_work_guard<asio::io_context::executor_type> work{io.get_executor()};
   asio::steady_timer timer{io};
   std::optional<base::SteadyTime> deadline;
-  std::uint64_t deadline_number = 0;
+  std::optional<base::SteadyTime> armed;  // when the timer fires
+  std::uint64_t armed_number = 0;
   std::map<SocketHandle, std::shared_ptr<Entry>> sockets;
   SocketHandle next_handle = 1;
   ReceiveBuffers buffers;
@@ -92,16 +93,19 @@ struct EventLoop::State {
     now_running.clear();
   }
 
+  // The timer is only moved to an earlier time: moving it runs a handler, which ends a round, after which the deadline
+  // is often moved again. Where it fires too early it is set anew.
   void arm() {
-    const std::uint64_t number = ++deadline_number;
-    if (!deadline) {
-      timer.cancel();
-      return;
-    }
+    if (!deadline || (armed && *armed <= *deadline)) return;
+    armed = deadline;
+    const std::uint64_t number = ++armed_number;
     timer.expires_at(std::chrono::steady_clock::time_point{
         std::chrono::duration_cast<std::chrono::steady_clock::duration>(deadline->time_since_epoch())});
     timer.async_wait([this, number](const boost::system::error_code& error) {
-      if (error || number != deadline_number) return;
+      if (error || number != armed_number) return;
+      armed.reset();
+      if (!deadline) return;
+      if (clock_now().steady < *deadline) return arm();
       deadline.reset();
       if (handlers.on_deadline) handlers.on_deadline();
     });

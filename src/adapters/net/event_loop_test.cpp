@@ -105,6 +105,42 @@ TEST(EventLoop, SameDeadlineAgainFiresAgain) {
   EXPECT_EQ(called, 3);
 }
 
+// An idle loop sleeps, also when every round moves the deadline, as "a second from now" does.
+TEST(EventLoop, ADeadlineThatMovesWithEveryRoundMakesNoRounds) {
+  EventLoop loop;
+  std::size_t rounds = 0;
+  loop.set_handlers({.on_datagrams = {}, .on_deadline = {}, .after_round = [&] {
+                       ++rounds;
+                       loop.set_deadline(loop.now().steady + 10s);
+                     }});
+  loop.set_deadline(loop.now().steady + 10s);
+  EXPECT_TRUE(loop.post([] {}));
+  std::thread stopper{[&] {
+    std::this_thread::sleep_for(100ms);
+    loop.stop();
+  }};
+  loop.run();
+  stopper.join();
+  EXPECT_LE(rounds, 5U);
+}
+
+TEST(EventLoop, ADeadlineThatWasMovedBackIsNotEarly) {
+  EventLoop loop;
+  const base::SteadyTime begin = loop.now().steady;
+  base::SteadyTime called{};
+  loop.set_handlers({.on_datagrams = {},
+                     .on_deadline =
+                         [&] {
+                           called = loop.now().steady;
+                           loop.stop();
+                         },
+                     .after_round = {}});
+  loop.set_deadline(begin + 10ms);
+  loop.set_deadline(begin + 60ms);
+  loop.run();
+  EXPECT_GE(called - begin, 60ms);
+}
+
 TEST(EventLoop, FullQueueRefusesButKeepsRoomForTheReserved) {
   EventLoop loop{{.tasks = 4, .reserved_tasks = 2}};
   std::vector<int> order;

@@ -28,7 +28,7 @@ if [[ " $* " != *" --inside "* ]]; then
   if [ -z "${TIDEWALL_BIN:-}" ]; then
     echo "== building (the first time takes some minutes)"
     log=$(mktemp)
-    ./scripts/build.sh release >"$log" 2>&1 || { cat "$log"; exit 1; }
+    ./scripts/build.sh release dotsd dotsctl dots-nft-helper >"$log" 2>&1 || { cat "$log"; exit 1; }
     rm -f "$log"
   fi
   if [ "$(id -u)" -ne 0 ]; then

@@ -59,7 +59,7 @@ std::string lifetime_words(const json::value& m) {
 std::string dropped_words(const json::value& m) {
   const auto bytes = count_of(m, "bytes-dropped");
   const auto packets = count_of(m, "pkts-dropped");
-  if (!bytes && !packets) return "not counted";
+  if (!bytes && !packets) return text_of(m, "status").empty() ? "" : "not counted";
   std::string out;
   if (bytes) out = bytes_words(*bytes);
   if (packets) out += (out.empty() ? "" : ", ") + short_number(*packets) + " packets";
@@ -190,8 +190,7 @@ std::string render_list(const json::value& body, std::int64_t) {
   for (const auto& m : all) {
     std::vector<std::string> row = {text_of(m, "mid")};
     if (domains) row.insert(row.end(), {text_of(m, "domain"), text_of(m, "client")});
-    row.insert(row.end(),
-               {status_words(text_of(m, "status")), lifetime_words(m), dropped_words(m), drop_rate_words(m)});
+    row.insert(row.end(), {state_words(m), lifetime_words(m), dropped_words(m), drop_rate_words(m)});
     if (rules) row.push_back(text_of(m, "rules"));
     row.push_back(targets(m, 3));
     table.add(std::move(row));
@@ -248,7 +247,8 @@ std::string render_audit(const json::value& body) {
 std::string render_done(const std::string& verb, const json::value& body, std::int64_t now) {
   std::string out;
   for (const char* name : {"message", "text"})
-    if (const std::string sentence = text_of(body, name); !sentence.empty()) out += printable(sentence) + "\n";
+    if (const std::string sentence = text_of(body, name); !sentence.empty() && sentence != verb)
+      out += printable(sentence) + "\n";
   const json::array all = mitigations_of(body);
   for (const auto& m : all) {
     if (out.empty()) out = "Mitigation " + text_of(m, "mid") + " " + verb + ".\n";

@@ -59,8 +59,11 @@ TEST(Render, ListOfAClientAndMissingMembers) {
   EXPECT_EQ(render_list(parse("{}"), kNow), "No mitigations.\n");
   EXPECT_EQ(render_list(parse("null"), kNow), "No mitigations.\n");
   EXPECT_EQ(render_list(parse(R"({"mitigations":[{"mid":1,"target-prefix":["a","b","c","d","e"]}]})"), kNow),
-            "MID  STATUS  LEFT  DROPPED      AVERAGE  TARGETS\n"
-            "1                  not counted           a b c and 2 more\n");
+            "MID  STATUS  LEFT  DROPPED  AVERAGE  TARGETS\n"
+            "1                                    a b c and 2 more\n");
+  EXPECT_EQ(render_list(parse(R"({"mitigations":[{"mid":1,"phase":"refused","target-prefix":["a"]}]})"), kNow),
+            "MID  STATUS   LEFT  DROPPED  AVERAGE  TARGETS\n"
+            "1    refused                          a\n");
   EXPECT_NO_THROW(render_list(parse(R"({"mitigations":[5,{"mid":{}},{"target-prefix":"x","lifetime":"y",
     "target-port-range":[{"lower-port":5,"upper-port":6}],"target-protocol":["udp",999]}]})"),
                               kNow));
@@ -77,7 +80,6 @@ TEST(Render, ARequestOfAClient) {
             "  refusal   4.09 conflict\n"
             "  conflict  overlapping-targets, with mitigation 12, at 203.0.113.0/24, try again in 1 min 30 s\n"
             "  targets   203.0.113.7/32\n"
-            "  dropped   not counted\n"
             "  server    provider\n"
             "  cuid      c\n"
             "  asked by  root\n");
@@ -184,6 +186,7 @@ TEST(Render, StatusBeginsWithWhatIsUnwell) {
 TEST(Render, Done) {
   EXPECT_EQ(render_done("withdrawn", parse(R"({"mid":7})"), kNow), "Mitigation 7 withdrawn.\n");
   EXPECT_EQ(render_done("withdrawn", parse("{}"), kNow), "Done: withdrawn.\n");
+  EXPECT_EQ(render_done("withdrawn", parse(R"({"text":"withdrawn"})"), kNow), "Done: withdrawn.\n");
   EXPECT_EQ(render_done("withdrawn", parse(R"({"message":"mitigation 7 ends in 2 min"})"), kNow),
             "mitigation 7 ends in 2 min\n");
 }

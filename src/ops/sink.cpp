@@ -193,6 +193,11 @@ base::Result<std::unique_ptr<Instruments>> Instruments::open(Options options) {
 
 void Instruments::message(std::string_view id, const std::string& details) {
   const facts::MessageFact* fact = facts::find_message(id);
+  say(id, details, fact ? fact->next_step : std::string_view{});
+}
+
+void Instruments::say(std::string_view id, const std::string& details, std::string_view next_step) {
+  const facts::MessageFact* fact = facts::find_message(id);
   const Severity severity = fact ? fact->severity : Severity::warning;
   count("dots_messages_total", fact ? id : std::string_view{"unknown"}, 1);
   if (severity < state_->least) return;
@@ -214,7 +219,7 @@ void Instruments::message(std::string_view id, const std::string& details) {
   std::string line{id};
   if (fact) line += ": " + std::string{fact->meaning};
   if (!details.empty()) line += ": " + one_line(details);
-  if (fact && severity >= Severity::warning && !fact->next_step.empty()) line += "; " + std::string{fact->next_step};
+  if (severity >= Severity::warning && !next_step.empty()) line += "; " + std::string{next_step};
   if (held != 0) line += fmt::format(" ({} more of these were not written)", held);
   state_->write(severity, line);
 }
@@ -258,8 +263,10 @@ void Instruments::health(std::string_view condition, std::string_view subject, b
   if (!subject.empty()) text += " (" + std::string{subject} + ")";
   text += unwell ? ": " + std::string{fact->meaning} : ": is over";
   if (unwell && !details.empty()) text += ": " + details;
-  if (unwell && !fact->next_step.empty()) text += "; " + std::string{fact->next_step};
-  message(unwell ? "UNWELL" : "WELL_AGAIN", text);
+  if (unwell)
+    say("UNWELL", text, fact->next_step);
+  else
+    message("WELL_AGAIN", text);
 }
 
 std::vector<Unwell> Instruments::unwell() const {

@@ -52,6 +52,7 @@ class Instruments final : public facts::Sink {
 
  private:
   struct State;
+  void say(std::string_view id, const std::string& details, std::string_view next_step);
   explicit Instruments(std::unique_ptr<State> state);
   std::unique_ptr<State> state_;
 };

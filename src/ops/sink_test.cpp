@@ -97,7 +97,7 @@ TEST_F(SinkTest, HealthBeginsAndEndsOnceForEachSubject) {
   sink->health("STORE_STALLED", "", true, "2 s");
   ASSERT_EQ(lines_.size(), 3u);
   EXPECT_THAT(lines_[0], HasSubstr("MITIGATOR_DOWN (border): "));
-  EXPECT_THAT(lines_[0], HasSubstr("the helper died"));
+  EXPECT_THAT(lines_[0], HasSubstr("the helper died; " + std::string{facts::find_health("MITIGATOR_DOWN")->next_step}));
   const auto unwell = sink->unwell();
   ASSERT_EQ(unwell.size(), 3u);
   EXPECT_EQ(unwell[0].subject, "border");

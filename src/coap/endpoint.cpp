@@ -13,7 +13,7 @@ base::Bytes copy(base::ByteView bytes) { return {bytes.begin(), bytes.end()}; }
 }  // namespace
 
 Endpoint::Endpoint(const EndpointLimits& limits, std::uint64_t seed) : state_(std::make_unique<State>(limits, seed)) {
-  static_assert(sizeof(State) <= 320, "10,000 idle sessions have one each");
+  static_assert(sizeof(State) <= 336, "10,000 idle sessions have one each");
 }
 Endpoint::~Endpoint() = default;
 Endpoint::Endpoint(Endpoint&&) noexcept = default;

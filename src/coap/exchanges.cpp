@@ -9,7 +9,9 @@ namespace dots::coap {
 Exchanges::Match Exchanges::find(std::uint16_t message_id, std::uint64_t fingerprint, bool is_response,
                                  base::SteadyTime now) {
   Match match;
-  for (std::size_t i = first_; i < entries_.size(); ++i) {
+  const auto print = static_cast<std::uint32_t>(fingerprint);
+  for (std::size_t i = first_; i < keys_.size(); ++i) {
+    if (keys_[i].message_id != message_id && keys_[i].print != print) continue;
     Received& entry = entries_[i];
     if (entry.standing == Standing::retired || entry.expires <= now) continue;
     if (entry.message_id == message_id && entry.is_response == is_response) {
@@ -43,6 +45,7 @@ Received& Exchanges::add(Received entry) {
     ++settled_;
     reply_bytes_ += entry.reply.size();
   }
+  keys_.push_back(key_of(entry));
   entries_.push_back(std::move(entry));
   return entries_.back();
 }
@@ -94,9 +97,11 @@ void Exchanges::drop_front() {
 void Exchanges::compact() {
   if (first_ == entries_.size()) {
     entries_ = {};
+    keys_ = {};
     first_ = 0;
   } else if (first_ >= 16 && first_ >= entries_.size() / 2) {
     entries_.erase(entries_.begin(), entries_.begin() + first_);
+    keys_.erase(keys_.begin(), keys_.begin() + first_);
     first_ = 0;
   }
 }
@@ -135,6 +140,8 @@ std::uint64_t Exchanges::trim(std::size_t most_answered, std::size_t most_bytes)
   // A request that stays pending must not let holes pile up behind it.
   if (passed > 0 && holes > 16 + most_answered / 4) {
     std::erase_if(entries_, [](const Received& entry) { return entry.standing == Standing::retired; });
+    keys_.clear();
+    for (const Received& entry : entries_) keys_.push_back(key_of(entry));
     first_ = 0;
   }
   compact();

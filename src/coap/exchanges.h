@@ -85,7 +85,15 @@ class Exchanges {
   void drop_front();
   void compact();
 
+  // What find() looks at first: an entry may have become something else since, but never has another id or content.
+  struct Key {
+    std::uint32_t print = 0;  // the lower half of the fingerprint
+    std::uint16_t message_id = 0;
+  };
+  static Key key_of(const Received& entry) { return {static_cast<std::uint32_t>(entry.fingerprint), entry.message_id}; }
+
   std::vector<Received> entries_;  // in order of arrival, from first_ on
+  std::vector<Key> keys_;          // of the same index: small, so that looking through all of them is cheap
   std::uint32_t first_ = 0;
   std::uint32_t pending_ = 0;
   std::uint32_t unacknowledged_ = 0;

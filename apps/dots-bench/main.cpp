@@ -57,8 +57,8 @@ int main(int argc, char** argv) {
   run_command->add_option("--dotsd", options.dotsd, "The daemon; default: beside this program");
   run_command->add_option("--work-folder", options.work_folder, "Where the state goes: its disk is measured")
       ->capture_default_str();
-  run_command->add_option("--only", options.only, "Groups of measurements")
-      ->check(CLI::IsMember({"requests", "mitigations", "handshakes"}));
+  run_command->add_option("--only", options.only, "Workloads")
+      ->check(CLI::IsMember({"heartbeat", "get", "refresh", "put-new", "handshake"}));
   run_command->add_option("--rounds", options.rounds, "Each measurement so many times")
       ->capture_default_str()
       ->check(CLI::Range(1, 100));

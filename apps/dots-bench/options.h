@@ -11,7 +11,7 @@ struct RunOptions {
   std::string dotsd;                     // program; empty: beside dots-bench
   std::string work_folder = "/var/tmp";  // state and credentials go into a folder in it
   std::string json_file;
-  std::set<std::string> only;  // groups: requests, mitigations, handshakes; empty: all
+  std::set<std::string> only;  // workloads by name; empty: all
   bool quick = false;          // does it run at all, and are the answers right?
   bool require_goals = false;
   bool keep = false;  // leaves the folder
@@ -27,7 +27,7 @@ struct RunOptions {
   std::size_t handshakes_in_flight = 16;
   int disk_writes = 300;
 
-  bool wants(const std::string& group) const { return only.empty() || only.count(group) != 0; }
+  bool wants(const std::string& workload) const { return only.empty() || only.count(workload) != 0; }
   void make_quick() {
     quick = true;
     rounds = 1;

@@ -46,8 +46,10 @@ std::string table(const Report& report) {
   out += fmt::format("state     {}, fsync p50 {:.2f} ms, p99 {:.2f} ms; SQLite, WAL, synchronous=FULL\n",
                      report.disk.file_system, report.disk.fsync_p50_ms, report.disk.fsync_p99_ms);
   for (const auto& suite : report.suites) out += "dtls      " + suite + "\n";
-  out += fmt::format("load      {} in flight over {} sessions, at most 400 requests/s each; {} rounds\n\n",
-                     report.options.in_flight, report.options.sessions, report.options.rounds);
+  out +=
+      fmt::format("load      {} in flight over {} sessions (put-new: {}), at most 400 requests/s each; {} rounds\n\n",
+                  report.options.in_flight, report.options.sessions,
+                  std::max(report.options.sessions, report.options.domains), report.options.rounds);
   out += fmt::format("{:<36} {:<5} {:>9} {:>9} {:>8} {:>8} {:>8}  {:>6} {:<10} {}\n", "", "cred", "/cpu s", "/wall s",
                      "p50 ms", "p95 ms", "p99 ms", "ratio", "min-max", "goal");
   for (const Row& row : report.rows) {

@@ -1,6 +1,5 @@
 #include "adapters/net/dtls_channel.h"
 
-#include <arpa/inet.h>
 #include <gnutls/dtls.h>
 
 #include <algorithm>
@@ -8,7 +7,7 @@
 #include <cerrno>
 #include <cstring>
 
-#include "adapters/net/gnutls_handles.h"
+#include "adapters/net/gnutls_channel.h"
 
 namespace dots::adapters::net {
 namespace {
@@ -20,11 +19,6 @@ constexpr std::size_t kLargestPlaintextBytes = 16384;
 unsigned milliseconds(base::Duration duration) {
   const auto ms = std::chrono::duration_cast<std::chrono::milliseconds>(duration).count();
   return static_cast<unsigned>(std::clamp<std::int64_t>(ms, 1, 3600'000));
-}
-
-bool is_address(const std::string& name) {
-  std::array<unsigned char, 16> bytes{};
-  return inet_pton(AF_INET, name.c_str(), bytes.data()) == 1 || inet_pton(AF_INET6, name.c_str(), bytes.data()) == 1;
 }
 
 // The complete records at the front of a datagram. GnuTLS would keep a truncated one and take the next datagram for its
@@ -39,40 +33,13 @@ base::ByteView complete_records(base::ByteView datagram) {
   return datagram.first(end);
 }
 
-class DtlsChannel final : public ports::SecureChannel {
+class DtlsChannel final : public GnutlsChannel {
  public:
   DtlsChannel(std::shared_ptr<const Credentials> credentials, std::string server_name)
-      : credentials_(std::move(credentials)) {
-    context_.credentials = &credentials_->handles();
-    context_.server_name = std::move(server_name);
-  }
-  DtlsChannel(const DtlsChannel&) = delete;
-  DtlsChannel& operator=(const DtlsChannel&) = delete;
-  ~DtlsChannel() override {
-    if (session_ != nullptr) gnutls_deinit(session_);
-  }
+      : GnutlsChannel(std::move(credentials), std::move(server_name)) {}
 
   base::Result<void> init(const DtlsOptions& options) {
-    const Credentials::Handles& handles = credentials_->handles();
-    const bool client = handles.side == Side::client;
-    const unsigned flags = (client ? GNUTLS_CLIENT | GNUTLS_FORCE_CLIENT_CERT : GNUTLS_SERVER) | GNUTLS_DATAGRAM |
-                           GNUTLS_NONBLOCK | GNUTLS_NO_TICKETS | GNUTLS_NO_SIGNAL;
-    int code = gnutls_init(&session_, flags);
-    if (code >= 0) code = gnutls_priority_set(session_, handles.priority);
-    if (code >= 0 && handles.x509 != nullptr)
-      code = gnutls_credentials_set(session_, GNUTLS_CRD_CERTIFICATE, handles.x509);
-    if (code >= 0 && handles.psk_server != nullptr)
-      code = gnutls_credentials_set(session_, GNUTLS_CRD_PSK, handles.psk_server);
-    if (code >= 0 && handles.psk_client != nullptr)
-      code = gnutls_credentials_set(session_, GNUTLS_CRD_PSK, handles.psk_client);
-    if (code >= 0 && client && !is_address(context_.server_name)) {
-      // RFC 6066 3: a name, never an address.
-      code =
-          gnutls_server_name_set(session_, GNUTLS_NAME_DNS, context_.server_name.data(), context_.server_name.size());
-    }
-    if (code < 0) return base::Error{std::string{"no DTLS session: "} + gnutls_strerror(code)};
-    if (!client && handles.x509 != nullptr) gnutls_certificate_server_set_request(session_, GNUTLS_CERT_REQUIRE);
-    gnutls_session_set_ptr(session_, &context_);
+    if (auto ready = init_session(GNUTLS_DATAGRAM, credentials_->handles().priority); !ready) return ready;
     gnutls_transport_set_ptr(session_, this);
     gnutls_transport_set_push_function(session_, push);
     gnutls_transport_set_pull_function(session_, pull);
@@ -133,14 +100,9 @@ class DtlsChannel final : public ports::SecureChannel {
     state_ = State::closed;
   }
 
-  bool is_open() const override { return state_ == State::open; }
-  const model::PeerIdentity& identity() const override { return identity_; }
   std::size_t max_plaintext() const override { return max_plaintext_; }
-  bool resumed() const override { return resumed_; }
 
  private:
-  enum class State : std::uint8_t { handshake, open, closed };
-
   // What GnuTLS sends; records of a flight share datagrams up to the path MTU, so that a lossy path sees fewer of them.
   static ssize_t push(gnutls_transport_ptr_t self, const void* data, std::size_t size) {
     auto& channel = *static_cast<DtlsChannel*>(self);
@@ -192,52 +154,10 @@ class DtlsChannel final : public ports::SecureChannel {
       if (code == GNUTLS_E_SUCCESS || gnutls_error_is_fatal(code) != 0) break;
     }
     pack_ = false;
-    if (code == GNUTLS_E_SUCCESS) return opened(events);
-    if (gnutls_error_is_fatal(code) == 0) return;
-    if (code != GNUTLS_E_TIMEDOUT && code != GNUTLS_E_FATAL_ALERT_RECEIVED) {
-      gnutls_alert_send_appropriate(session_, code);
-    }
-    fail(why(code), events);
-  }
-
-  void opened(ports::ChannelEvents& events) {
-    if (!take_identity()) {
-      gnutls_alert_send(session_, GNUTLS_AL_FATAL, GNUTLS_A_BAD_CERTIFICATE);
-      return fail("the peer has not proven who it is", events);
-    }
-    state_ = State::open;
-    max_plaintext_ = gnutls_dtls_get_data_mtu(session_);
-    resumed_ = gnutls_session_is_resumed(session_) != 0;
-    context_.server_name.shrink_to_fit();
-    events.opened = true;
-  }
-
-  bool take_identity() {
-    const bool client = credentials_->side() == Side::client;
-    switch (client ? gnutls_auth_server_get_type(session_) : gnutls_auth_client_get_type(session_)) {
-      case GNUTLS_CRD_PSK: {
-        if (client) {
-          // The server has proven that it knows our key; it has no name of its own.
-          identity_ = identity_of_psk(context_.server_name);
-          return true;
-        }
-        gnutls_datum_t name{};
-        if (gnutls_psk_server_get_username2(session_, &name) < 0) return false;
-        identity_ = identity_of_psk({reinterpret_cast<const char*>(name.data), name.size});
-        return context_.unknown_psk_identity.empty();
-      }
-      case GNUTLS_CRD_CERTIFICATE: {
-        unsigned count = 0;
-        const gnutls_datum_t* chain = gnutls_certificate_get_peers(session_, &count);
-        gnutls_x509_crt_t certificate = nullptr;
-        if (chain == nullptr || count == 0 || gnutls_x509_crt_init(&certificate) < 0) return false;
-        const bool read = gnutls_x509_crt_import(certificate, &chain[0], GNUTLS_X509_FMT_DER) >= 0;
-        if (read) identity_ = identity_of(certificate);
-        gnutls_x509_crt_deinit(certificate);
-        return read && !identity_.fingerprint.empty();
-      }
-      default:
-        return false;
+    if (code == GNUTLS_E_SUCCESS) {
+      if (open(events)) max_plaintext_ = gnutls_dtls_get_data_mtu(session_);
+    } else if (gnutls_error_is_fatal(code) != 0) {
+      fail_handshake(code, events);
     }
   }
 
@@ -263,64 +183,13 @@ class DtlsChannel final : public ports::SecureChannel {
     }
   }
 
-  void fail(std::string reason, ports::ChannelEvents& events) {
-    state_ = State::closed;
-    events.closed = true;
-    events.reason = std::move(reason);
-  }
-
-  // What the operator should know about a handshake that came to no end.
-  std::string hint() const {
-    if (!context_.unknown_psk_identity.empty())
-      return "PSK identity '" + context_.unknown_psk_identity + "' is unknown";
-    const Credentials::Handles& handles = credentials_->handles();
-    if (handles.psk_client != nullptr)
-      return "no answer, or the server does not know our PSK identity or has another key";
-    gnutls_datum_t name{};
-    if (handles.psk_server != nullptr && gnutls_psk_server_get_username2(session_, &name) >= 0 &&
-        name.data != nullptr) {
-      return "the key of PSK identity '" + std::string{reinterpret_cast<const char*>(name.data), name.size} +
-             "' may differ";
-    }
-    return "";
-  }
-
-  std::string why(int code) const {
-    if (!context_.refusal.empty()) return context_.refusal;
-    switch (code) {
-      case GNUTLS_E_TIMEDOUT: {
-        const std::string more = hint();
-        return more.empty() ? "the handshake timed out" : "the handshake timed out: " + more;
-      }
-      case GNUTLS_E_FATAL_ALERT_RECEIVED: {
-        const char* name = gnutls_alert_get_name(gnutls_alert_get(session_));
-        return std::string{"the peer ended it with the alert '"} + (name != nullptr ? name : "unknown") + "'";
-      }
-      case GNUTLS_E_UNSUPPORTED_VERSION_PACKET:
-        return "the peer does not speak DTLS 1.2";
-      case GNUTLS_E_NO_CIPHER_SUITES:
-      case GNUTLS_E_INSUFFICIENT_CREDENTIALS:
-        return "no common cipher suite for the credentials of both sides";
-      case GNUTLS_E_NO_CERTIFICATE_FOUND:
-        return "it presented no certificate";
-      default:
-        return gnutls_strerror(code);
-    }
-  }
-
-  std::shared_ptr<const Credentials> credentials_;
-  SessionContext context_;
-  gnutls_session_t session_ = nullptr;
-  model::PeerIdentity identity_;
   base::ByteView in_;                    // the datagram of this call, not yet read
   ports::ChannelEvents* out_ = nullptr;  // of this call
   std::size_t max_plaintext_ = 0;
   std::uint32_t record_bytes_ = 0;
-  State state_ = State::handshake;
   std::size_t tries_ = 0;
   bool starved_ = false;  // GnuTLS wanted a datagram and there was none
   bool pack_ = false;
-  bool resumed_ = false;
 };
 
 }  // namespace

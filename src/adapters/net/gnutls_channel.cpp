@@ -1,0 +1,142 @@
+#include "adapters/net/gnutls_channel.h"
+
+#include <arpa/inet.h>
+
+#include <array>
+#include <utility>
+
+namespace dots::adapters::net {
+namespace {
+
+bool is_address(const std::string& name) {
+  std::array<unsigned char, 16> bytes{};
+  return inet_pton(AF_INET, name.c_str(), bytes.data()) == 1 || inet_pton(AF_INET6, name.c_str(), bytes.data()) == 1;
+}
+
+}  // namespace
+
+GnutlsChannel::GnutlsChannel(std::shared_ptr<const Credentials> credentials, std::string server_name)
+    : credentials_(std::move(credentials)) {
+  context_.credentials = &credentials_->handles();
+  context_.server_name = std::move(server_name);
+}
+
+GnutlsChannel::~GnutlsChannel() {
+  if (session_ != nullptr) gnutls_deinit(session_);
+}
+
+base::Result<void> GnutlsChannel::init_session(unsigned flags, gnutls_priority_t priority) {
+  const Credentials::Handles& handles = credentials_->handles();
+  const bool client = is_client();
+  flags |= static_cast<unsigned>(client ? GNUTLS_CLIENT | GNUTLS_FORCE_CLIENT_CERT : GNUTLS_SERVER) | GNUTLS_NONBLOCK |
+           GNUTLS_NO_TICKETS | GNUTLS_NO_SIGNAL;
+  int code = gnutls_init(&session_, flags);
+  if (code >= 0) code = gnutls_priority_set(session_, priority);
+  if (code >= 0 && handles.x509 != nullptr)
+    code = gnutls_credentials_set(session_, GNUTLS_CRD_CERTIFICATE, handles.x509);
+  if (code >= 0 && handles.psk_server != nullptr)
+    code = gnutls_credentials_set(session_, GNUTLS_CRD_PSK, handles.psk_server);
+  if (code >= 0 && handles.psk_client != nullptr)
+    code = gnutls_credentials_set(session_, GNUTLS_CRD_PSK, handles.psk_client);
+  if (code >= 0 && client && !is_address(context_.server_name)) {
+    // RFC 6066 3: a name, never an address.
+    code = gnutls_server_name_set(session_, GNUTLS_NAME_DNS, context_.server_name.data(), context_.server_name.size());
+  }
+  if (code < 0) return base::Error{std::string{"no (D)TLS session: "} + gnutls_strerror(code)};
+  if (!client && handles.x509 != nullptr) gnutls_certificate_server_set_request(session_, GNUTLS_CERT_REQUIRE);
+  gnutls_session_set_ptr(session_, &context_);
+  return {};
+}
+
+bool GnutlsChannel::open(ports::ChannelEvents& events) {
+  if (!take_identity()) {
+    gnutls_alert_send(session_, GNUTLS_AL_FATAL, GNUTLS_A_BAD_CERTIFICATE);
+    fail("the peer has not proven who it is", events);
+    return false;
+  }
+  state_ = State::open;
+  resumed_ = gnutls_session_is_resumed(session_) != 0;
+  context_.server_name.shrink_to_fit();
+  events.opened = true;
+  return true;
+}
+
+void GnutlsChannel::fail(std::string reason, ports::ChannelEvents& events) {
+  state_ = State::closed;
+  events.closed = true;
+  events.reason = std::move(reason);
+}
+
+void GnutlsChannel::fail_handshake(int code, ports::ChannelEvents& events) {
+  if (code != GNUTLS_E_TIMEDOUT && code != GNUTLS_E_FATAL_ALERT_RECEIVED) {
+    gnutls_alert_send_appropriate(session_, code);
+  }
+  fail(why(code), events);
+}
+
+bool GnutlsChannel::take_identity() {
+  const bool client = is_client();
+  switch (client ? gnutls_auth_server_get_type(session_) : gnutls_auth_client_get_type(session_)) {
+    case GNUTLS_CRD_PSK: {
+      if (client) {
+        // The server has proven that it knows our key; it has no name of its own.
+        identity_ = identity_of_psk(context_.server_name);
+        return true;
+      }
+      gnutls_datum_t name{};
+      if (gnutls_psk_server_get_username2(session_, &name) < 0) return false;
+      identity_ = identity_of_psk({reinterpret_cast<const char*>(name.data), name.size});
+      return context_.unknown_psk_identity.empty();
+    }
+    case GNUTLS_CRD_CERTIFICATE: {
+      unsigned count = 0;
+      const gnutls_datum_t* chain = gnutls_certificate_get_peers(session_, &count);
+      gnutls_x509_crt_t certificate = nullptr;
+      if (chain == nullptr || count == 0 || gnutls_x509_crt_init(&certificate) < 0) return false;
+      const bool read = gnutls_x509_crt_import(certificate, &chain[0], GNUTLS_X509_FMT_DER) >= 0;
+      if (read) identity_ = identity_of(certificate);
+      gnutls_x509_crt_deinit(certificate);
+      return read && !identity_.fingerprint.empty();
+    }
+    default:
+      return false;
+  }
+}
+
+std::string GnutlsChannel::hint() const {
+  if (!context_.unknown_psk_identity.empty()) return "PSK identity '" + context_.unknown_psk_identity + "' is unknown";
+  const Credentials::Handles& handles = credentials_->handles();
+  if (handles.psk_client != nullptr)
+    return "no answer, or the server does not know our PSK identity or has another key";
+  gnutls_datum_t name{};
+  if (handles.psk_server != nullptr && gnutls_psk_server_get_username2(session_, &name) >= 0 && name.data != nullptr) {
+    return "the key of PSK identity '" + std::string{reinterpret_cast<const char*>(name.data), name.size} +
+           "' may differ";
+  }
+  return "";
+}
+
+std::string GnutlsChannel::why(int code) const {
+  if (!context_.refusal.empty()) return context_.refusal;
+  switch (code) {
+    case GNUTLS_E_TIMEDOUT: {
+      const std::string more = hint();
+      return more.empty() ? "the handshake timed out" : "the handshake timed out: " + more;
+    }
+    case GNUTLS_E_FATAL_ALERT_RECEIVED: {
+      const char* name = gnutls_alert_get_name(gnutls_alert_get(session_));
+      return std::string{"the peer ended it with the alert '"} + (name != nullptr ? name : "unknown") + "'";
+    }
+    case GNUTLS_E_UNSUPPORTED_VERSION_PACKET:
+      return "the peer does not speak (D)TLS 1.2 or later";
+    case GNUTLS_E_NO_CIPHER_SUITES:
+    case GNUTLS_E_INSUFFICIENT_CREDENTIALS:
+      return "no common cipher suite for the credentials of both sides";
+    case GNUTLS_E_NO_CERTIFICATE_FOUND:
+      return "it presented no certificate";
+    default:
+      return gnutls_strerror(code);
+  }
+}
+
+}  // namespace dots::adapters::net

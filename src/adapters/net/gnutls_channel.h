@@ -1,0 +1,50 @@
+// What a DTLS and a TLS channel have in common: credentials, who the peer is, and why it failed. Not for other rooms.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "adapters/net/gnutls_handles.h"
+#include "ports/secure_channel.h"
+
+namespace dots::adapters::net {
+
+class GnutlsChannel : public ports::SecureChannel {
+ public:
+  GnutlsChannel(const GnutlsChannel&) = delete;
+  GnutlsChannel& operator=(const GnutlsChannel&) = delete;
+  ~GnutlsChannel() override;
+
+  bool is_open() const final { return state_ == State::open; }
+  const model::PeerIdentity& identity() const final { return identity_; }
+  bool resumed() const final { return resumed_; }
+
+ protected:
+  enum class State : std::uint8_t { handshake, open, closed };
+
+  GnutlsChannel(std::shared_ptr<const Credentials> credentials, std::string server_name);
+
+  bool is_client() const { return credentials_->side() == Side::client; }
+  // The session with our credentials; `flags` beside those of the side. The transport functions are the caller's.
+  base::Result<void> init_session(unsigned flags, gnutls_priority_t priority);
+  // At the end of the handshake. False: the peer is nobody, and the channel has failed.
+  bool open(ports::ChannelEvents& events);
+  void fail(std::string reason, ports::ChannelEvents& events);
+  // Tells the peer by an alert where that makes sense, then fails.
+  void fail_handshake(int code, ports::ChannelEvents& events);
+  // What the operator should know about a handshake that came to no end; may be empty.
+  std::string hint() const;
+  std::string why(int code) const;
+
+  std::shared_ptr<const Credentials> credentials_;
+  SessionContext context_;
+  gnutls_session_t session_ = nullptr;
+  model::PeerIdentity identity_;
+  State state_ = State::handshake;
+  bool resumed_ = false;
+
+ private:
+  bool take_identity();
+};
+
+}  // namespace dots::adapters::net

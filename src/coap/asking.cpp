@@ -53,7 +53,9 @@ void Endpoint::State::match(const wire::MessageView& message, Outgoing& request,
     keep(std::move(entry), out);
   }
   const bool success = model::is_success(incoming.response.code);
-  if (request.observing && success && incoming.response.observe && !request.freshens(*incoming.response.observe, now)) {
+  // RFC 8323 7.1: what arrives later is newer.
+  if (!stream && request.observing && success && incoming.response.observe &&
+      !request.freshens(*incoming.response.observe, now)) {
     ++out.counters.duplicates;
     return;
   }
@@ -73,9 +75,11 @@ void Endpoint::State::match(const wire::MessageView& message, Outgoing& request,
 std::optional<RequestId> Endpoint::send(const Request& request, const Repetition& repetition, base::SteadyTime now,
                                         Effects& out) {
   State& s = *state_;
+  const Framing framing{s, out};
+  if (s.is_closed()) return std::nullopt;
   bool limited = false;
-  const auto id = s.outgoing.send(request, repetition, {s.limits.requests, s.limits.observing}, s.ids, s.random, now,
-                                  out.send, limited);
+  const auto id = s.outgoing.send(request, repetition, {s.limits.requests, s.limits.observing}, s.ids, s.random,
+                                  s.stream != nullptr, now, out.send, limited);
   if (limited) ++out.counters.dropped_by_limit;
   return id;
 }
@@ -86,6 +90,7 @@ void Endpoint::stop_observing(RequestId id, base::SteadyTime now, Effects& out) 
   State& s = *state_;
   const Outgoing* request = s.outgoing.find(id);
   if (request == nullptr) return;
+  const Framing framing{s, out};
   if (request->observe) {
     const auto message_id = s.ids.take(now, request->confirmable ? kExchangeLifetime : kNonLifetime);
     if (message_id) {

@@ -12,8 +12,9 @@ base::Bytes copy(base::ByteView bytes) { return {bytes.begin(), bytes.end()}; }
 
 }  // namespace
 
-Endpoint::Endpoint(const EndpointLimits& limits, std::uint64_t seed) : state_(std::make_unique<State>(limits, seed)) {
-  static_assert(sizeof(State) <= 336, "10,000 idle sessions have one each");
+Endpoint::Endpoint(const EndpointLimits& limits, std::uint64_t seed, model::Transport transport)
+    : state_(std::make_unique<State>(limits, seed, transport == model::Transport::tcp)) {
+  static_assert(sizeof(State) <= 344, "10,000 idle sessions have one each");
 }
 Endpoint::~Endpoint() = default;
 Endpoint::Endpoint(Endpoint&&) noexcept = default;
@@ -22,6 +23,10 @@ Endpoint& Endpoint::operator=(Endpoint&&) noexcept = default;
 void Endpoint::on_datagram(base::ByteView datagram, base::SteadyTime now, Effects& out) {
   State& s = *state_;
   s.exchanges.expire(now);
+  if (s.stream) {
+    const Framing framing{s, out};
+    return s.on_stream(datagram, now, out);
+  }
   const auto message = wire::view(datagram, s.limits.message);
   if (!message) {
     ++out.counters.malformed;
@@ -69,7 +74,10 @@ void Endpoint::set_transmission(const Repetition& parameters) {
 
 void Endpoint::ping(base::SteadyTime now, Effects& out) {
   State& s = *state_;
-  if (const auto message_id = s.ids.take(now, kExchangeLifetime)) {
+  if (s.stream) {
+    const Framing framing{s, out};
+    s.signal(wire::Signal::ping, {}, out);
+  } else if (const auto message_id = s.ids.take(now, kExchangeLifetime)) {
     out.send.push_back(wire::empty_message(MessageType::confirmable, *message_id));
   } else {
     ++out.counters.dropped_by_limit;
@@ -78,6 +86,8 @@ void Endpoint::ping(base::SteadyTime now, Effects& out) {
 
 void Endpoint::on_timer(base::SteadyTime now, Effects& out) {
   State& s = *state_;
+  const Framing framing{s, out};
+  if (s.stream) s.stream_timer(now, out);
   s.exchanges.for_each_unacknowledged(now, [&](Received& entry) {
     s.exchanges.set_acknowledged(entry);
     s.acknowledge(entry.message_id, out);
@@ -95,6 +105,7 @@ std::optional<base::SteadyTime> Endpoint::next_deadline() const {
        {state_->exchanges.next_deadline(), state_->separate.next_deadline(), state_->outgoing.next_deadline()}) {
     if (deadline && (!next || *deadline < *next)) next = deadline;
   }
+  if (state_->stream && state_->stream->due && (!next || *state_->stream->due < *next)) next = state_->stream->due;
   return next;
 }
 

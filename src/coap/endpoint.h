@@ -1,8 +1,12 @@
-// The CoAP endpoint of one session as a pure machine (RFC 7252 section 4, 5; RFC 7641; RFC 9132 4.4).
+// The CoAP endpoint of one session as a pure machine (RFC 7252 section 4, 5; RFC 7641; RFC 8323; RFC 9132 4.4).
 //
 // Both roles run on one session (RFC 9132 section 3): the endpoint answers the peer's requests and sends our own.
 // Datagrams and time go in, Effects come out; it opens no socket and reads no clock. It knows message types, message
 // ids, tokens, duplicates, repetition and observation, and nothing of DOTS.
+//
+// Over TCP (RFC 8323) it takes pieces of the byte stream and gives messages with their length in front. There are no
+// types and no message ids: nothing is acknowledged, reset or repeated, notifications count in the order of their
+// arrival, and a connection that breaks a rule is aborted. A repeat by token and content still gets the first answer.
 //
 // Ownership: one endpoint for each open session, owned by the session's machine. Threads: none of its own.
 // Bounds: EndpointLimits; whatever would exceed one is dropped and counted in Effects::counters.
@@ -12,12 +16,14 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/bytes.h"
 #include "base/ids.h"
 #include "base/time.h"
 #include "coap/request.h"
+#include "model/peer.h"
 #include "wire/coap_message.h"
 
 namespace dots::coap {
@@ -33,6 +39,9 @@ struct EndpointLimits {
   // true answers it with 4.02 as RFC 9132 section 9 reads, for peers that expect it.
   bool explain_bad_option_to_non = false;
   wire::MessageLimits message;
+  // Over TCP alone: our Max-Message-Size, and how long the peer may take for its first message, which must be a CSM.
+  std::size_t message_bytes = 65536;
+  base::Duration csm_time = std::chrono::seconds{15};
 };
 
 // A request of the peer, delivered once. Answer with respond() or ignore(), exactly once each.
@@ -74,17 +83,22 @@ struct Effects {
   std::vector<IncomingResponse> responses;
   std::vector<RequestFailed> failures;
   std::vector<ObservationEnded> ended;
+  // Over TCP alone, and not empty: close the connection when `send` is out. The endpoint takes and gives no more.
+  std::string close_reason;
   Counters counters;  // increments of this call
 };
 
 class Endpoint {
  public:
   // `seed` makes message ids, tokens and jitter reproducible in simulations; the shell passes real randomness.
-  Endpoint(const EndpointLimits& limits, std::uint64_t seed);
+  Endpoint(const EndpointLimits& limits, std::uint64_t seed, model::Transport transport = model::Transport::udp);
   ~Endpoint();
   Endpoint(Endpoint&&) noexcept;
   Endpoint& operator=(Endpoint&&) noexcept;
 
+  // Once, when the connection stands: sends our CSM (RFC 8323 3.3). Nothing over UDP.
+  void start(base::SteadyTime now, Effects& out);
+  // Over TCP any piece of the stream.
   void on_datagram(base::ByteView datagram, base::SteadyTime now, Effects& out);
   void on_timer(base::SteadyTime now, Effects& out);
   // When on_timer wants to be called next.
@@ -118,11 +132,16 @@ class Endpoint {
   void stop_observing(RequestId request, base::SteadyTime now, Effects& out);
   // How separate confirmable answers are retransmitted: the session's transmission parameters.
   void set_transmission(const Repetition& parameters);
-  // CoAP ping: an empty confirmable message (RFC 7252 4.3).
+  // CoAP ping: an empty confirmable message (RFC 7252 4.3), or a Ping (RFC 8323 5.4).
   void ping(base::SteadyTime now, Effects& out);
+  // Over TCP: asks the peer to close the connection (RFC 8323 5.5). Nothing over UDP.
+  void release(std::string_view why, Effects& out);
+  // The largest message that the peer takes, header included: its Max-Message-Size over TCP, SIZE_MAX over UDP.
+  std::size_t max_message() const;
+
+  struct State;  // for this room alone
 
  private:
-  struct State;
   std::unique_ptr<State> state_;
 };
 

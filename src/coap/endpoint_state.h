@@ -1,4 +1,5 @@
-// What an Endpoint holds. serving.cpp answers the peer, asking.cpp sends requests of ours, endpoint.cpp is the door.
+// What an Endpoint holds. serving.cpp answers the peer, asking.cpp sends requests of ours, stream.cpp is what differs
+// over TCP, endpoint.cpp is the door.
 #pragma once
 
 #include <algorithm>
@@ -16,6 +17,7 @@
 #include "coap/outgoing.h"
 #include "coap/random.h"
 #include "coap/separate_answers.h"
+#include "coap/stream.h"
 #include "wire/coap_view.h"
 #include "wire/coap_writer.h"
 
@@ -48,8 +50,12 @@ struct Limits {
 };
 
 struct Endpoint::State {
-  State(const EndpointLimits& bounds, std::uint64_t seed)
-      : limits(bounds), random(seed), hash_key(random.next()), ids(static_cast<std::uint16_t>(random.next())) {}
+  State(const EndpointLimits& bounds, std::uint64_t seed, bool reliable)
+      : limits(bounds),
+        random(seed),
+        hash_key(random.next()),
+        ids(static_cast<std::uint16_t>(random.next()), reliable),
+        stream(reliable ? std::make_unique<Stream>(bounds) : nullptr) {}
 
   void on_empty(const wire::MessageView& message, base::SteadyTime now, Effects& out);
   void on_request(const wire::MessageView& message, base::SteadyTime now, Effects& out);
@@ -66,6 +72,7 @@ struct Endpoint::State {
     out.send.push_back(wire::empty_message(wire::MessageType::acknowledgement, message_id));
   }
   void reset(std::uint16_t message_id, Effects& out) {
+    if (stream) return;  // RFC 8323 has none: what cannot be used is ignored
     out.send.push_back(wire::empty_message(wire::MessageType::reset, message_id));
   }
   // Repeats of its registration are registrations of their own from then on.
@@ -88,6 +95,37 @@ struct Endpoint::State {
   Observers observers;
   OutgoingRequests outgoing;
   SeparateAnswers separate;
+  std::unique_ptr<Stream> stream;  // over TCP
+
+  // stream.cpp
+  void on_stream(base::ByteView bytes, base::SteadyTime now, Effects& out);
+  void on_signal(const wire::MessageView& message, base::SteadyTime now, Effects& out);
+  void stream_timer(base::SteadyTime now, Effects& out);
+  void on_csm(const wire::MessageView& message, Effects& out);
+  void signal(wire::Signal code, base::ByteView token, Effects& out);
+  // REQUIRES: stream.
+  void abort(const std::string& why, std::optional<std::uint16_t> bad_csm_option, Effects& out);
+  void close(std::string reason, Effects& out);
+  bool is_closed() const { return stream && stream->closed; }
+};
+
+// Over TCP, the end of a call: what the call sends gets its length in front instead of type and message id; what waited
+// for the last answer goes out.
+class Framing {
+ public:
+  Framing(Endpoint::State& state, Effects& out) : state_(state), out_(out), from_(out.send.size()) {}
+  ~Framing() {
+    if (state_.stream) finish();
+  }
+  Framing(const Framing&) = delete;
+  Framing& operator=(const Framing&) = delete;
+
+ private:
+  void finish() const;
+
+  Endpoint::State& state_;
+  Effects& out_;
+  std::size_t from_;
 };
 
 }  // namespace dots::coap

@@ -6,7 +6,7 @@
 
 namespace dots::coap {
 
-Exchanges::Match Exchanges::find(std::uint16_t message_id, std::uint64_t fingerprint, bool is_response,
+Exchanges::Match Exchanges::find(std::optional<std::uint16_t> message_id, std::uint64_t fingerprint, bool is_response,
                                  base::SteadyTime now) {
   Match match;
   const auto print = static_cast<std::uint32_t>(fingerprint);

@@ -47,8 +47,10 @@ class Exchanges {
     Received* repeat = nullptr;
   };
 
-  // `fingerprint` 0 looks for no repeat. Requests and responses do not match each other.
-  Match find(std::uint16_t message_id, std::uint64_t fingerprint, bool is_response, base::SteadyTime now);
+  // Without a message id no duplicate is looked for, with `fingerprint` 0 no repeat. Requests and responses do not
+  // match each other.
+  Match find(std::optional<std::uint16_t> message_id, std::uint64_t fingerprint, bool is_response,
+             base::SteadyTime now);
   // The request that was delivered under this id; null when it is unknown or was forgotten.
   Received* delivered(std::uint64_t exchange);
   // Pointers of earlier calls end here.

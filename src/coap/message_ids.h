@@ -13,7 +13,8 @@ namespace dots::coap {
 // at most one block of the space and 64 bytes, where a time for each id would cost 512 KB.
 class MessageIds {
  public:
-  explicit MessageIds(std::uint16_t first) : next_(first) {}
+  // `none`: the transport has no ids; take() gives 0 without end.
+  explicit MessageIds(std::uint16_t first, bool none = false) : next_(first), none_(none) {}
 
   // Nothing while all ids are in use. `lifetime`: how long this id means this message.
   std::optional<std::uint16_t> take(base::SteadyTime now, base::Duration lifetime);
@@ -23,6 +24,7 @@ class MessageIds {
 
   std::array<std::uint32_t, 16> free_at_s_{};  // steady seconds, rounded up
   std::uint16_t next_;
+  bool none_;
 };
 
 }  // namespace dots::coap

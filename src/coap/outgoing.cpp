@@ -48,7 +48,8 @@ Token OutgoingRequests::new_token(Random& random) {
 
 std::optional<RequestId> OutgoingRequests::send(const Request& request, const Repetition& repetition,
                                                 const OutgoingLimits& limits, MessageIds& ids, Random& random,
-                                                base::SteadyTime now, std::vector<base::Bytes>& send, bool& limited) {
+                                                bool reliable, base::SteadyTime now, std::vector<base::Bytes>& send,
+                                                bool& limited) {
   const auto in_flight = std::count_if(requests_.begin(), requests_.end(), [](auto& r) { return !r.observing; });
   const auto observing = std::count_if(requests_.begin(), requests_.end(), [](auto& r) { return r.observe; });
   const bool observe = request.observe == 0U;
@@ -58,13 +59,13 @@ std::optional<RequestId> OutgoingRequests::send(const Request& request, const Re
 
   Outgoing outgoing;
   outgoing.token = new_token(random);
-  outgoing.confirmable = request.confirmable;
+  outgoing.confirmable = request.confirmable && !reliable;
   outgoing.observe = observe;
-  const auto type = request.confirmable ? MessageType::confirmable : MessageType::non_confirmable;
+  const auto type = outgoing.confirmable ? MessageType::confirmable : MessageType::non_confirmable;
   auto datagram = write_request({type, 0}, outgoing.token, request);
   if (!datagram) return std::nullopt;
   const Transmission transmission{repetition};
-  const auto message_id = ids.take(now, request.confirmable ? transmission.exchange_lifetime() : kNonLifetime);
+  const auto message_id = ids.take(now, outgoing.confirmable ? transmission.exchange_lifetime() : kNonLifetime);
   limited = !message_id;
   if (limited) return std::nullopt;
   wire::readdress(*datagram, type, *message_id);
@@ -74,12 +75,16 @@ std::optional<RequestId> OutgoingRequests::send(const Request& request, const Re
   outgoing.sends = 1;
   outgoing.last_send = now;
   outgoing.patience = std::clamp(repetition.patience, base::Duration::zero(), kLongest);
-  if (request.confirmable) {
+  if (outgoing.confirmable) {
     outgoing.retransmission = Retransmission{transmission, random, now};
     outgoing.next_at = outgoing.retransmission.next_at();
   } else {
     outgoing.tries = std::max(repetition.tries, 1);
     outgoing.interval = std::clamp(repetition.interval, repetition.rtt_known ? kLeastSpacing : kBlindSpacing, kLongest);
+    if (reliable) {
+      outgoing.patience = std::min(kLongest, outgoing.interval * (outgoing.tries - 1) + outgoing.patience);
+      outgoing.tries = 1;
+    }
     outgoing.next_at = now + (outgoing.tries > 1 ? outgoing.interval : outgoing.patience);
   }
   send.push_back(*datagram);

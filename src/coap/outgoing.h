@@ -52,10 +52,11 @@ class OutgoingRequests {
     std::string reason;
   };
 
-  // Nothing when a limit, message ids or the length of an option value forbid it. `limited` tells whether a limit did.
+  // `reliable`: sent once; an answer is awaited as long as repeats and patience would have taken together. Nothing when
+  // a limit, message ids or the length of an option value forbid it. `limited` tells whether a limit did.
   std::optional<RequestId> send(const Request& request, const Repetition& repetition, const OutgoingLimits& limits,
-                                MessageIds& ids, Random& random, base::SteadyTime now, std::vector<base::Bytes>& send,
-                                bool& limited);
+                                MessageIds& ids, Random& random, bool reliable, base::SteadyTime now,
+                                std::vector<base::Bytes>& send, bool& limited);
 
   Outgoing* find(base::ByteView token);
   Outgoing* find(RequestId id);

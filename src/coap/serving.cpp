@@ -10,6 +10,10 @@ namespace {
 
 base::Bytes copy(base::ByteView bytes) { return {bytes.begin(), bytes.end()}; }
 
+bool is_question(std::uint8_t code) {
+  return code == static_cast<std::uint8_t>(wire::Method::get) || code == static_cast<std::uint8_t>(wire::Method::fetch);
+}
+
 // Until when repeats of a request get this answer (RFC 7252 5.6: a GET's answer is fresh for Max-Age).
 base::SteadyTime repeats_until(const Received& request, const Response& response, base::SteadyTime now) {
   base::Duration age = request.confirmable ? kExchangeLifetime : kNonLifetime;
@@ -24,9 +28,11 @@ base::SteadyTime repeats_until(const Received& request, const Response& response
 }  // namespace
 
 void Endpoint::State::on_request(const wire::MessageView& message, base::SteadyTime now, Effects& out) {
+  // Over TCP nothing is lost on the way, so a question that comes again is asked again.
+  const bool asked_anew = stream && is_question(message.code);
   const std::uint64_t print =
-      message.token.empty() ? 0 : fingerprint(hash_key, message.code, message.token, message.content);
-  const auto known = exchanges.find(message.message_id, print, false, now);
+      message.token.empty() || asked_anew ? 0 : fingerprint(hash_key, message.code, message.token, message.content);
+  const auto known = exchanges.find(stream ? std::nullopt : std::optional{message.message_id}, print, false, now);
   if (known.duplicate != nullptr) {
     ++out.counters.duplicates;
     answer_duplicate(*known.duplicate, out);
@@ -45,6 +51,11 @@ void Endpoint::State::on_request(const wire::MessageView& message, base::SteadyT
   }
   if (exchanges.pending() >= limits.exchanges) {
     ++out.counters.dropped_by_limit;
+    // Nobody repeats over TCP by himself.
+    if (stream) {
+      out.send.push_back(
+          write_error({}, message.token, model::ResponseCode::service_unavailable, "too many requests at a time"));
+    }
     return;
   }
   Received entry;
@@ -55,7 +66,7 @@ void Endpoint::State::on_request(const wire::MessageView& message, base::SteadyT
   entry.due = now + kAcknowledgeAfter;
   entry.token = Token{message.token};
   entry.message_id = message.message_id;
-  entry.safe_method = incoming.request.method == wire::Method::get || incoming.request.method == wire::Method::fetch;
+  entry.safe_method = is_question(message.code);
   entry.wants_observation = incoming.request.observe == 0U;
   exchanges.add(std::move(entry));
 
@@ -118,7 +129,7 @@ void Endpoint::State::reject(const wire::MessageView& message, const OptionProbl
     return;
   }
   // RFC 7252 5.4.1 and RFC 9132 section 9 disagree about non-confirmable requests; see EndpointLimits.
-  if (problem.code == model::ResponseCode::bad_option && !limits.explain_bad_option_to_non) {
+  if (!stream && problem.code == model::ResponseCode::bad_option && !limits.explain_bad_option_to_non) {
     reset(message.message_id, out);
     return;
   }
@@ -152,6 +163,7 @@ void Endpoint::respond(base::ExchangeId exchange, const Response& response, bool
   State& s = *state_;
   Received* request = s.exchanges.delivered(exchange.value);
   if (request == nullptr || request->standing != Standing::pending) return;
+  const Framing framing{s, out};
 
   Header header{MessageType::non_confirmable, request->message_id};
   if (request->confirmable)
@@ -190,6 +202,7 @@ void Endpoint::ignore(base::ExchangeId exchange, base::SteadyTime /*now*/, Effec
   State& s = *state_;
   Received* request = s.exchanges.delivered(exchange.value);
   if (request == nullptr || request->standing != Standing::pending) return;
+  const Framing framing{s, out};
   if (request->confirmable && !request->acknowledged) s.acknowledge(request->message_id, out);
   request->fingerprint = 0;
   s.exchanges.settle(*request, Standing::silent, {});
@@ -200,6 +213,7 @@ bool Endpoint::notify(base::ByteView token, const Response& response, base::Stea
   State& s = *state_;
   Observation* observation = s.observers.find(token);
   if (observation == nullptr) return false;
+  const Framing framing{s, out};
   s.exchanges.retire_repeats(observation->registration);
   const bool goes_on = model::is_success(response.code);
   const Token to = observation->token;

@@ -33,13 +33,19 @@ struct SocketAddress {
 // "192.0.2.1:4646", "[2001:db8::1]:4646"
 std::string to_string(const SocketAddress& address);
 
-// The two ends of a datagram flow. `local` is the address the peer wrote to, so that the answer leaves from it.
+// What carries a signal channel (RFC 9132 section 3): DTLS over UDP or TLS over TCP.
+enum class Transport : std::uint8_t { udp, tcp };
+inline const char* to_string(Transport transport) { return transport == Transport::udp ? "udp" : "tcp"; }
+
+// The two ends of a flow. `local` is the address the peer wrote to, so that the answer leaves from it.
 struct Path {
   SocketAddress peer;
   SocketAddress local;
+  Transport transport = Transport::udp;
   friend auto operator<=>(const Path&, const Path&) = default;
 };
 
+// With Transport::tcp a piece of the byte stream, in order.
 struct Datagram {
   Path path;
   base::Bytes bytes;

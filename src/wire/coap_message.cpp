@@ -67,6 +67,33 @@ std::optional<OptionView> OptionCursor::next() {
   return OptionView{number_, raw->value};
 }
 
+std::optional<std::string> read_content(MessageView& message, const MessageLimits& limits) {
+  base::ByteView rest = message.content;
+  std::uint32_t number = 0;
+  std::size_t count = 0;
+  while (!rest.empty() && rest[0] != kPayloadMarker) {
+    const auto option = read_option(rest);
+    if (!option) return "option " + std::to_string(count + 1) + " is malformed or truncated";
+    number += option->delta;
+    if (number > 65535) return "option number " + std::to_string(number) + " is over 65535";
+    if (option->value.size() > limits.option_bytes) {
+      return "option " + std::to_string(number) + " has " + std::to_string(option->value.size()) +
+             " bytes, over the limit of " + std::to_string(limits.option_bytes);
+    }
+    if (++count > limits.options) return "more than " + std::to_string(limits.options) + " options";
+  }
+  message.options = message.content.first(message.content.size() - rest.size());
+  if (!rest.empty()) {
+    message.payload = rest.subspan(1);
+    if (message.payload.empty()) return std::string{"a payload marker without a payload"};
+    if (message.payload.size() > limits.payload_bytes) {
+      return "a payload of " + std::to_string(message.payload.size()) + " bytes, over the limit of " +
+             std::to_string(limits.payload_bytes);
+    }
+  }
+  return std::nullopt;
+}
+
 base::Result<MessageView, MessageFailure> view(base::ByteView datagram, const MessageLimits& limits) {
   if (datagram.size() < 4) return MessageFailure{"shorter than the CoAP header", false, 0};
   if (datagram[0] >> 6U != 1) {
@@ -90,29 +117,7 @@ base::Result<MessageView, MessageFailure> view(base::ByteView datagram, const Me
   message.token = datagram.subspan(4, token_bytes);
   message.content = datagram.subspan(4 + token_bytes);
 
-  base::ByteView rest = message.content;
-  std::uint32_t number = 0;
-  std::size_t count = 0;
-  while (!rest.empty() && rest[0] != kPayloadMarker) {
-    const auto option = read_option(rest);
-    if (!option) return failure("option " + std::to_string(count + 1) + " is malformed or truncated");
-    number += option->delta;
-    if (number > 65535) return failure("option number " + std::to_string(number) + " is over 65535");
-    if (option->value.size() > limits.option_bytes) {
-      return failure("option " + std::to_string(number) + " has " + std::to_string(option->value.size()) +
-                     " bytes, over the limit of " + std::to_string(limits.option_bytes));
-    }
-    if (++count > limits.options) return failure("more than " + std::to_string(limits.options) + " options");
-  }
-  message.options = message.content.first(message.content.size() - rest.size());
-  if (!rest.empty()) {
-    message.payload = rest.subspan(1);
-    if (message.payload.empty()) return failure("a payload marker without a payload");
-    if (message.payload.size() > limits.payload_bytes) {
-      return failure("a payload of " + std::to_string(message.payload.size()) + " bytes, over the limit of " +
-                     std::to_string(limits.payload_bytes));
-    }
-  }
+  if (auto reason = read_content(message, limits)) return failure(std::move(*reason));
   return message;
 }
 

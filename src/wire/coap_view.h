@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <string>
 
 #include "base/bytes.h"
 #include "base/result.h"
@@ -41,6 +42,9 @@ struct MessageView {
   bool is_request() const { return code != 0 && code < 0x20; }
   bool is_response() const { return code >= 0x40; }
 };
+
+// Reads options and payload out of message.content; tells what is wrong with them.
+std::optional<std::string> read_content(MessageView& message, const MessageLimits& limits);
 
 base::Result<MessageView, MessageFailure> view(base::ByteView datagram, const MessageLimits& limits = {});
 

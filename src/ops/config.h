@@ -4,7 +4,9 @@
 // relative to the file's folder. Units are last in key names.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -105,6 +107,9 @@ struct UpstreamConfig {
 
 struct Config {
   std::string file;
+  std::string text;  // as read: what config_changes compares
+  // Digests of the credential files, by key: a renewed certificate is a change that the text does not show.
+  std::map<std::string, std::size_t> contents;
   Role role = Role::server;
   CredentialsConfig credentials;
   ListenConfig listen;  // server

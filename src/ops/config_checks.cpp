@@ -4,7 +4,10 @@
 
 #include <algorithm>
 #include <fstream>
+#include <functional>
+#include <iterator>
 #include <set>
+#include <string>
 
 #include "ops/config_schema.h"
 #include "ops/config_values.h"
@@ -83,6 +86,8 @@ class Checker {
       add(key, "'" + path + "' cannot be read by this user", "run: chown <user of the daemon> " + path);
       return false;
     }
+    std::ifstream in{path, std::ios::binary};
+    config_.contents[key] = std::hash<std::string>{}(std::string{std::istreambuf_iterator<char>{in}, {}});
     return true;
   }
   bool secret(const std::string& key, const std::string& path) {

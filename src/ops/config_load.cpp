@@ -157,6 +157,7 @@ namespace {
 PartialConfig read_config(const std::string& toml, const std::string& file) {
   PartialConfig out;
   out.config.file = file;
+  out.config.text = toml;
   ConfigProblems problems{file};
   const auto document = read_toml(toml);
   if (document) {

@@ -45,6 +45,7 @@ void write_section(std::string& out, const SectionSpec& section, const std::stri
   note(role_note(section.role));
   if (section.repeated) note("may be repeated");
   if (section.required) note("required");
+  if (section.live) note("a reload applies it");
   out += fmt::format("## {}\n\n{}{}\n\n", section.repeated ? "[[" + name + "]]" : "[" + name + "]", section.meaning,
                      notes.empty() ? "" : " (" + notes + ".)");
   write_keys(out, section);
@@ -61,7 +62,10 @@ std::string config_reference() {
       "One TOML file for each daemon. `dotsctl init DIR` writes a working pair for a server and a client on one "
       "machine; "
       "`dotsctl check-config FILE` tells all problems at once, each with its line and what to write instead. Paths are "
-      "relative to the folder of the file. A key that this page does not know is an error.\n\n";
+      "relative to the folder of the file. A key that this page does not know is an error.\n\n"
+      "`dotsctl reload`, or SIGHUP, makes a running daemon read its file again: everything is checked first, and then "
+      "all of it is applied or nothing. Sections that a reload applies say so; when any other key has changed the "
+      "reload is refused and names it.\n\n";
   write_keys(out, top);
   for (const SectionSpec& section : top.children) write_section(out, section, "");
   while (out.ends_with("\n\n")) out.pop_back();

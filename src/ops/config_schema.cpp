@@ -43,6 +43,7 @@ SectionSpec credentials() {
   using C = CredentialsConfig;
   SectionSpec s = section("credentials", ForRole::both);
   s.required = true;
+  s.live = true;
   s.meaning =
       "How the daemon proves who it is, and whom it trusts. A server takes X.509, pre-shared keys or both; a client "
       "uses "
@@ -181,6 +182,7 @@ SectionSpec domain_client() {
   SectionSpec s = section("client", ForRole::server);
   s.repeated = true;
   s.required = true;
+  s.live = true;
   s.meaning =
       "A client of the domain, and the credentials that name it. Several credentials may name one client, so that keys "
       "can be renewed.";
@@ -206,6 +208,7 @@ SectionSpec domain() {
   SectionSpec s = section("domain", ForRole::server);
   s.repeated = true;
   s.required = true;
+  s.live = true;
   s.meaning =
       "A client domain: what it owns and may ask for, and who speaks for it. Domains may nest, a customer inside a "
       "provider.";

@@ -46,10 +46,12 @@ struct KeySpec {
   std::function<void(void* section, const ConfigNode&, const std::string& path, ConfigProblems&)> read;
 };
 
+// The first key of a repeated section names its tables.
 struct SectionSpec {
   std::string name;  // "listen"; "" for the top
   bool repeated = false;
   bool required = false;
+  bool live = false;  // a running daemon takes changes of it (config_changes.h); else they need a restart
   ForRole role = ForRole::both;
   std::string meaning;
   std::vector<KeySpec> keys;

@@ -42,6 +42,7 @@ struct ClientPolicy {
   base::ClientId id;
   std::vector<std::string> certificate_names;  // exact, case-insensitive
   std::vector<std::string> psk_identities;     // exact
+  friend bool operator==(const ClientPolicy&, const ClientPolicy&) = default;
 };
 
 // What happens to a scope that names neither protocol nor port (RFC 9132 leaves it to the server): it is limited, never
@@ -68,6 +69,7 @@ struct DomainPolicy {
   std::uint64_t broad_scope_limit_bps = 125000;  // BYTES per second
   std::uint64_t scoped_limit_bps = 0;            // 0: traffic of a scope with protocol or port is dropped
   base::Duration notification_interval = std::chrono::seconds{30};  // periodic status; never under 3 s
+  friend bool operator==(const DomainPolicy&, const DomainPolicy&) = default;
 };
 
 // Owns the look-up structures over one DomainPolicy. Immutable; shared between threads; a reload makes a new one.

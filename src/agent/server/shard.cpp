@@ -42,12 +42,13 @@ Shard::Shard(const ShardSettings& settings, std::shared_ptr<const policy::Identi
              std::vector<std::shared_ptr<const policy::DomainRules>> domains, Planner planner, std::uint64_t seed)
     : settings_(settings),
       identities_(std::move(identities)),
+      planner_(std::move(planner)),
       seed_(seed),
       table_(static_cast<std::uint16_t>(settings.index), settings.sessions) {
   for (auto& rules : domains) {
     const base::DomainId id = rules->policy().id;
     if (owner_of(id, settings_.shards) != settings_.index) continue;
-    domains_.emplace(id, Owned{Domain(std::move(rules), planner, settings_.domain), std::nullopt, false, {}});
+    domains_.emplace(id, Owned{Domain(std::move(rules), planner_, settings_.domain), std::nullopt, false, {}, nullptr});
   }
 }
 
@@ -73,6 +74,8 @@ void Shard::reloaded(const base::DomainId& domain, const ports::Snapshot& snapsh
     if (record.domain == domain) own.cuids.push_back(record);
   }
   gate_.add(domain, it->second.machine.load(own, now, keep_observers));
+  if (auto rules = std::exchange(it->second.next_rules, nullptr))
+    gate_.add(domain, it->second.machine.set_rules(std::move(rules), now));
   arm(domain, it->second);
   for (const auto& event : std::exchange(it->second.deferred, {})) step(domain, it->second, event, now);
 }
@@ -141,8 +144,8 @@ void Shard::absorb(SessionEffects effects, base::Now now, ShardOutput& out) {
     out.peers_opened.push_back(opened.path);
     seed_ = seed_ * 6364136223846793005ULL + 1442695040888963407ULL;
     Session session(opened.session, client, table_.max_plaintext(opened.session), settings_.session, seed_, now);
-    const auto [live, added] =
-        sessions_.insert_or_assign(opened.session, Live{std::move(session), opened.path, std::nullopt});
+    const auto [live, added] = sessions_.insert_or_assign(
+        opened.session, Live{std::move(session), opened.path, opened.identity, std::nullopt});
     if (client)
       route_to_domain(opened.session, SessionEdge{SessionEdge::Kind::opened, opened.session, client->client}, out);
     arm(live);

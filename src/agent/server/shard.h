@@ -107,6 +107,17 @@ class Shard {
   void on_clock_step(base::Now now, ShardOutput& out);
   void close_all(const std::string& reason, base::Now now, ShardOutput& out);
 
+  // A reload of the configuration, in two steps so that no client meets a domain that is not there: first the domains
+  // on every shard, then the identities on every shard. What does not change is not disturbed. Domains: changed ones
+  // check their mitigations again; new ones are loaded from the store (ShardOutput::reload); those that are gone own
+  // nothing any more, so that their mitigations end.
+  void set_domains(const std::vector<std::shared_ptr<const policy::DomainRules>>& domains, base::Now now,
+                   ShardOutput& out);
+  // Identities: a session whose identity names somebody else now, or whose pre-shared key is no longer good
+  // (`stale_psks`, by identity), is closed; the client comes back as who it is.
+  void set_identities(std::shared_ptr<const policy::Identities> identities, const std::set<std::string>& stale_psks,
+                      base::Now now, ShardOutput& out);
+
   // Call once after each round of the calls above, and after committed() and reloaded().
   void end_of_round(base::Now now, ShardOutput& out);
   void committed(const ports::CommitResult& result, base::Now now, ShardOutput& out);
@@ -123,13 +134,15 @@ class Shard {
   struct Live {
     Session session;
     model::Path path;
+    model::PeerIdentity identity;
     std::optional<base::SteadyTime> armed;
   };
   struct Owned {
     signal::server::Domain machine;
     std::optional<base::SteadyTime> armed;
     bool reloading = false;
-    std::vector<signal::server::Event> deferred;  // reports and edges that came while reloading
+    std::vector<signal::server::Event> deferred;            // reports and edges that came while reloading
+    std::shared_ptr<const policy::DomainRules> next_rules;  // came while reloading
   };
   using SessionMap = std::unordered_map<base::SessionId, Live>;
 
@@ -148,6 +161,7 @@ class Shard {
 
   ShardSettings settings_;
   std::shared_ptr<const policy::Identities> identities_;
+  signal::server::Planner planner_;
   std::uint64_t seed_;
   SessionTable table_;
   SessionMap sessions_;

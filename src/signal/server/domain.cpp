@@ -27,6 +27,7 @@ std::optional<base::SteadyTime> Domain::next_deadline() const { return state_->n
 std::vector<Effect> Domain::set_rules(std::shared_ptr<const policy::DomainRules> rules, base::Now now) {
   return state_->set_rules(std::move(rules), now);
 }
+const policy::DomainRules& Domain::rules() const { return state_->rules(); }
 std::vector<MitigationView> Domain::view(base::Now now) const { return state_->view(now); }
 
 std::vector<Effect> Machine::step(const Event& event, base::Now now) {

@@ -66,6 +66,8 @@ class Domain {
   // New policy after a reload of the configuration: active mitigations are checked again.
   std::vector<Effect> set_rules(std::shared_ptr<const policy::DomainRules> rules, base::Now now);
 
+  const policy::DomainRules& rules() const;
+
   std::vector<MitigationView> view(base::Now now) const;
 
  private:

@@ -28,6 +28,7 @@ class Machine {
   std::vector<Effect> step(const Event& event, base::Now now);
   std::optional<base::SteadyTime> next_deadline() const { return timers_.next(); }
   std::vector<Effect> set_rules(std::shared_ptr<const policy::DomainRules> rules, base::Now now);
+  const policy::DomainRules& rules() const { return *rules_; }
   std::vector<MitigationView> view(base::Now now) const;
 
  private:

@@ -1,0 +1,61 @@
+// A reload of the configuration in a running shard: only what changed is touched.
+#include <algorithm>
+#include <utility>
+
+#include "agent/server/shard.h"
+
+namespace dots::agent::server {
+namespace {
+
+// What is left of a domain that nobody configures any more: it owns nothing and has no clients.
+std::shared_ptr<const policy::DomainRules> nothing_owned(const policy::DomainPolicy& was) {
+  policy::DomainPolicy policy;
+  policy.id = was.id;
+  return std::make_shared<const policy::DomainRules>(std::move(policy));
+}
+
+}  // namespace
+
+void Shard::set_domains(const std::vector<std::shared_ptr<const policy::DomainRules>>& domains, base::Now now,
+                        ShardOutput& out) {
+  const auto replace = [&](const base::DomainId& id, Owned& owned, std::shared_ptr<const policy::DomainRules> rules) {
+    if (owned.reloading) {
+      owned.next_rules = std::move(rules);
+      return;
+    }
+    if (owned.machine.rules().policy() == rules->policy()) return;
+    gate_.add(id, owned.machine.set_rules(std::move(rules), now));
+    arm(id, owned);
+  };
+  for (auto& [id, owned] : domains_) {
+    const auto kept = std::find_if(domains.begin(), domains.end(),
+                                   [&id = id](const auto& rules) { return rules->policy().id == id; });
+    replace(id, owned, kept == domains.end() ? nothing_owned(owned.machine.rules().policy()) : *kept);
+  }
+  for (const auto& rules : domains) {
+    const base::DomainId& id = rules->policy().id;
+    if (owner_of(id, settings_.shards) != settings_.index || owns(id)) continue;
+    domains_.emplace(id,
+                     Owned{signal::server::Domain(rules, planner_, settings_.domain), std::nullopt, true, {}, nullptr});
+    out.reload.push_back(id);
+  }
+}
+
+void Shard::set_identities(std::shared_ptr<const policy::Identities> identities,
+                           const std::set<std::string>& stale_psks, base::Now now, ShardOutput& out) {
+  identities_ = std::move(identities);
+  std::vector<std::pair<base::SessionId, std::string>> ending;
+  for (const auto& [id, live] : sessions_) {
+    const bool psk = live.identity.kind == model::CredentialKind::psk;
+    if (identities_->find(live.identity) != live.session.client()) {
+      ending.emplace_back(id, "the new configuration names another client, or none, by its identity");
+    } else if (psk && !live.identity.names.empty() && stale_psks.count(live.identity.names.front()) != 0) {
+      ending.emplace_back(id, "its pre-shared key has been replaced");
+    }
+  }
+  SessionEffects effects;
+  for (const auto& [id, reason] : ending) table_.close(id, reason, now, effects);
+  absorb(std::move(effects), now, out);
+}
+
+}  // namespace dots::agent::server

@@ -112,6 +112,8 @@ void build_cli(CLI::App& app, Options& options) {
   command(app, "check-config", "Check a configuration and what it needs from this machine")
       ->add_option("FILE", options.check_file, "The configuration")
       ->required();
+  command(app, "reload", "Make the daemon read its configuration again: all of it is applied, or nothing")
+      ->add_flag("--dry-run", options.dry_run, "Only check it and show the difference");
   init(app, options);
   emergency(app, options);
   command(app, "config-reference", "Every configuration key, as Markdown");

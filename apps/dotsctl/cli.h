@@ -47,6 +47,7 @@ struct Options {
     std::string file;
   } decode;
   std::string check_file;
+  bool dry_run = false;  // of reload
   struct Init {
     std::string folder;
     ops::InitOptions set;

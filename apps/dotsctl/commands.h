@@ -16,7 +16,7 @@ struct Streams {
   std::ostream& err;
 };
 
-// status, list, show, explain, audit, mitigate, withdraw, watch: through the daemon.
+// status, list, show, explain, audit, mitigate, withdraw, reload, watch: through the daemon.
 int run_remote(const std::string& command, const Options& options, Streams streams);
 int run_watch(const Options& options, const std::string& socket, Streams streams);
 

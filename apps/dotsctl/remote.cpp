@@ -51,6 +51,7 @@ std::string render(const std::string& command, const json::value& body) {
   if (command == "show") return render_show(body, now);
   if (command == "explain") return render_explain(body, now);
   if (command == "audit") return render_audit(body);
+  if (command == "reload") return render_reload(body);
   return render_done(command == "mitigate"  ? "requested"
                      : command == "refresh" ? "is being renewed"
                                             : "withdrawn",
@@ -103,6 +104,7 @@ int run_remote(const std::string& command, const Options& options, Streams strea
 
   json::object arguments;
   if (command == "show" || command == "withdraw" || command == "refresh") arguments = which_arguments(options.which);
+  if (command == "reload" && options.dry_run) arguments["dry_run"] = true;
   if (command == "audit") {
     arguments["limit"] = options.audit.limit;
     if (!options.audit.domain.empty()) arguments["domain"] = options.audit.domain;

@@ -244,6 +244,24 @@ std::string render_audit(const json::value& body) {
   return table.text();
 }
 
+std::string render_reload(const json::value& body) {
+  const json::object* answer = body.if_object();
+  const json::value* list = answer == nullptr ? nullptr : answer->if_contains("changes");
+  const json::array changes = list != nullptr && list->is_array() ? list->get_array() : json::array{};
+  if (changes.empty()) return "Nothing has changed.\n";
+  std::string out;
+  for (const json::value& change : changes) {
+    const std::string before = text_of(change, "before");
+    const std::string after = text_of(change, "after");
+    out += text_of(change, "key") + "\n";
+    if (!before.empty()) out += "  - " + before + "\n";
+    if (!after.empty()) out += "  + " + after + "\n";
+  }
+  const json::value* applied = answer->if_contains("applied");
+  const bool done = applied != nullptr && applied->is_bool() && applied->get_bool();
+  return out + (done ? "Applied.\n" : "Not applied: this was a dry run.\n");
+}
+
 std::string render_done(const std::string& verb, const json::value& body, std::int64_t now) {
   std::string out;
   for (const char* name : {"message", "text"})

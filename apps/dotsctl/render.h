@@ -13,6 +13,7 @@ std::string render_list(const boost::json::value& body, std::int64_t now_unix_s)
 std::string render_show(const boost::json::value& body, std::int64_t now_unix_s);
 std::string render_explain(const boost::json::value& body, std::int64_t now_unix_s);
 std::string render_audit(const boost::json::value& body);
+std::string render_reload(const boost::json::value& body);
 // What a change did: "mitigation 7 requested", with what the daemon said.
 std::string render_done(const std::string& verb, const boost::json::value& body, std::int64_t now_unix_s);
 

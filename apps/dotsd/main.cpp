@@ -1,7 +1,7 @@
 // dotsd: the DOTS agent of a network; the configuration says whether it is server or client.
+#include <CLI/CLI.hpp>
 #include <csignal>
 #include <cstdio>
-#include <CLI/CLI.hpp>
 #include <memory>
 #include <string>
 
@@ -65,13 +65,15 @@ int run(const std::string& file) {
   }
   auto api = api::Server::start({config->api, {}}, **control, **instruments);
   if (!api) return fail(api.error().message);
-  (*instruments)->message("AGENT_STARTED", std::string{"dotsd "} + kVersion + " as " +
-                                               (config->role == ops::Role::server ? "server" : "client") + ", " + file);
+  (*instruments)
+      ->message("AGENT_STARTED", std::string{"dotsd "} + kVersion + " as " +
+                                     (config->role == ops::Role::server ? "server" : "client") + ", " + file);
   for (;;) {
     int signal = 0;
     if (sigwait(&signals, &signal) != 0) continue;
     if (signal == SIGHUP) {
-      (*instruments)->message("RELOAD_UNSUPPORTED", "SIGHUP was received");
+      // What becomes of it is told by the agent itself.
+      (*control)->call({"reload", {}, {"SIGHUP", 0, true}}, [](const agent::CallAnswer&) {});
       continue;
     }
     (*instruments)->message("AGENT_STOPPING", signal == SIGINT ? "interrupted" : "asked to stop");

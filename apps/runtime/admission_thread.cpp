@@ -7,10 +7,7 @@ namespace dots::runtime {
 AdmissionThread::AdmissionThread(std::shared_ptr<ports::Admission> admission, const agent::AdmissionLimits& limits,
                                  std::function<void(agent::Admitted)> admitted,
                                  std::function<void(model::Datagram)> forward, ops::facts::Sink& sink)
-    : table_(std::move(admission), limits),
-      admitted_(std::move(admitted)),
-      forward_(std::move(forward)),
-      sink_(sink) {
+    : table_(std::move(admission), limits), admitted_(std::move(admitted)), forward_(std::move(forward)), sink_(sink) {
   loop_.set_handlers({
       [this](std::span<model::Datagram> datagrams) {
         const base::Now now = loop_.now();
@@ -33,6 +30,10 @@ void AdmissionThread::stop() {
   if (!thread_.joinable()) return;
   loop_.stop();
   thread_.join();
+}
+
+bool AdmissionThread::post(std::function<void()> step) {
+  return loop_.post(std::move(step), adapters::net::Priority::reserved);
 }
 
 void AdmissionThread::finish_round() {

@@ -23,6 +23,8 @@ class AdmissionThread {
   void add_socket(adapters::net::UdpSocket socket);  // before start()
   void start();
   void stop();
+  // Runs `step` on this thread. False when the queue is full.
+  bool post(std::function<void()> step);
 
  private:
   void finish_round();

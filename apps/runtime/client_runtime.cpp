@@ -6,6 +6,7 @@
 #include <atomic>
 #include <chrono>
 #include <map>
+#include <mutex>
 #include <thread>
 #include <utility>
 #include <vector>
@@ -18,6 +19,8 @@
 #include "adapters/store/committer.h"
 #include "agent/client/client_agent.h"
 #include "apps/runtime/open_store.h"
+#include "apps/runtime/operator_calls.h"
+#include "apps/runtime/reload.h"
 #include "apps/version.h"
 
 namespace dots::runtime {
@@ -68,6 +71,40 @@ adapters::resolver::ResolverOptions resolver_options(const ops::Config& config) 
   return options;
 }
 
+adapters::net::DtlsOptions dtls_options(const ops::Config& config) {
+  adapters::net::DtlsOptions options;
+  options.path_mtu_bytes = config.listen.path_mtu_bytes;
+  return options;
+}
+
+base::Result<std::shared_ptr<const adapters::net::Credentials>> load_credentials(const ops::Config& config,
+                                                                                 ops::facts::Sink& sink) {
+  adapters::net::CredentialSources sources{config.credentials.ca_file,
+                                           config.credentials.crl_file,
+                                           config.credentials.certificate_file,
+                                           config.credentials.key_file,
+                                           {}};
+  for (const auto& psk : config.credentials.psk) sources.psk.push_back({psk.identity, psk.key});
+  auto credentials =
+      adapters::net::Credentials::load(sources, adapters::net::Side::client, adapters::net::clock_now().wall);
+  if (!credentials) return base::Error{adapters::net::to_string(credentials.error().front())};
+  for (const auto& warning : (*credentials)->warnings()) sink.message("CREDENTIAL_WARNING", warning);
+  return std::move(*credentials);
+}
+
+// Opens sessions with the newest credentials. Threads: the loop's alone.
+class CurrentConnector final : public ports::ChannelConnector {
+ public:
+  void use(std::unique_ptr<ports::ChannelConnector> connector) { connector_ = std::move(connector); }
+  base::Result<std::unique_ptr<ports::SecureChannel>> connect(const std::string& server_name,
+                                                              ports::ChannelEvents& events) override {
+    return connector_->connect(server_name, events);
+  }
+
+ private:
+  std::unique_ptr<ports::ChannelConnector> connector_;
+};
+
 bool is_empty(const ClientEffects& effects) {
   return effects.open.empty() && effects.send.empty() && effects.close.empty() && effects.resolve.empty() &&
          !effects.commit && !effects.reload && effects.audit.empty() && effects.done.empty() &&
@@ -100,7 +137,7 @@ class Pending {
 }  // namespace
 
 struct ClientRuntime::State {
-  State(ops::Config c, ops::facts::Sink& s) : config(std::move(c)), sink(s) {}
+  State(ops::Config c, ops::facts::Sink& s) : config(std::move(c)), running(config), sink(s) {}
 
   base::Result<void> open();
   void stop();
@@ -112,16 +149,19 @@ struct ClientRuntime::State {
   void commit(std::vector<ports::Change> changes);
   void reload();
   void audit(const ClientEffects::AuditQuery& query);
+  CallAnswer reload_config(bool dry_run, const agent::Caller& caller);
   // Runs a step of the agent on its thread; for callbacks that must arrive.
   template <class Step>
   void post_surely(Step step);
 
-  const ops::Config config;
+  const ops::Config config;  // as it was at the start
+  std::mutex reload_mutex;   // guards running
+  ops::Config running;       // as the last reload left it
   ops::facts::Sink& sink;
 
   // The loop's thread alone, once it runs.
   EventLoop loop;
-  std::unique_ptr<ports::ChannelConnector> connector;
+  CurrentConnector connector;
   std::unique_ptr<ClientAgent> agent;
   ClientEffects round;  // of the round that runs
   struct Socket {
@@ -145,16 +185,8 @@ base::Result<void> ClientRuntime::State::open() {
   if (config.upstreams.empty()) {
     return base::Error{"no server to signal to is configured: add an [[upstream]] with name and host"};
   }
-  const base::Now now = adapters::net::clock_now();
-  adapters::net::CredentialSources sources{config.credentials.ca_file,
-                                           config.credentials.crl_file,
-                                           config.credentials.certificate_file,
-                                           config.credentials.key_file,
-                                           {}};
-  for (const auto& psk : config.credentials.psk) sources.psk.push_back({psk.identity, psk.key});
-  auto credentials = adapters::net::Credentials::load(sources, adapters::net::Side::client, now.wall);
-  if (!credentials) return base::Error{adapters::net::to_string(credentials.error().front())};
-  for (const auto& warning : (*credentials)->warnings()) sink.message("CREDENTIAL_WARNING", warning);
+  auto credentials = load_credentials(config, sink);
+  if (!credentials) return credentials.error();
   const std::string cuid = model::default_cuid((*credentials)->own_identity());
 
   auto opened = open_store(config, sink);
@@ -175,10 +207,8 @@ base::Result<void> ClientRuntime::State::open() {
   }
   committer = std::make_unique<adapters::store::Committer>(std::move(opened->store), *instance, opened->fencing_token,
                                                            committer_options(config), &sink);
-  adapters::net::DtlsOptions dtls;
-  dtls.path_mtu_bytes = config.listen.path_mtu_bytes;
-  connector = std::make_unique<adapters::net::DtlsConnector>(*credentials, dtls);
-  agent = std::make_unique<ClientAgent>(settings_of(config, cuid), *connector, *seed);
+  connector.use(std::make_unique<adapters::net::DtlsConnector>(*credentials, dtls_options(config)));
+  agent = std::make_unique<ClientAgent>(settings_of(config, cuid), connector, *seed);
 
   loop.set_handlers({[this](std::span<model::Datagram> datagrams) {
                        for (const model::Datagram& datagram : datagrams) {
@@ -308,6 +338,31 @@ void ClientRuntime::State::audit(const ClientEffects::AuditQuery& query) {
   if (!taken) agent->on_audit(query.ticket, base::Error{"the commit thread takes no more work"}, round);
 }
 
+// ---- operators ------------------------------------------------------------------------------------------------------
+
+// A client takes new credentials, for sessions from now on; its identity stays.
+CallAnswer ClientRuntime::State::reload_config(bool dry_run, const agent::Caller& caller) {
+  const std::lock_guard lock(reload_mutex);
+  const auto refused = [&](CallAnswer answer) {
+    sink.message("CONFIG_RELOAD_REFUSED", "asked by " + caller.name + ": " + answer.message);
+    return answer;
+  };
+  auto reload = read_reload(running);
+  if (!reload) return refused(std::move(reload).error());
+  if (dry_run || reload->changes.empty()) return call_ok(render_reload(*reload, false));
+  auto credentials = load_credentials(reload->next, sink);
+  if (!credentials) {
+    return refused(call_failed(CallAnswer::Outcome::bad_request,
+                               credentials.error().message + ", so nothing was changed", "correct it and ask again"));
+  }
+  running = reload->next;
+  post_surely([this, credentials = std::move(*credentials)] {
+    connector.use(std::make_unique<adapters::net::DtlsConnector>(credentials, dtls_options(config)));
+  });
+  sink.message("CONFIG_RELOADED", "asked by " + caller.name + ": " + reload_line(*reload));
+  return call_ok(render_reload(*reload, true));
+}
+
 // ---- the door -------------------------------------------------------------------------------------------------------
 
 base::Result<std::unique_ptr<ClientRuntime>> ClientRuntime::start(const ops::Config& config, ops::facts::Sink& sink) {
@@ -325,6 +380,14 @@ void ClientRuntime::call(agent::Call call, std::function<void(CallAnswer)> done)
   State& s = *state_;
   Pending wish{std::move(done)};
   if (s.stopping) return;
+  if (call.operation == "reload") {
+    const auto dry_run = parse_reload_arguments(call.arguments);
+    if (!dry_run) return wish.answer(call_failed(CallAnswer::Outcome::bad_request, dry_run.error().message));
+    if (!call.caller.may_write)
+      return wish.answer(call_failed(CallAnswer::Outcome::forbidden, "you may look but not change",
+                                     "ask for membership in api.operator_group"));
+    return wish.answer(s.reload_config(*dry_run, call.caller));
+  }
   // A post that is refused drops the task, and with it answers the call.
   s.loop.post([&s, call = std::move(call), wish = std::move(wish)]() mutable {
     const CallTicket ticket{++s.last_ticket};

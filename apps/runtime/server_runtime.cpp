@@ -7,6 +7,7 @@
 #include <condition_variable>
 #include <map>
 #include <mutex>
+#include <set>
 #include <thread>
 #include <utility>
 #include <vector>
@@ -26,6 +27,7 @@
 #include "apps/runtime/mitigator_runner.h"
 #include "apps/runtime/open_store.h"
 #include "apps/runtime/operator_calls.h"
+#include "apps/runtime/reload.h"
 #include "apps/runtime/shard_thread.h"
 #include "apps/version.h"
 #include "mitigation/plan.h"
@@ -65,11 +67,55 @@ adapters::resolver::ResolverOptions resolver_options(const ops::Config& config) 
   return options;
 }
 
+// What a configuration says about who is trusted and who may ask for what: made as a whole before any of it counts.
+struct Beliefs {
+  std::shared_ptr<const adapters::net::Credentials> credentials;
+  std::shared_ptr<const policy::Identities> identities;
+  std::vector<std::shared_ptr<const policy::DomainRules>> domains;
+};
+
+base::Result<Beliefs> load_beliefs(const ops::Config& config, ops::facts::Sink& sink) {
+  Beliefs out;
+  adapters::net::CredentialSources sources{config.credentials.ca_file,
+                                           config.credentials.crl_file,
+                                           config.credentials.certificate_file,
+                                           config.credentials.key_file,
+                                           {}};
+  for (const auto& psk : config.credentials.psk) sources.psk.push_back({psk.identity, psk.key});
+  auto credentials =
+      adapters::net::Credentials::load(sources, adapters::net::Side::server, adapters::net::clock_now().wall);
+  if (!credentials) return base::Error{adapters::net::to_string(credentials.error().front())};
+  for (const auto& warning : (*credentials)->warnings()) sink.message("CREDENTIAL_WARNING", warning);
+  out.credentials = std::move(*credentials);
+  auto identities = policy::Identities::build(config.domains);
+  if (!identities) return identities.error();
+  out.identities = std::make_shared<const policy::Identities>(std::move(*identities));
+  for (const auto& domain : config.domains) out.domains.push_back(std::make_shared<const policy::DomainRules>(domain));
+  return out;
+}
+
+// Identities whose pre-shared key is gone or another one.
+std::set<std::string> stale_psks(const ops::Config& before, const ops::Config& after) {
+  std::set<std::string> stale;
+  for (const auto& old : before.credentials.psk) {
+    const auto& now = after.credentials.psk;
+    const bool kept = std::any_of(now.begin(), now.end(), [&](const ops::PskEntry& entry) {
+      return entry.identity == old.identity && entry.key == old.key;
+    });
+    if (!kept) stale.insert(old.identity);
+  }
+  return stale;
+}
+
 }  // namespace
 
 struct ServerRuntime::State {
   explicit State(ops::Config c, ops::facts::Sink& s)
-      : config(std::move(c)), sink(s), back_ends(config.mitigators.size()), exemptions({}, kMostLiveExemptions) {}
+      : config(std::move(c)),
+        running(config),
+        sink(s),
+        back_ends(config.mitigators.size()),
+        exemptions({}, kMostLiveExemptions) {}
 
   base::Result<void> open();
   ShardWorld world();
@@ -90,12 +136,19 @@ struct ServerRuntime::State {
   void audit(const ServerArguments& arguments, std::function<void(CallAnswer)> done);
   void withdraw(const ServerArguments& arguments, const agent::Caller& caller, std::function<void(CallAnswer)> done);
   void operator_answer(const signal::server::OperatorAnswer& answer);
+  void reload_config(bool dry_run, const agent::Caller& caller, std::function<void(CallAnswer)> done);
+  void on_all_shards(const ShardThread::Step& step, std::function<void()> then);
+  void reloaded(std::shared_ptr<const Reload> reload, const agent::Caller& caller,
+                std::function<void(CallAnswer)> done);
   std::vector<agent::server::BackEndView> back_end_views() const;
 
   template <class View>
   void gather(std::function<View(const Shard&, base::Now)> take, std::function<void(std::vector<View>)> done);
 
-  const ops::Config config;
+  const ops::Config config;  // as it was at the start
+  std::mutex reload_mutex;   // guards running and reloading
+  ops::Config running;       // as the last reload left it
+  bool reloading = false;
   ops::facts::Sink& sink;
   const base::SteadyTime started = adapters::net::clock_now().steady;
   std::vector<std::string> listening;
@@ -104,6 +157,7 @@ struct ServerRuntime::State {
   std::unique_ptr<adapters::resolver::AresResolver> resolver;
   std::vector<std::unique_ptr<MitigatorRunner>> runners;
   std::vector<std::unique_ptr<ShardThread>> shards;
+  std::shared_ptr<adapters::net::DtlsAdmission> dtls_admission;  // the admission thread's, once it runs
   std::unique_ptr<AdmissionThread> admission;
 
   std::mutex back_ends_mutex;  // guards back_ends: reported by the runners' threads
@@ -122,20 +176,8 @@ struct ServerRuntime::State {
 // ---- start and stop -------------------------------------------------------------------------------------------------
 
 base::Result<void> ServerRuntime::State::open() {
-  const base::Now now = adapters::net::clock_now();
-  adapters::net::CredentialSources sources{config.credentials.ca_file,
-                                           config.credentials.crl_file,
-                                           config.credentials.certificate_file,
-                                           config.credentials.key_file,
-                                           {}};
-  for (const auto& psk : config.credentials.psk) sources.psk.push_back({psk.identity, psk.key});
-  auto credentials = adapters::net::Credentials::load(sources, adapters::net::Side::server, now.wall);
-  if (!credentials) return base::Error{adapters::net::to_string(credentials.error().front())};
-  for (const auto& warning : (*credentials)->warnings()) sink.message("CREDENTIAL_WARNING", warning);
-
-  auto identities = policy::Identities::build(config.domains);
-  if (!identities) return identities.error();
-  auto shared_identities = std::make_shared<const policy::Identities>(std::move(*identities));
+  auto believed = load_beliefs(config, sink);
+  if (!believed) return believed.error();
 
   auto opened = open_store(config, sink);
   if (!opened) return opened.error();
@@ -198,15 +240,14 @@ base::Result<void> ServerRuntime::State::open() {
 
   auto session = std::make_shared<agent::server::SessionSettings>();
   session->heartbeat = {config.heartbeat_interval, config.missing_hb_allowed};
-  std::vector<std::shared_ptr<const policy::DomainRules>> rules;
-  for (const auto& domain : config.domains) rules.push_back(std::make_shared<const policy::DomainRules>(domain));
   for (std::uint32_t index = 0; index < count; ++index) {
     agent::server::ShardSettings settings;
     settings.index = index;
     settings.shards = count;
     settings.session = session;
     settings.sessions.sessions = std::max<std::size_t>(1, config.limits.sessions / count);
-    auto shard = std::make_unique<Shard>(settings, shared_identities, rules, mitigation::plan, random_seed());
+    auto shard =
+        std::make_unique<Shard>(settings, believed->identities, believed->domains, mitigation::plan, random_seed());
     shards.push_back(std::make_unique<ShardThread>(index, std::move(shard), world(), sink));
   }
   adapters::net::DtlsOptions dtls;
@@ -216,8 +257,9 @@ base::Result<void> ServerRuntime::State::open() {
   limits.handshakes = config.limits.handshakes;
   limits.handshakes_per_prefix = config.limits.handshakes_per_prefix;
   limits.handshake_time = std::chrono::seconds{config.limits.handshake_time_s};
+  dtls_admission = std::make_shared<adapters::net::DtlsAdmission>(believed->credentials, dtls);
   admission = std::make_unique<AdmissionThread>(
-      std::make_shared<adapters::net::DtlsAdmission>(*credentials, dtls), limits,
+      dtls_admission, limits,
       [this](agent::Admitted admitted) {
         const std::uint32_t to = model::shard_of(admitted.path.peer, static_cast<std::uint32_t>(shards.size()));
         auto shared = std::make_shared<agent::Admitted>(std::move(admitted));
@@ -422,7 +464,10 @@ void ServerRuntime::State::status(std::function<void(CallAnswer)> done) {
     status.version = kVersion;
     status.listen = listening;
     status.uptime = adapters::net::clock_now().steady - started;
-    status.domains = config.domains.size();
+    {
+      const std::lock_guard lock(reload_mutex);
+      status.domains = running.domains.size();
+    }
     status.shards = shards.size();
     for (auto& view : views) std::move(view.sessions.begin(), view.sessions.end(), std::back_inserter(status.sessions));
     status.mitigations = mitigations_of(std::move(views));
@@ -523,6 +568,80 @@ void ServerRuntime::State::operator_answer(const signal::server::OperatorAnswer&
   }
 }
 
+// ---- reload ---------------------------------------------------------------------------------------------------------
+
+// `then` runs on the thread of the last shard.
+void ServerRuntime::State::on_all_shards(const ShardThread::Step& step, std::function<void()> then) {
+  auto all = std::make_shared<Gather<bool>>(shards.size(), [then = std::move(then)](std::vector<bool>) { then(); });
+  for (auto& shard : shards) {
+    const auto run = [step, all](Shard& machine, base::Now now, ShardOutput& out) {
+      step(machine, now, out);
+      all->add(true);
+    };
+    // One reload at a time: one of few tasks, and it must arrive.
+    while (!shard->post(run, Priority::reserved)) std::this_thread::sleep_for(std::chrono::milliseconds{1});
+  }
+}
+
+void ServerRuntime::State::reload_config(bool dry_run, const agent::Caller& caller,
+                                         std::function<void(CallAnswer)> done) {
+  const std::lock_guard lock(reload_mutex);
+  if (reloading) {
+    done(call_failed(CallAnswer::Outcome::conflict, "another reload is under way", "try again"));
+    return;
+  }
+  const auto refuse = [&](CallAnswer answer) {
+    sink.message("CONFIG_RELOAD_REFUSED", "asked by " + caller.name + ": " + answer.message);
+    done(std::move(answer));
+  };
+  auto read = read_reload(running);
+  if (!read) return refuse(std::move(read).error());
+  if (dry_run || read->changes.empty()) return done(call_ok(render_reload(*read, false)));
+  auto believed = load_beliefs(read->next, sink);
+  if (!believed) {
+    return refuse(call_failed(CallAnswer::Outcome::bad_request, believed.error().message + ", so nothing was changed",
+                              "correct it and ask again"));
+  }
+  reloading = true;
+  auto reload = std::make_shared<const Reload>(std::move(*read));
+  auto next = std::make_shared<const Beliefs>(std::move(*believed));
+  auto stale = std::make_shared<const std::set<std::string>>(stale_psks(running, reload->next));
+  while (!admission->post([this, next] { dtls_admission->replace_credentials(next->credentials); }))
+    std::this_thread::sleep_for(std::chrono::milliseconds{1});
+  on_all_shards([next](Shard& shard, base::Now now, ShardOutput& out) { shard.set_domains(next->domains, now, out); },
+                [=, this] {
+                  on_all_shards(
+                      [next, stale](Shard& shard, base::Now now, ShardOutput& out) {
+                        shard.set_identities(next->identities, *stale, now, out);
+                      },
+                      [=, this] { reloaded(reload, caller, done); });
+                });
+}
+
+void ServerRuntime::State::reloaded(std::shared_ptr<const Reload> reload, const agent::Caller& caller,
+                                    std::function<void(CallAnswer)> done) {
+  {
+    const std::lock_guard lock(reload_mutex);
+    running = reload->next;
+    reloading = false;
+  }
+  const std::string line = reload_line(*reload);
+  sink.message("CONFIG_RELOADED", "asked by " + caller.name + ": " + line);
+  ports::Batch batch;
+  batch.at = adapters::net::clock_now().wall;
+  ports::AuditRecord record;
+  record.at = batch.at;
+  record.actor = "operator " + caller.name;
+  record.action = "reload";
+  record.subject = running.file;
+  record.verdict = "done";
+  record.text = line;
+  batch.changes.push_back(ports::AppendAudit{std::move(record)});
+  // It is in force whatever the store says of the audit line.
+  const auto answer = [reload, done](const ports::CommitResult&) { done(call_ok(render_reload(*reload, true))); };
+  if (!committer->submit(std::move(batch), answer)) answer({});
+}
+
 // ---- the door -------------------------------------------------------------------------------------------------------
 
 base::Result<std::unique_ptr<ServerRuntime>> ServerRuntime::start(const ops::Config& config, ops::facts::Sink& sink) {
@@ -538,6 +657,16 @@ ServerRuntime::ServerRuntime(std::unique_ptr<State> state) : state_(std::move(st
 ServerRuntime::~ServerRuntime() { state_->stop(); }
 
 void ServerRuntime::call(agent::Call call, std::function<void(CallAnswer)> done) {
+  const auto forbidden = [] {
+    return call_failed(CallAnswer::Outcome::forbidden, "you may look but not change",
+                       "ask for membership in api.operator_group");
+  };
+  if (call.operation == "reload") {
+    const auto dry_run = parse_reload_arguments(call.arguments);
+    if (!dry_run) return done(call_failed(CallAnswer::Outcome::bad_request, dry_run.error().message));
+    if (!call.caller.may_write) return done(forbidden());
+    return state_->reload_config(*dry_run, call.caller, std::move(done));
+  }
   const auto arguments = parse_arguments(call.arguments);
   if (!arguments) return done(call_failed(CallAnswer::Outcome::bad_request, arguments.error().message));
   if (call.operation == "status") return state_->status(std::move(done));
@@ -546,10 +675,7 @@ void ServerRuntime::call(agent::Call call, std::function<void(CallAnswer)> done)
   if (call.operation == "explain") return state_->explain(*arguments, std::move(done));
   if (call.operation == "audit") return state_->audit(*arguments, std::move(done));
   if (call.operation == "withdraw") {
-    if (!call.caller.may_write) {
-      return done(call_failed(CallAnswer::Outcome::forbidden, "you may look but not change",
-                              "ask for membership in api.operator_group"));
-    }
+    if (!call.caller.may_write) return done(forbidden());
     return state_->withdraw(*arguments, call.caller, std::move(done));
   }
   if (call.operation == "mitigate") {

@@ -8,7 +8,7 @@ _dotsctl() {
       --alias|--config|--cuid|--domain|--file|--fqdn|--interval|--lifetime|--limit|--mitigator|--note|--port|--prefix|--protocol|--rounds|--server|--signal-port|--socket|--target-prefix|--uri|--wait-time) ((i++)) ;;
       -*) ;;
       *)
-        case " status mitigate list show watch withdraw refresh explain audit decode check-config init emergency config-reference messages completion list remove-all clear-marker bash " in
+        case " status mitigate list show watch withdraw refresh explain audit decode check-config reload init emergency config-reference messages completion list remove-all clear-marker bash " in
           *" $word "*) path="${path:+$path }$word" ;;
         esac ;;
     esac
@@ -19,7 +19,7 @@ _dotsctl() {
     --protocol) mapfile -t COMPREPLY < <(compgen -W "tcp udp icmp icmpv6 sctp gre esp" -- "$current"); return ;;
   esac
   case "$path" in
-    "") words="status mitigate list show watch withdraw refresh explain audit decode check-config init emergency config-reference messages completion $global" ;;
+    "") words="status mitigate list show watch withdraw refresh explain audit decode check-config reload init emergency config-reference messages completion $global" ;;
     "status") words="--help -h $global" ;;
     "mitigate") words="--help -h --target-prefix --fqdn --uri --alias --port --protocol --lifetime --note --server --armed --wait --wait-time $global" ;;
     "list") words="--help -h $global" ;;
@@ -31,6 +31,7 @@ _dotsctl() {
     "audit") words="--help -h --limit --domain $global" ;;
     "decode") words="--help -h --file $global" ;;
     "check-config") words="--help -h $global" ;;
+    "reload") words="--help -h --dry-run $global" ;;
     "init") words="--help -h --domain --prefix --signal-port --mitigator --force $global" ;;
     "emergency") words="list remove-all clear-marker --help -h $global" ;;
     "emergency list") words="--help -h $global" ;;

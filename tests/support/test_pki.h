@@ -1,4 +1,4 @@
-// Certification authorities and certificates for tests, made in process with GnuTLS (ECDSA P-256), as PEM files.
+// Certification authorities and certificates for tests, made in process with GnuTLS (ECDSA P-256 or RSA), as PEM files.
 //
 //   TestPki pki;
 //   auto server = pki.issue({.name = "server", .dns = {"server.example"}});
@@ -47,7 +47,8 @@ struct IssuedCertificate {
 
 class TestPki {
  public:
-  explicit TestPki(const std::string& name = "Test CA") {
+  // `rsa_bits`: 0 for ECDSA on P-256.
+  explicit TestPki(const std::string& name = "Test CA", unsigned rsa_bits = 0) : rsa_bits_(rsa_bits) {
     ca_key_ = make_key();
     ca_ = make_authority(name, ca_key_, nullptr, nullptr);
     ca_file_ = dir_.write("ca.crt", pem(ca_));
@@ -128,7 +129,9 @@ class TestPki {
     gnutls_x509_privkey_t key = nullptr;
     must(gnutls_x509_privkey_init(&key), "key");
     keys_.push_back(key);
-    must(gnutls_x509_privkey_generate(key, GNUTLS_PK_ECDSA, GNUTLS_CURVE_TO_BITS(GNUTLS_ECC_CURVE_SECP256R1), 0),
+    must(rsa_bits_ > 0
+             ? gnutls_x509_privkey_generate(key, GNUTLS_PK_RSA, rsa_bits_, 0)
+             : gnutls_x509_privkey_generate(key, GNUTLS_PK_ECDSA, GNUTLS_CURVE_TO_BITS(GNUTLS_ECC_CURVE_SECP256R1), 0),
          "key");
     return key;
   }
@@ -180,6 +183,7 @@ class TestPki {
     must(gnutls_x509_crt_sign2(certificate, issuer, key, GNUTLS_DIG_SHA256, 0), "sign");
   }
 
+  unsigned rsa_bits_ = 0;
   TempDir dir_;
   std::vector<gnutls_x509_privkey_t> keys_;
   std::vector<gnutls_x509_crt_t> certificates_;

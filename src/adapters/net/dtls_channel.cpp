@@ -39,7 +39,9 @@ class DtlsChannel final : public GnutlsChannel {
       : GnutlsChannel(std::move(credentials), std::move(server_name)) {}
 
   base::Result<void> init(const DtlsOptions& options) {
-    if (auto ready = init_session(GNUTLS_DATAGRAM, credentials_->handles().priority); !ready) return ready;
+    if (auto ready = init_session(GNUTLS_DATAGRAM, credentials_->handles().priority, options.resumption); !ready) {
+      return ready;
+    }
     gnutls_transport_set_ptr(session_, this);
     gnutls_transport_set_push_function(session_, push);
     gnutls_transport_set_pull_function(session_, pull);
@@ -167,6 +169,7 @@ class DtlsChannel final : public GnutlsChannel {
       const ssize_t size = gnutls_record_recv(session_, buffer.data(), buffer.size());
       if (size > 0) {
         events.plaintexts.emplace_back(buffer.data(), buffer.data() + size);
+        heard();
         continue;
       }
       if (size == 0) {

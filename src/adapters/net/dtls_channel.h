@@ -7,6 +7,7 @@
 #include <string>
 
 #include "adapters/net/credentials.h"
+#include "adapters/net/resumption.h"
 #include "ports/secure_channel.h"
 
 namespace dots::adapters::net {
@@ -16,6 +17,7 @@ struct DtlsOptions {
   std::uint32_t path_mtu_bytes = 1280;
   base::Duration repeat_flight_after = std::chrono::seconds{1};  // doubles with each repeat
   base::Duration handshake_time = std::chrono::seconds{60};      // then the channel fails by itself
+  Resumption resumption = {};
 };
 
 // Where the cookie exchange left the two sequence numbers of the first ClientHello that counts (RFC 6347 4.2.1).

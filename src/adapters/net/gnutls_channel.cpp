@@ -5,8 +5,13 @@
 #include <array>
 #include <utility>
 
+#include "adapters/net/event_loop.h"
+#include "adapters/net/ticket_set.h"
+
 namespace dots::adapters::net {
 namespace {
+
+constexpr base::Duration kPatienceWithATicket = std::chrono::seconds{10};
 
 bool is_address(const std::string& name) {
   std::array<unsigned char, 16> bytes{};
@@ -22,14 +27,21 @@ GnutlsChannel::GnutlsChannel(std::shared_ptr<const Credentials> credentials, std
 }
 
 GnutlsChannel::~GnutlsChannel() {
+  // Given up by the caller after a while without a word of the server.
+  if (state_ == State::handshake && offered_ && clock_now().steady - begun_ > kPatienceWithATicket) {
+    tickets_->in_vain(ticket_key_);
+  }
   if (session_ != nullptr) gnutls_deinit(session_);
 }
 
-base::Result<void> GnutlsChannel::init_session(unsigned flags, gnutls_priority_t priority) {
+base::Result<void> GnutlsChannel::init_session(unsigned flags, gnutls_priority_t priority,
+                                               const Resumption& resumption) {
   const Credentials::Handles& handles = credentials_->handles();
   const bool client = is_client();
   flags |= static_cast<unsigned>(client ? GNUTLS_CLIENT | GNUTLS_FORCE_CLIENT_CERT : GNUTLS_SERVER) | GNUTLS_NONBLOCK |
-           GNUTLS_NO_TICKETS | GNUTLS_NO_SIGNAL;
+           GNUTLS_NO_SIGNAL;
+  const bool tickets = client ? resumption.tickets != nullptr : resumption.keys != nullptr;
+  if (!tickets) flags |= GNUTLS_NO_TICKETS;
   int code = gnutls_init(&session_, flags);
   if (code >= 0) code = gnutls_priority_set(session_, priority);
   if (code >= 0 && handles.x509 != nullptr)
@@ -45,23 +57,67 @@ base::Result<void> GnutlsChannel::init_session(unsigned flags, gnutls_priority_t
   if (code < 0) return base::Error{std::string{"no (D)TLS session: "} + gnutls_strerror(code)};
   if (!client && handles.x509 != nullptr) gnutls_certificate_server_set_request(session_, GNUTLS_CERT_REQUIRE);
   gnutls_session_set_ptr(session_, &context_);
+  if (!tickets) return {};
+  context_.datagram = (flags & GNUTLS_DATAGRAM) != 0;
+  if (client) {
+    tickets_ = resumption.tickets;
+    offer_ticket();
+    return {};
+  }
+  context_.tickets = resumption.keys->current();
+  if (code = enable_tickets(session_, *context_.tickets); code < 0) {
+    return base::Error{std::string{"no session tickets: "} + gnutls_strerror(code)};
+  }
   return {};
 }
 
+void GnutlsChannel::offer_ticket() {
+  ticket_key_ = ticket_cache_key(credentials_->handles(), context_.server_name, context_.datagram);
+  begun_ = clock_now().steady;
+  gnutls_db_set_cache_expiration(session_, ticket_seconds(TicketCache::kLongestLife));
+  const auto session = tickets_->offer(ticket_key_, clock_now().wall);
+  if (!session) return;
+  if (gnutls_session_set_data(session_, session->data(), session->size()) < 0) return tickets_->forget(ticket_key_);
+  offered_ = true;
+}
+
+void GnutlsChannel::keep_ticket() {
+  if ((gnutls_session_get_flags(session_) & GNUTLS_SFLAGS_SESSION_TICKET) == 0) return;
+  gnutls_datum_t data{};
+  if (gnutls_session_get_data2(session_, &data) < 0) return;
+  tickets_->put(ticket_key_, base::Bytes{data.data, data.data + data.size}, clock_now().wall);
+  gnutls_memset(data.data, 0, data.size);
+  gnutls_free(data.data);
+  wants_ticket_ = false;
+}
+
 bool GnutlsChannel::open(ports::ChannelEvents& events) {
+  resumed_ = gnutls_session_is_resumed(session_) != 0;
+  if (resumed_ && !check_resumed_peer(session_)) {
+    if (tickets_) tickets_->forget(ticket_key_);
+    gnutls_alert_send(session_, GNUTLS_AL_FATAL, GNUTLS_A_BAD_CERTIFICATE);
+    fail(context_.refusal, events);
+    return false;
+  }
   if (!take_identity()) {
     gnutls_alert_send(session_, GNUTLS_AL_FATAL, GNUTLS_A_BAD_CERTIFICATE);
     fail("the peer has not proven who it is", events);
     return false;
   }
   state_ = State::open;
-  resumed_ = gnutls_session_is_resumed(session_) != 0;
+  // A TLS 1.2 ticket serves many times and a resumed session brings none; TLS 1.3 gives a new one each time.
+  wants_ticket_ = tickets_ && (!resumed_ || gnutls_protocol_get_version(session_) == GNUTLS_TLS1_3);
+  if (wants_ticket_) keep_ticket();
+  context_.tickets.reset();
   context_.server_name.shrink_to_fit();
   events.opened = true;
   return true;
 }
 
 void GnutlsChannel::fail(std::string reason, ports::ChannelEvents& events) {
+  if (offered_ && state_ == State::handshake) tickets_->in_vain(ticket_key_);
+  // The server resumed what it then refused: a full handshake settles who we are.
+  if (tickets_ && resumed_ && state_ == State::open && !heard_) tickets_->forget(ticket_key_);
   state_ = State::closed;
   events.closed = true;
   events.reason = std::move(reason);

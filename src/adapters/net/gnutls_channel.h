@@ -5,6 +5,7 @@
 #include <string>
 
 #include "adapters/net/gnutls_handles.h"
+#include "adapters/net/resumption.h"
 #include "ports/secure_channel.h"
 
 namespace dots::adapters::net {
@@ -26,9 +27,14 @@ class GnutlsChannel : public ports::SecureChannel {
 
   bool is_client() const { return credentials_->side() == Side::client; }
   // The session with our credentials; `flags` beside those of the side. The transport functions are the caller's.
-  base::Result<void> init_session(unsigned flags, gnutls_priority_t priority);
+  base::Result<void> init_session(unsigned flags, gnutls_priority_t priority, const Resumption& resumption = {});
   // At the end of the handshake. False: the peer is nobody, and the channel has failed.
   bool open(ports::ChannelEvents& events);
+  // Application data has come: call it for each. TLS 1.3 sends its tickets after the handshake.
+  void heard() {
+    heard_ = true;
+    if (wants_ticket_) keep_ticket();
+  }
   void fail(std::string reason, ports::ChannelEvents& events);
   // Tells the peer by an alert where that makes sense, then fails.
   void fail_handshake(int code, ports::ChannelEvents& events);
@@ -45,6 +51,15 @@ class GnutlsChannel : public ports::SecureChannel {
 
  private:
   bool take_identity();
+  void offer_ticket();
+  void keep_ticket();
+
+  std::shared_ptr<TicketCache> tickets_;  // client
+  std::string ticket_key_;
+  base::SteadyTime begun_{};
+  bool wants_ticket_ = false;
+  bool offered_ = false;  // a ticket
+  bool heard_ = false;
 };
 
 }  // namespace dots::adapters::net

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "adapters/net/credentials.h"
+#include "adapters/net/ticket_keys.h"
 #include "model/peer.h"
 
 namespace dots::adapters::net {
@@ -39,13 +40,23 @@ struct Credentials::Handles {
 // What the callbacks of one session know; the session's user pointer.
 struct SessionContext {
   const Credentials::Handles* credentials = nullptr;
-  std::string server_name;           // client: who we want to talk to
-  std::string refusal;               // why the peer's credentials were refused
-  std::string unknown_psk_identity;  // server: the identity that nobody has
+  std::string server_name;                         // client: who we want to talk to
+  std::string refusal;                             // why the peer's credentials were refused
+  std::string unknown_psk_identity;                // server: the identity that nobody has
+  std::shared_ptr<const TicketKeys::Set> tickets;  // server: while the handshake runs; empty without resumption
+  bool datagram = true;                            // DTLS, not TLS
 };
 
 // Sets priorities, the check of the peer's certificate, and PSK look-up. Returns what failed.
 std::optional<std::string> install_callbacks(Credentials::Handles& handles, const std::vector<Psk>& psk);
+
+// The checks of a full handshake for a session that was resumed, where the TLS library makes none: path, dates,
+// revocation and name of the peer's certificate, which the ticket carries, or that its PSK identity is still known.
+// False: SessionContext::refusal says why.
+bool check_resumed_peer(gnutls_session_t session);
+
+// Whose tickets a client may offer: server, transport and what it proves itself with.
+std::string ticket_cache_key(const Credentials::Handles& handles, const std::string& server_name, bool datagram);
 
 // Names (DNS SANs in lower case, URI and e-mail SANs, CN), SHA-256 of the SPKI, expiry.
 model::PeerIdentity identity_of(gnutls_x509_crt_t certificate);

@@ -79,6 +79,28 @@ gnutls_datum_t datum(base::ByteView bytes) {
 
 }  // namespace
 
+bool check_resumed_peer(gnutls_session_t session) {
+  auto& context = *static_cast<SessionContext*>(gnutls_session_get_ptr(session));
+  const bool client = context.credentials->side == Side::client;
+  const auto type = client ? gnutls_auth_server_get_type(session) : gnutls_auth_client_get_type(session);
+  if (type == GNUTLS_CRD_CERTIFICATE) return verify_peer(session) == 0;
+  if (type != GNUTLS_CRD_PSK) {
+    context.refusal = "the resumed session belongs to nobody";
+    return false;
+  }
+  if (client) return context.credentials->psk_client != nullptr;
+  gnutls_datum_t name{};
+  const bool named = gnutls_psk_server_get_username2(session, &name) >= 0 && name.data != nullptr;
+  const std::string_view identity{reinterpret_cast<const char*>(name.data), named ? name.size : 0};
+  if (named && context.credentials->psk_keys.contains(identity)) return true;
+  context.refusal = "the PSK identity of the resumed session is no longer known";
+  return false;
+}
+
+std::string ticket_cache_key(const Credentials::Handles& handles, const std::string& server_name, bool datagram) {
+  return server_name + (datagram ? " dtls " : " tls ") + base::to_hex(handles.own.fingerprint);
+}
+
 std::optional<std::string> install_callbacks(Credentials::Handles& handles, const std::vector<Psk>& psk) {
   const char* error_at = nullptr;
   if (gnutls_priority_init(&handles.priority, kPriorities, &error_at) < 0) {

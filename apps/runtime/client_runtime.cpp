@@ -14,6 +14,7 @@
 #include "adapters/net/credentials.h"
 #include "adapters/net/dtls_channel.h"
 #include "adapters/net/event_loop.h"
+#include "adapters/net/tls_channel.h"
 #include "adapters/net/udp_socket.h"
 #include "adapters/resolver/ares_resolver.h"
 #include "adapters/store/committer.h"
@@ -28,6 +29,7 @@ namespace {
 
 using adapters::net::EventLoop;
 using adapters::net::Priority;
+using adapters::net::TcpStream;
 using adapters::net::UdpSocket;
 using agent::CallAnswer;
 using agent::client::CallTicket;
@@ -48,6 +50,9 @@ agent::client::ClientSettings settings_of(const ops::Config& config, const std::
     server.upstream.name = server.requests.server = upstream.name;
     server.upstream.host = upstream.host;
     server.upstream.addresses = upstream.addresses;
+    server.upstream.udp = upstream.transport != ops::UpstreamTransport::tcp;
+    server.upstream.tcp = upstream.transport != ops::UpstreamTransport::udp;
+    server.upstream.udp_probe = upstream.udp_probe;
     server.upstream.retry = std::chrono::seconds{upstream.reconnect_s};
     server.upstream.session.heartbeat.interval = upstream.heartbeat_interval.value_or(config.heartbeat_interval);
     server.upstream.session.heartbeat.missing_hb_allowed = upstream.missing_hb_allowed;
@@ -146,6 +151,8 @@ struct ClientRuntime::State {
   void open_socket(const agent::client::UpstreamOutput::Open& wanted);
   void send(std::vector<agent::client::UpstreamOutput::Send> datagrams);
   void close_socket(base::SessionId session);
+  void stream_ended(const model::Path& path, const std::string& reason);
+  void use(const std::shared_ptr<const adapters::net::Credentials>& credentials);
   void commit(std::vector<ports::Change> changes);
   void reload();
   void audit(const ClientEffects::AuditQuery& query);
@@ -161,7 +168,7 @@ struct ClientRuntime::State {
 
   // The loop's thread alone, once it runs.
   EventLoop loop;
-  CurrentConnector connector;
+  CurrentConnector connector, stream_connector;
   std::unique_ptr<ClientAgent> agent;
   ClientEffects round;  // of the round that runs
   struct Socket {
@@ -207,8 +214,9 @@ base::Result<void> ClientRuntime::State::open() {
   }
   committer = std::make_unique<adapters::store::Committer>(std::move(opened->store), *instance, opened->fencing_token,
                                                            committer_options(config), &sink);
-  connector.use(std::make_unique<adapters::net::DtlsConnector>(*credentials, dtls_options(config)));
-  agent = std::make_unique<ClientAgent>(settings_of(config, cuid), connector, *seed);
+  use(*credentials);
+  agent = std::make_unique<ClientAgent>(settings_of(config, cuid),
+                                        agent::client::Connectors{connector, &stream_connector}, *seed);
 
   loop.set_handlers({[this](std::span<model::Datagram> datagrams) {
                        for (const model::Datagram& datagram : datagrams) {
@@ -216,13 +224,19 @@ base::Result<void> ClientRuntime::State::open() {
                          if (it != sessions.end()) agent->on_datagram(it->second, datagram.bytes, loop.now(), round);
                        }
                      },
-                     [this] { agent->on_timer(loop.now(), round); }, [this] { finish_round(); }});
+                     [this] { agent->on_timer(loop.now(), round); }, [this] { finish_round(); },
+                     [this](const model::Path& path, const std::string& reason) { stream_ended(path, reason); }});
   thread = std::thread([this, snapshot = std::move(*snapshot)] {
     agent->start(snapshot, loop.now(), round);
     finish_round();
     loop.run();
   });
   return {};
+}
+
+void ClientRuntime::State::use(const std::shared_ptr<const adapters::net::Credentials>& credentials) {
+  connector.use(std::make_unique<adapters::net::DtlsConnector>(credentials, dtls_options(config)));
+  stream_connector.use(std::make_unique<adapters::net::TlsConnector>(credentials));
 }
 
 void ClientRuntime::State::stop() {
@@ -280,14 +294,30 @@ void ClientRuntime::State::perform(ClientEffects effects) {
 }
 
 void ClientRuntime::State::open_socket(const agent::client::UpstreamOutput::Open& wanted) {
-  auto socket = UdpSocket::connect(wanted.server);
-  if (!socket) {
-    agent->on_unreachable(wanted.session, socket.error().message, loop.now(), round);
-    return;
+  model::Path path;
+  EventLoop::SocketHandle handle = 0;
+  if (wanted.way.transport == model::Transport::tcp) {
+    auto stream = TcpStream::connect(wanted.way.server);
+    if (!stream) return agent->on_unreachable(wanted.session, stream.error().message, loop.now(), round);
+    path = stream->path();
+    loop.add_stream(std::move(*stream));
+  } else {
+    auto socket = UdpSocket::connect(wanted.way.server);
+    if (!socket) return agent->on_unreachable(wanted.session, socket.error().message, loop.now(), round);
+    path = {wanted.way.server, socket->bound(), model::Transport::udp};
+    handle = loop.add_socket(std::move(*socket));
   }
-  const model::Path path{wanted.server, socket->bound()};
-  sockets[wanted.session] = {loop.add_socket(std::move(*socket)), path};
+  sockets[wanted.session] = {handle, path};
   sessions[path] = wanted.session;
+}
+
+void ClientRuntime::State::stream_ended(const model::Path& path, const std::string& reason) {
+  const auto it = sessions.find(path);
+  if (it == sessions.end()) return;
+  const base::SessionId session = it->second;
+  sockets.erase(session);
+  sessions.erase(it);
+  agent->on_unreachable(session, reason, loop.now(), round);
 }
 
 void ClientRuntime::State::send(std::vector<agent::client::UpstreamOutput::Send> datagrams) {
@@ -303,7 +333,11 @@ void ClientRuntime::State::send(std::vector<agent::client::UpstreamOutput::Send>
 void ClientRuntime::State::close_socket(base::SessionId session) {
   const auto it = sockets.find(session);
   if (it == sockets.end()) return;
-  loop.remove_socket(it->second.handle);
+  if (it->second.path.transport == model::Transport::tcp) {
+    loop.close_stream(it->second.path);
+  } else {
+    loop.remove_socket(it->second.handle);
+  }
   sessions.erase(it->second.path);
   sockets.erase(it);
 }
@@ -356,9 +390,7 @@ CallAnswer ClientRuntime::State::reload_config(bool dry_run, const agent::Caller
                                credentials.error().message + ", so nothing was changed", "correct it and ask again"));
   }
   running = reload->next;
-  post_surely([this, credentials = std::move(*credentials)] {
-    connector.use(std::make_unique<adapters::net::DtlsConnector>(credentials, dtls_options(config)));
-  });
+  post_surely([this, credentials = std::move(*credentials)] { use(credentials); });
   sink.message("CONFIG_RELOADED", "asked by " + caller.name + ": " + reload_line(*reload));
   return call_ok(render_reload(*reload, true));
 }

@@ -17,6 +17,7 @@
 #include "adapters/net/credentials.h"
 #include "adapters/net/dtls_admission.h"
 #include "adapters/net/steering.h"
+#include "adapters/net/tls_channel.h"
 #include "adapters/resolver/ares_resolver.h"
 #include "adapters/store/committer.h"
 #include "adapters/store/emergency_marker.h"
@@ -29,6 +30,7 @@
 #include "apps/runtime/operator_calls.h"
 #include "apps/runtime/reload.h"
 #include "apps/runtime/shard_thread.h"
+#include "apps/runtime/stream_admission_thread.h"
 #include "apps/version.h"
 #include "mitigation/plan.h"
 
@@ -159,6 +161,8 @@ struct ServerRuntime::State {
   std::vector<std::unique_ptr<ShardThread>> shards;
   std::shared_ptr<adapters::net::DtlsAdmission> dtls_admission;  // the admission thread's, once it runs
   std::unique_ptr<AdmissionThread> admission;
+  std::shared_ptr<adapters::net::TlsAcceptor> tls_acceptor;  // the stream admission's thread's, once it runs
+  std::unique_ptr<StreamAdmissionThread> stream_admission;
 
   std::mutex back_ends_mutex;  // guards back_ends: reported by the runners' threads
   agent::server::BackEnds back_ends;
@@ -194,6 +198,15 @@ base::Result<void> ServerRuntime::State::open() {
     bound.push_back(group->bound);
     listening.push_back(model::to_string(group->bound));
     groups.push_back(std::move(*group));
+  }
+  std::vector<adapters::net::TcpListener> listeners;
+  adapters::net::TcpOptions tcp;
+  tcp.unsent_bytes = config.limits.unsent_bytes;
+  for (const auto& address : config.listen.tcp ? bound : std::vector<model::SocketAddress>{}) {
+    auto listener = adapters::net::TcpListener::listen(address, tcp);
+    if (!listener) return listener.error();
+    listening.push_back(model::to_string(listener->bound()) + " over TCP");
+    listeners.push_back(std::move(*listener));
   }
   exemptions = agent::server::Exemptions(bound, kMostLiveExemptions);
 
@@ -240,6 +253,7 @@ base::Result<void> ServerRuntime::State::open() {
 
   auto session = std::make_shared<agent::server::SessionSettings>();
   session->heartbeat = {config.heartbeat_interval, config.missing_hb_allowed};
+  session->endpoint.message_bytes = config.limits.message_bytes;
   for (std::uint32_t index = 0; index < count; ++index) {
     agent::server::ShardSettings settings;
     settings.index = index;
@@ -279,16 +293,30 @@ base::Result<void> ServerRuntime::State::open() {
     for (std::uint32_t index = 0; index < count; ++index) shards[index]->add_socket(std::move(group.shards[index]));
     admission->add_socket(std::move(group.admission.at(0)));
   }
+  if (!listeners.empty()) {
+    tls_acceptor = std::make_shared<adapters::net::TlsAcceptor>(believed->credentials);
+    stream_admission = std::make_unique<StreamAdmissionThread>(
+        tls_acceptor, limits,
+        [this](agent::Admitted admitted, adapters::net::TcpStream stream) {
+          const std::uint32_t to = model::shard_of(admitted.path.peer, static_cast<std::uint32_t>(shards.size()));
+          if (!shards[to]->adopt(std::move(admitted), std::move(stream)))
+            sink.count("dots_hand_over_refused_total", std::to_string(to), 1);
+        },
+        sink);
+    for (auto& listener : listeners) stream_admission->add_listener(std::move(listener));
+  }
   newest_commit = snapshot->last_commit;
   for (auto& runner : runners) runner->start();
   for (auto& shard : shards) shard->start(*snapshot);
   admission->start();
+  if (stream_admission) stream_admission->start();
   return {};
 }
 
 void ServerRuntime::State::stop() {
   if (std::exchange(stopped, true)) return;
   if (admission) admission->stop();
+  if (stream_admission) stream_admission->stop();
   for (auto& shard : shards) shard->stop();
   if (committer) committer->stop();
   for (auto& runner : runners) runner->stop();
@@ -607,6 +635,9 @@ void ServerRuntime::State::reload_config(bool dry_run, const agent::Caller& call
   auto next = std::make_shared<const Beliefs>(std::move(*believed));
   auto stale = std::make_shared<const std::set<std::string>>(stale_psks(running, reload->next));
   while (!admission->post([this, next] { dtls_admission->replace_credentials(next->credentials); }))
+    std::this_thread::sleep_for(std::chrono::milliseconds{1});
+  while (stream_admission &&
+         !stream_admission->post([this, next] { tls_acceptor->replace_credentials(next->credentials); }))
     std::this_thread::sleep_for(std::chrono::milliseconds{1});
   on_all_shards([next](Shard& shard, base::Now now, ShardOutput& out) { shard.set_domains(next->domains, now, out); },
                 [=, this] {

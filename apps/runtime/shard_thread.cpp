@@ -27,12 +27,22 @@ ShardThread::ShardThread(std::uint32_t index, std::unique_ptr<Shard> shard, Shar
       },
       [this] { shard_->on_timer(loop_.now(), round_); },
       [this] { finish_round(); },  // also when only kClockTick has passed
+      [this](const model::Path& path, const std::string& reason) {
+        shard_->on_disconnected(path, reason, loop_.now(), round_);
+      },
   });
 }
 
 ShardThread::~ShardThread() { stop(); }
 
 void ShardThread::add_socket(adapters::net::UdpSocket socket) { loop_.add_socket(std::move(socket)); }
+
+bool ShardThread::adopt(agent::Admitted admitted, adapters::net::TcpStream stream) {
+  return loop_.post([this, admitted = std::move(admitted), stream = std::move(stream)]() mutable {
+    loop_.add_stream(std::move(stream));
+    shard_->on_admitted(std::move(admitted), loop_.now(), round_);
+  });
+}
 
 void ShardThread::start(ports::Snapshot snapshot) {
   thread_ = std::thread([this, snapshot = std::move(snapshot)] {
@@ -65,7 +75,7 @@ void ShardThread::finish_round() {
   shard_->end_of_round(now, round_);
   perform(std::exchange(round_, {}));
   // What could not be handed over was answered in perform; it may have queued more to send.
-  if (!round_.send.empty()) perform(std::exchange(round_, {}));
+  if (!round_.send.empty() || !round_.close.empty()) perform(std::exchange(round_, {}));
   const base::SteadyTime tick = now.steady + kClockTick;
   loop_.set_deadline(std::min(shard_->next_deadline().value_or(tick), tick));
   if (stopping_ && !shard_->busy()) loop_.stop();
@@ -74,6 +84,7 @@ void ShardThread::finish_round() {
 void ShardThread::perform(ShardOutput out) {
   if (!out.peers_opened.empty() || !out.peers_closed.empty()) world_.peers(out.peers_opened, out.peers_closed);
   if (!out.send.empty()) loop_.send(out.send);
+  for (const auto& path : out.close) loop_.close_stream(path);
   if (out.commit) world_.commit(index_, std::move(*out.commit), loop_.now());
   for (const auto& domain : out.reload) world_.reload(index_, domain);
   for (auto& rules : out.wants) world_.want(std::move(rules));

@@ -38,6 +38,8 @@ class ShardThread {
 
   // Before start().
   void add_socket(adapters::net::UdpSocket socket);
+  // A session that came over TCP, with its connection. False when the queue is full.
+  bool adopt(agent::Admitted admitted, adapters::net::TcpStream stream);
   void start(ports::Snapshot snapshot);
   // Closes the sessions, waits for the commit that is out, and ends the thread. Posts are refused from then on.
   void stop();

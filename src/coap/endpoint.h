@@ -136,6 +136,8 @@ class Endpoint {
   void ping(base::SteadyTime now, Effects& out);
   // Over TCP: asks the peer to close the connection (RFC 8323 5.5). Nothing over UDP.
   void release(std::string_view why, Effects& out);
+  // Over TCP: the peer's CSM has come, so that its side of the handshake is known to stand. Always over UDP.
+  bool peer_ready() const;
   // The largest message that the peer takes, header included: its Max-Message-Size over TCP, SIZE_MAX over UDP.
   std::size_t max_message() const;
 

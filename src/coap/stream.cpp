@@ -54,6 +54,8 @@ void Endpoint::release(std::string_view why, Effects& out) {
   out.send.push_back(release.take());
 }
 
+bool Endpoint::peer_ready() const { return !state_->stream || state_->stream->csm_seen; }
+
 std::size_t Endpoint::max_message() const { return state_->stream ? state_->stream->peer_most_bytes : SIZE_MAX; }
 
 void Endpoint::State::on_stream(base::ByteView bytes, base::SteadyTime now, Effects& out) {

@@ -40,6 +40,7 @@ struct ListenConfig {
   std::uint32_t shards = 0;                     // 0: one for each processor, at most 16
   std::uint32_t receive_buffer_bytes = 4u << 20;
   std::uint32_t path_mtu_bytes = 1280;  // RFC 9132 7.3
+  bool tcp = true;                      // TLS over TCP on the same addresses and ports
 };
 
 struct LimitsConfig {
@@ -47,6 +48,8 @@ struct LimitsConfig {
   std::uint32_t handshakes = 4096;
   std::uint32_t handshakes_per_prefix = 256;
   std::uint32_t handshake_time_s = 30;
+  std::uint32_t message_bytes = 65536;  // over TCP: our Max-Message-Size
+  std::uint32_t unsent_bytes = 262144;  // over TCP: what waits for one client
   std::uint32_t audit_records = 100000;
   std::uint32_t pending_names = 1000;
   std::uint64_t disk_reserve_bytes = 1u << 20;  // kept for DELETE on a full disk
@@ -92,11 +95,15 @@ struct LogConfig {
   std::string file;  // empty: standard error
 };
 
+enum class UpstreamTransport : std::uint8_t { automatic, udp, tcp };
+
 // A server that a client role signals to.
 struct UpstreamConfig {
   std::string name;                             // in our records
   std::string host;                             // name for SNI and certificate check
   std::vector<model::SocketAddress> addresses;  // tried in order; empty: host is looked up
+  UpstreamTransport transport = UpstreamTransport::automatic;
+  base::Duration udp_probe = std::chrono::hours{24};  // while over TCP; never under 5 min (RFC 9132 4.3)
   std::optional<base::Duration> heartbeat_interval;
   int missing_hb_allowed = 15;
   std::uint32_t reconnect_s = 300;            // never under 60 (RFC 9132 4.7)

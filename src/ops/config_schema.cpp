@@ -69,7 +69,7 @@ SectionSpec credentials() {
 SectionSpec listen() {
   using L = ListenConfig;
   SectionSpec s = section("listen", ForRole::server);
-  s.meaning = "Where a server waits for its clients, with DTLS over UDP.";
+  s.meaning = "Where a server waits for its clients, with DTLS over UDP and TLS over TCP.";
   s.open = [](void* parent) -> void* { return &static_cast<Config*>(parent)->listen; };
   s.keys = {
       by_default("[\"[::]:4646\", \"0.0.0.0:4646\"]",
@@ -84,6 +84,10 @@ SectionSpec listen() {
            "4194304"}),
       number<L>("path_mtu_bytes", &L::path_mtu_bytes, "bytes", {576, 9000},
                 {"Largest packet that is sent, all headers included (RFC 9132 section 7.3).", "1280"}),
+      boolean<L>(
+          "tcp", &L::tcp,
+          {"Listens with TLS over TCP as well, on the same addresses and ports, for clients whose path drops UDP.",
+           "true"}),
   };
   return s;
 }
@@ -117,6 +121,13 @@ SectionSpec limits() {
                                       {"Handshakes in progress from one IPv4 /24 or IPv6 /48.", "256"})),
       only(ForRole::server, number<L>("handshake_time_s", &L::handshake_time_s, "s", {1, 300},
                                       {"A handshake that takes longer is given up.", "30"})),
+      only(ForRole::server,
+           number<L>("message_bytes", &L::message_bytes, "bytes", {1152, 65536},
+                     {"Largest message that a client may send over TCP; it is told so when it connects.", "65536"})),
+      only(ForRole::server,
+           number<L>("unsent_bytes", &L::unsent_bytes, "bytes", {65536, 1 << 24},
+                     {"What may wait for one client over TCP that does not read; past it the connection is closed.",
+                      "262144"})),
       number<L>("audit_records", &L::audit_records, "", {100, 100 * kMillion},
                 {"Lines that the audit log keeps; the oldest go first.", "100000"}),
       number<L>("pending_names", &L::pending_names, "", {1, 100000},
@@ -277,9 +288,19 @@ SectionSpec upstream() {
       required(parsed<U>("host", &U::host, "DNS name", read_dns_name,
                          {"The name that its certificate must carry.", "\"dots.provider.example\""})),
       by_default("what `host` resolves to", list<U>("addresses", &U::addresses, "list of addresses", 16, dots_address,
-                                                    {"Tried in order; the port is 4646 when left out. With an attack "
+                                                    {"IPv6 before IPv4, otherwise in this order, over UDP and then "
+                                                     "over TCP; the port is 4646 when left out. With an attack "
                                                      "under way DNS may fail: better written down.",
                                                      "[\"192.0.2.1:4646\"]"})),
+      choice<U>(
+          "transport", &U::transport,
+          Choices<UpstreamTransport>{
+              {"auto", UpstreamTransport::automatic}, {"udp", UpstreamTransport::udp}, {"tcp", UpstreamTransport::tcp}},
+          {"DTLS over UDP, TLS over TCP, or `auto`: UDP where it works (RFC 9132 section 4.3).", "\"auto\""}),
+      seconds<U>("udp_probe_s", &U::udp_probe, {300, 30 * 86400},
+                 {"While only TCP works, how often UDP is tried again (RFC 9132 section 4.3: never under 300, better "
+                  "not under 86400).",
+                  "86400"}),
       by_default("30, or what the server negotiated",
                  seconds<U>("heartbeat_interval_s", &U::heartbeat_interval, {15, 240, true},
                             {"Time between two heartbeats of ours. 0: none.", "30"})),

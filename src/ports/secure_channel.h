@@ -1,5 +1,8 @@
 // The SecureChannel port: one (D)TLS association without sockets or clocks of its own.
 //
+// Over TCP the same words carry a byte stream: what goes in and out as a "datagram" is a piece of it, of any size and
+// in order; a plaintext that comes out may hold a part of a message or several; there is no timeout, since TCP repeats.
+//
 // Bytes from the network go in, bytes for the network and plaintext come out. The adapter is GnuTLS driven through its
 // push and pull functions (src/adapters/net); simulations script it. RFC 9132 section 7.1.
 #pragma once
@@ -42,7 +45,7 @@ class SecureChannel {
 
   virtual bool is_open() const = 0;
   virtual const model::PeerIdentity& identity() const = 0;  // REQUIRES: is_open()
-  virtual std::size_t max_plaintext() const = 0;     // bytes that fit one datagram under the path MTU
+  virtual std::size_t max_plaintext() const = 0;            // bytes that fit one datagram under the path MTU
   virtual bool resumed() const = 0;
 };
 
@@ -52,12 +55,19 @@ class Admission {
   virtual ~Admission() = default;
   struct Verdict {
     enum class Kind : std::uint8_t { drop, answer, admit } kind = Kind::drop;
-    base::Bytes answer;                       // HelloVerifyRequest, with Kind::answer
-    std::unique_ptr<SecureChannel> channel;   // with Kind::admit: a proven address; feed it the same datagram
-    std::string reason;                       // with Kind::drop
+    base::Bytes answer;                      // HelloVerifyRequest, with Kind::answer
+    std::unique_ptr<SecureChannel> channel;  // with Kind::admit: a proven address; feed it the same datagram
+    std::string reason;                      // with Kind::drop
   };
   // `peer_address` is the source address and port in any stable byte form; the cookie binds to it.
   virtual Verdict consider(base::ByteView datagram, base::ByteView peer_address, base::WallTime now) = 0;
+};
+
+// The server half over TCP: a channel for each connection; a listening port needs no cookies.
+class ChannelAcceptor {
+ public:
+  virtual ~ChannelAcceptor() = default;
+  virtual base::Result<std::unique_ptr<SecureChannel>> accept() = 0;
 };
 
 // The client half: opens an association to a server.
@@ -65,7 +75,8 @@ class ChannelConnector {
  public:
   virtual ~ChannelConnector() = default;
   // `events` receives the first flight.
-  virtual base::Result<std::unique_ptr<SecureChannel>> connect(const std::string& server_name, ChannelEvents& events) = 0;
+  virtual base::Result<std::unique_ptr<SecureChannel>> connect(const std::string& server_name,
+                                                               ChannelEvents& events) = 0;
 };
 
 }  // namespace dots::ports

@@ -332,11 +332,11 @@ class Rig:
         return {(m["cuid"], m["mid"]): m for m in self.json(role, "list")["mitigations"]}
 
     def coap(self, method, path, body=None, tool="openssl", credential="psk", content_format=271, seconds=8, more=(),
-             certificate="client"):
-        return self.coap_start(method, path, body, tool, credential, content_format, seconds, more, certificate)()
+             certificate="client", scheme="coaps"):
+        return self.coap_start(method, path, body, tool, credential, content_format, seconds, more, certificate, scheme)()
 
     def coap_start(self, method, path, body=None, tool="openssl", credential="psk", content_format=271, seconds=8,
-                   more=(), certificate="client"):
+                   more=(), certificate="client", scheme="coaps"):
         """Starts libcoap's client; call what is returned for its Answers."""
         command = [f"coap-client-{tool}", "-v", "6", "-B", str(seconds), "-o", "/dev/null", "-m", method]
         if body is not None:
@@ -352,7 +352,7 @@ class Rig:
             command += ["-C", self.set / "pki/ca.crt"]
             if certificate:
                 command += ["-c", self.set / f"pki/{certificate}.crt", "-j", self.set / f"pki/{certificate}.key"]
-        command += [*more, f"coaps://{host}:{self.port}{path}"]
+        command += [*more, f"{scheme}://{host}:{self.port}{path}"]
         process = spawn(self.inside + command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace")
         self.processes.append(process)
 

@@ -12,6 +12,8 @@
 #include <mutex>
 #include <utility>
 
+#include "adapters/net/stream_set.h"
+
 namespace dots::adapters::net {
 namespace {
 
@@ -50,6 +52,7 @@ struct EventLoop::State {
   std::optional<base::SteadyTime> armed;  // when the timer fires
   std::uint64_t armed_number = 0;
   std::map<SocketHandle, std::shared_ptr<Entry>> sockets;
+  StreamSet streams{io, handlers};
   SocketHandle next_handle = 1;
   ReceiveBuffers buffers;
   std::vector<model::Datagram> received;
@@ -133,6 +136,11 @@ void EventLoop::remove_socket(SocketHandle socket) {
   state_->sockets.erase(found);
 }
 
+void EventLoop::add_stream(TcpStream stream) { state_->streams.add(std::move(stream)); }
+std::optional<TcpStream> EventLoop::remove_stream(const model::Path& path) { return state_->streams.remove(path); }
+void EventLoop::close_stream(const model::Path& path) { state_->streams.close(path); }
+void EventLoop::add_listener(TcpListener listener) { state_->streams.add(std::move(listener)); }
+
 void EventLoop::run() {
   State& s = *state_;
   while (!s.stopped.load()) {
@@ -202,6 +210,13 @@ void EventLoop::send(std::span<const model::Datagram> datagrams) {
   std::size_t begin = 0;
   UdpSocket* current = nullptr;
   for (std::size_t i = 0; i < datagrams.size(); ++i) {
+    if (datagrams[i].path.transport == model::Transport::tcp) {
+      flush(current, datagrams.subspan(begin, i - begin));
+      begin = i + 1;
+      const bool taken = s.streams.send(datagrams[i].path, datagrams[i].bytes);
+      (taken ? s.count_sent : s.count_dropped).fetch_add(1, std::memory_order_relaxed);
+      continue;
+    }
     UdpSocket* const socket = socket_for(datagrams[i].path);
     if (i > begin && socket != current) {
       flush(current, datagrams.subspan(begin, i - begin));

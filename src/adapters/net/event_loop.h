@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "adapters/net/task.h"
+#include "adapters/net/tcp_stream.h"
 #include "adapters/net/udp_socket.h"
 #include "base/time.h"
 #include "model/peer.h"
@@ -32,9 +33,12 @@ enum class Priority : std::uint8_t { normal, reserved };
 class EventLoop {
  public:
   struct Handlers {
-    std::function<void(std::span<model::Datagram>)> on_datagrams;  // may move the bytes out
+    std::function<void(std::span<model::Datagram>)> on_datagrams;  // may move the bytes out; pieces of streams as well
     std::function<void()> on_deadline;
     std::function<void()> after_round;
+    // A stream is over, for a reason that is not close_stream; it is gone already.
+    std::function<void(const model::Path&, const std::string& reason)> on_stream_ended = {};
+    std::function<void(TcpStream)> on_accepted = {};
   };
   struct Counters {
     std::uint64_t received = 0, sent = 0, send_dropped = 0, tasks_refused = 0;
@@ -51,6 +55,14 @@ class EventLoop {
   SocketHandle add_socket(UdpSocket socket);
   void remove_socket(SocketHandle socket);
 
+  // TCP connections, named by their path. What a peer does not take waits, up to a bound (TcpOptions).
+  void add_stream(TcpStream stream);
+  // To be given to another loop; nothing when it is not there any more.
+  std::optional<TcpStream> remove_stream(const model::Path& path);
+  // What was sent leaves first; nothing is told of it.
+  void close_stream(const model::Path& path);
+  void add_listener(TcpListener listener);
+
   // Returns after stop(). Tasks that wait then are dropped by the destructor.
   void run();
   void stop();
@@ -62,7 +74,8 @@ class EventLoop {
   void set_deadline(std::optional<base::SteadyTime> deadline);
   base::Now now() const;
 
-  // Each from the socket that is bound to its local address. What the kernel does not take is dropped and counted.
+  // Each from the socket that is bound to its local address, or on the stream of its path. What the kernel does not
+  // take is dropped and counted.
   void send(std::span<const model::Datagram> datagrams);
 
   Counters counters() const;

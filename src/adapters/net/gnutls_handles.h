@@ -24,13 +24,15 @@ struct Credentials::Handles {
     if (psk_server != nullptr) gnutls_psk_free_server_credentials(psk_server);
     if (psk_client != nullptr) gnutls_psk_free_client_credentials(psk_client);
     if (priority != nullptr) gnutls_priority_deinit(priority);
+    if (stream_priority != nullptr) gnutls_priority_deinit(stream_priority);
   }
 
   Side side = Side::server;
   gnutls_certificate_credentials_t x509 = nullptr;
   gnutls_psk_server_credentials_t psk_server = nullptr;
   gnutls_psk_client_credentials_t psk_client = nullptr;
-  gnutls_priority_t priority = nullptr;
+  gnutls_priority_t priority = nullptr;                      // DTLS
+  gnutls_priority_t stream_priority = nullptr;               // TLS
   std::map<std::string, base::Bytes, std::less<>> psk_keys;  // server
   base::Bytes decoy_secret;                                  // keys for identities that nobody has
   model::PeerIdentity own;

@@ -103,7 +103,8 @@ std::string ticket_cache_key(const Credentials::Handles& handles, const std::str
 
 std::optional<std::string> install_callbacks(Credentials::Handles& handles, const std::vector<Psk>& psk) {
   const char* error_at = nullptr;
-  if (gnutls_priority_init(&handles.priority, kPriorities, &error_at) < 0) {
+  if (gnutls_priority_init(&handles.priority, kPriorities, &error_at) < 0 ||
+      gnutls_priority_init(&handles.stream_priority, kStreamPriorities, &error_at) < 0) {
     return std::string{"the TLS library refuses the cipher list at '"} + (error_at != nullptr ? error_at : "") + "'";
   }
   if (handles.x509 != nullptr) {

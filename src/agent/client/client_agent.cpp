@@ -13,7 +13,7 @@ namespace {
 constexpr base::Duration kLongestReloadPause = std::chrono::seconds{30};
 }  // namespace
 
-ClientAgent::ClientAgent(ClientSettings settings, ports::ChannelConnector& connector, std::uint64_t seed)
+ClientAgent::ClientAgent(ClientSettings settings, const Connectors& connectors, std::uint64_t seed)
     : state_(std::make_unique<State>()) {
   State& s = *state_;
   s.settings = std::move(settings);
@@ -21,7 +21,7 @@ ClientAgent::ClientAgent(ClientSettings settings, ports::ChannelConnector& conne
   for (const ServerSettings& server : s.settings.servers) {
     const std::uint64_t link_seed = signal::client::next_random(seed);
     const std::uint64_t requests_seed = signal::client::next_random(seed);
-    s.servers.push_back({Upstream(server.upstream, connector, s.session_ids, link_seed),
+    s.servers.push_back({Upstream(server.upstream, connectors, s.session_ids, link_seed),
                          signal::client::Requests(server.requests, requests_seed), false, false});
   }
 }

@@ -66,8 +66,8 @@ struct ClientEffects {
 
 class ClientAgent {
  public:
-  // REQUIRES: connector outlives the agent.
-  ClientAgent(ClientSettings settings, ports::ChannelConnector& connector, std::uint64_t seed);
+  // REQUIRES: connectors outlive the agent.
+  ClientAgent(ClientSettings settings, const Connectors& connectors, std::uint64_t seed);
   ~ClientAgent();
 
   void start(const ports::Snapshot& snapshot, base::Now now, ClientEffects& out);

@@ -123,7 +123,7 @@ struct ClientHarness {
 
   void take(ClientEffects& out) {
     for (const auto& open : out.open) {
-      peers[open.session].address = open.server;
+      peers[open.session].address = open.way.server;
       opened.emplace_back(now.steady, open.session);
     }
     for (const auto& send : out.send) to_server(send.session, send.datagram);

@@ -8,6 +8,7 @@ namespace {
 // How many sends an errand has before another one that waits is tried.
 constexpr int kTriesPerTurn = 4;
 constexpr int kSlowTries = 100;
+constexpr base::Duration kReliablePatience = std::chrono::seconds{30};
 }  // namespace
 
 void Outbox::add(const Errand& errand) { enqueue({errand, 0}); }
@@ -84,9 +85,12 @@ void Outbox::put_back(Active active, base::SteadyTime now) {
 
 bool Outbox::has_urgent() const { return !queue_.empty() && queue_.front().errand.urgent; }
 
-base::SteadyTime Outbox::turn_end() const { return active_->since + active_->interval * kTriesPerTurn; }
+base::SteadyTime Outbox::turn_end() const {
+  return active_->since + active_->interval * (reliable_ ? 1 : kTriesPerTurn);
+}
 
 base::SteadyTime Outbox::earliest(base::SteadyTime now) const {
+  if (reliable_) return now;
   return last_send_ ? std::max(now, *last_send_ + round_trip_.spacing(now)) : now;
 }
 
@@ -107,11 +111,15 @@ void Outbox::pump(coap::Endpoint& endpoint, std::size_t max_datagram, base::Stea
     queue_.pop_front();
     coap::Repetition repetition;
     const auto timeout = round_trip_.timeout(now);
-    const bool fast = timeout && item.fast_tries < kFastTries;
+    const bool fast = !reliable_ && timeout && item.fast_tries < kFastTries;
     repetition.rtt_known = fast;
     repetition.interval = fast ? *timeout : kSpacingWithoutEstimate;
     repetition.tries = fast ? kFastTries - item.fast_tries : kSlowTries;
     repetition.patience = repetition.interval;
+    if (reliable_) {
+      repetition.tries = 1;
+      repetition.interval = repetition.patience = kReliablePatience;
+    }
     const std::size_t before = out.send.size();
     const auto request = endpoint.send(item.errand.request, repetition, now, out);
     if (!request) {

@@ -28,6 +28,10 @@ struct Errand {
 
 class Outbox {
  public:
+  // Over TCP (`reliable`) the rate is TCP's own: nothing waits for a turn of its spacing, and a request is only sent
+  // again when its answer has not come for kReliablePatience.
+  explicit Outbox(bool reliable = false) : reliable_(reliable) {}
+
   // Sends faster than 3 s apart at most so often for one errand; then a lost link is taken for granted.
   static constexpr int kFastTries = 64;
 
@@ -68,6 +72,7 @@ class Outbox {
   base::SteadyTime turn_end() const;
   base::SteadyTime earliest(base::SteadyTime now) const;
 
+  bool reliable_;
   RoundTrip round_trip_;
   std::deque<Item> queue_;  // urgent ones first, otherwise in order
   std::optional<Active> active_;

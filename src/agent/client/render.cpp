@@ -112,7 +112,9 @@ json::object render_server(const ServerView& view) {
   json::array sessions;
   for (const SessionView& session : view.sessions) {
     json::object one;
-    one["server"] = model::to_string(session.server);
+    one["server"] = model::to_string(session.way.server);
+    one["transport"] = model::to_string(session.way.transport);
+    if (!session.why.empty()) one["because"] = session.why;
     one["state"] = session.state;
     one["age_s"] = base::whole_seconds(session.age);
     one["missed-heartbeats"] = session.missed_heartbeats;

@@ -45,15 +45,16 @@ signal::client::Answer answer_of(const coap::Response& response) {
   return answer;
 }
 
-Session::Session(base::SessionId id, const model::SocketAddress& server, std::unique_ptr<ports::SecureChannel> channel,
+Session::Session(base::SessionId id, const Way& way, std::unique_ptr<ports::SecureChannel> channel,
                  const SessionSettings& settings, std::uint64_t seed, base::SteadyTime now)
     : id_(id),
-      server_(server),
+      way_(way),
       channel_(std::move(channel)),
       settings_(settings),
       seed_(seed),
       since_(now),
-      handshake_deadline_(now + settings.handshake_time) {
+      handshake_deadline_(now + settings.handshake_time),
+      outbox_(way.transport == model::Transport::tcp) {
   if (const auto timeout = channel_->timeout()) channel_timeout_ = now + *timeout;
 }
 
@@ -76,12 +77,12 @@ void Session::on_timer(base::SteadyTime now, SessionOutput& out) {
   }
   if (!endpoint_) return;
   // Before the endpoint repeats: whose turn is over gives way instead of being sent once more.
-  pump(now, out);
+  if (is_open()) pump(now, out);
   coap::Effects effects;
   endpoint_->on_timer(now, effects);
   if (!effects.send.empty()) outbox_.on_repeated(now);
   absorb_coap(std::move(effects), now, out);
-  on_heartbeat(heartbeat_->on_timer(now), now, out);
+  if (is_open()) on_heartbeat(heartbeat_->on_timer(now), now, out);
 }
 
 std::optional<base::SteadyTime> Session::next_deadline(base::SteadyTime now) const {
@@ -91,8 +92,8 @@ std::optional<base::SteadyTime> Session::next_deadline(base::SteadyTime now) con
   };
   consider(channel_timeout_);
   consider(handshake_deadline_);
-  if (endpoint_) {
-    consider(endpoint_->next_deadline());
+  if (endpoint_) consider(endpoint_->next_deadline());
+  if (is_open()) {
     consider(heartbeat_->next_deadline());
     consider(outbox_.next_deadline(now));
   }
@@ -120,17 +121,18 @@ void Session::close(SessionOutput& out) {
 void Session::absorb_channel(ports::ChannelEvents events, base::SteadyTime now, SessionOutput& out) {
   for (base::Bytes& datagram : events.datagrams) out.send.push_back(std::move(datagram));
   if (events.opened) {
-    handshake_deadline_.reset();
-    since_ = now;
-    endpoint_.emplace(settings_.endpoint, seed_);
-    heartbeat_.emplace(signal::Side::client, settings_.heartbeat, now);
-    out.opened = true;
+    endpoint_.emplace(settings_.endpoint, seed_, way_.transport);
+    coap::Effects effects;
+    endpoint_->start(now, effects);
+    absorb_coap(std::move(effects), now, out);
+    if (endpoint_->peer_ready()) establish(now, out);
   }
   for (const base::Bytes& plaintext : events.plaintexts) {
     if (!endpoint_) break;
-    on_heartbeat(heartbeat_->on_traffic(now), now, out);
+    if (is_open()) on_heartbeat(heartbeat_->on_traffic(now), now, out);
     coap::Effects effects;
     endpoint_->on_datagram(plaintext, now, effects);
+    if (!is_open() && endpoint_->peer_ready()) establish(now, out);
     absorb_coap(std::move(effects), now, out);
   }
   const auto timeout = channel_->timeout();
@@ -139,6 +141,13 @@ void Session::absorb_channel(ports::ChannelEvents events, base::SteadyTime now, 
     out.closed = true;
     out.reason = events.reason;
   }
+}
+
+void Session::establish(base::SteadyTime now, SessionOutput& out) {
+  handshake_deadline_.reset();
+  since_ = now;
+  heartbeat_.emplace(signal::Side::client, settings_.heartbeat, now);
+  out.opened = true;
 }
 
 void Session::absorb_coap(coap::Effects effects, base::SteadyTime now, SessionOutput& out) {
@@ -171,6 +180,11 @@ void Session::absorb_coap(coap::Effects effects, base::SteadyTime now, SessionOu
     } else {
       outbox_.on_failure(failure.request);
     }
+  }
+  if (!effects.close_reason.empty()) {
+    out.closed = true;
+    out.reason = effects.close_reason;
+    return;
   }
   if (!effects.responses.empty() || !effects.failures.empty()) pump(now, out);
 }
@@ -226,12 +240,13 @@ void Session::on_heartbeat(const signal::HeartbeatEffects& effects, base::Steady
 void Session::pump(base::SteadyTime now, SessionOutput& out) {
   coap::Effects effects;
   std::deque<signal::client::SendId> too_large;
-  outbox_.pump(*endpoint_, channel_->max_plaintext(), now, effects, too_large);
+  const std::size_t most = std::min(channel_->max_plaintext(), endpoint_->max_message());
+  outbox_.pump(*endpoint_, most, now, effects, too_large);
   for (const signal::client::SendId id : too_large) {
     signal::client::Answer answer;
     answer.code = model::ResponseCode::request_entity_too_large;
-    answer.diagnostic = "the request does not fit one datagram of " + std::to_string(channel_->max_plaintext()) +
-                        " bytes: split it into several requests";
+    answer.diagnostic =
+        "the request does not fit one message of " + std::to_string(most) + " bytes: split it into several requests";
     out.answers.push_back({id, std::move(answer)});
   }
   absorb_coap(std::move(effects), now, out);

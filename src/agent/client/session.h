@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "agent/client/outbox.h"
+#include "agent/client/ways.h"
 #include "base/ids.h"
 #include "base/time.h"
 #include "coap/endpoint.h"
@@ -46,7 +47,7 @@ struct SessionOutput {
 class Session {
  public:
   // `first` is what ChannelConnector::connect gave; its datagrams are the caller's to send.
-  Session(base::SessionId id, const model::SocketAddress& server, std::unique_ptr<ports::SecureChannel> channel,
+  Session(base::SessionId id, const Way& way, std::unique_ptr<ports::SecureChannel> channel,
           const SessionSettings& settings, std::uint64_t seed, base::SteadyTime now);
 
   void on_datagram(base::ByteView datagram, base::SteadyTime now, SessionOutput& out);
@@ -59,8 +60,10 @@ class Session {
   void close(SessionOutput& out);
 
   base::SessionId id() const { return id_; }
-  const model::SocketAddress& server() const { return server_; }
-  bool is_open() const { return endpoint_.has_value(); }
+  const Way& way() const { return way_; }
+  // Established. Over TCP that is when the server has spoken: with TLS 1.3 its word on our credentials comes after our
+  // own end of the handshake.
+  bool is_open() const { return heartbeat_.has_value(); }
   bool is_lost() const { return heartbeat_ && heartbeat_->is_lost(); }
   int missed_heartbeats() const { return heartbeat_ ? heartbeat_->missed() : 0; }
   bool resumed() const { return channel_->resumed(); }
@@ -70,6 +73,7 @@ class Session {
 
  private:
   void absorb_channel(ports::ChannelEvents events, base::SteadyTime now, SessionOutput& out);
+  void establish(base::SteadyTime now, SessionOutput& out);
   void absorb_coap(coap::Effects effects, base::SteadyTime now, SessionOutput& out);
   void on_request(const coap::IncomingRequest& incoming, base::SteadyTime now, coap::Effects& effects,
                   SessionOutput& out);
@@ -77,14 +81,14 @@ class Session {
   void pump(base::SteadyTime now, SessionOutput& out);
 
   base::SessionId id_;
-  model::SocketAddress server_;
+  Way way_;
   std::unique_ptr<ports::SecureChannel> channel_;
   SessionSettings settings_;
   std::uint64_t seed_;
   base::SteadyTime since_;
   std::optional<base::SteadyTime> channel_timeout_;
   std::optional<base::SteadyTime> handshake_deadline_;
-  std::optional<coap::Endpoint> endpoint_;  // once open
+  std::optional<coap::Endpoint> endpoint_;  // once the channel is open
   std::optional<signal::Heartbeat> heartbeat_;
   std::optional<coap::RequestId> heartbeat_request_;
   Outbox outbox_;

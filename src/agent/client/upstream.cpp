@@ -13,9 +13,11 @@ constexpr base::Duration kAttemptDelay = std::chrono::milliseconds{250};
 constexpr std::size_t kMaxAddresses = 16;
 }  // namespace
 
-Upstream::Upstream(UpstreamSettings settings, ports::ChannelConnector& connector, std::uint64_t& ids,
-                   std::uint64_t seed)
-    : settings_(std::move(settings)), connector_(&connector), ids_(&ids), random_(seed), reconnect_(settings_.retry) {}
+Upstream::Upstream(UpstreamSettings settings, const Connectors& connectors, std::uint64_t& ids, std::uint64_t seed)
+    : settings_(std::move(settings)), connectors_(connectors), ids_(&ids), random_(seed), reconnect_(settings_.retry) {
+  settings_.udp_probe = std::max(settings_.udp_probe, kMinUdpProbe);
+  settings_.tcp = settings_.tcp && connectors_.stream != nullptr;
+}
 
 void Upstream::start(base::SteadyTime now, UpstreamOutput& out) {
   started_ = true;
@@ -54,10 +56,17 @@ void Upstream::on_datagram(base::SessionId id, base::ByteView datagram, base::St
 void Upstream::on_unreachable(base::SessionId id, const std::string& reason, base::SteadyTime now,
                               UpstreamOutput& out) {
   Session* session = find(id);
-  if (session == nullptr || session->is_open()) return;
-  last_failure_ = model::to_string(session->server()) + ": " + reason;
+  if (session == nullptr) return;
+  const Way way = session->way();
+  if (session->is_open()) {
+    if (way.transport == model::Transport::udp) return;
+    tell("CLIENT_SESSION_CLOSED", to_string(way) + ": " + reason, out);
+  } else {
+    last_failure_ = to_string(way) + ": " + reason;
+    memory_.failed(way, reason, now);
+    if (round_) round_->next_at = now;
+  }
   drop(id, out);
-  if (round_) round_->next_at = now;
   review(now, out);
 }
 
@@ -67,7 +76,7 @@ void Upstream::on_resolved(const ports::Resolution& resolution, base::SteadyTime
   if (resolution.outcome == ports::Resolution::Outcome::answered && !resolution.addresses.empty()) {
     resolved_.clear();
     for (const model::IpAddress& address : resolution.addresses) resolved_.push_back({address, settings_.port});
-    // RFC 9132 4.3: IPv6 first.
+    // Of many, both families stay.
     std::stable_partition(resolved_.begin(), resolved_.end(),
                           [](const auto& address) { return address.ip.family == model::Family::ipv6; });
     if (resolved_.size() > kMaxAddresses) resolved_.resize(kMaxAddresses);
@@ -75,7 +84,7 @@ void Upstream::on_resolved(const ports::Resolution& resolution, base::SteadyTime
     // The last answer that was good serves on: name servers are often dead in an attack.
     last_failure_ = "'" + settings_.host + "' cannot be looked up: " + resolution.reason;
   }
-  round_->addresses = resolved_;
+  set_ways(now);
   round_->next_at = now;
   review(now, out);
 }
@@ -100,7 +109,8 @@ std::optional<base::SteadyTime> Upstream::next_deadline(base::SteadyTime now) co
   const auto consider = [&](const std::optional<base::SteadyTime>& at) {
     if (at && (!earliest || *at < *earliest)) earliest = at;
   };
-  if (round_ && !round_->resolving && round_->next < round_->addresses.size()) consider(round_->next_at);
+  if (round_ && !round_->resolving && round_->next < round_->ways.size()) consider(round_->next_at);
+  consider(next_probe());
   for (const auto& session : sessions_) consider(session->next_deadline(now));
   return earliest;
 }
@@ -146,10 +156,12 @@ void Upstream::close_all(UpstreamOutput& out) {
 void Upstream::absorb(base::SessionId id, SessionOutput&& output, base::SteadyTime now, UpstreamOutput& out) {
   for (base::Bytes& datagram : output.send) out.send.push_back({id, std::move(datagram)});
   Session* session = find(id);
-  const std::string server = model::to_string(session->server());
+  const Way way = session->way();
+  const std::string server = to_string(way);
   if (output.opened) {
     reconnect_.on_established();
     last_failure_.clear();
+    memory_.worked(way, now);
     tell("CLIENT_SESSION_OPENED", server, out);
     // Everything that still waits for an answer goes over the new session as well.
     SessionOutput sent;
@@ -177,6 +189,7 @@ void Upstream::absorb(base::SessionId id, SessionOutput&& output, base::SteadyTi
       tell("CLIENT_SESSION_CLOSED", server + ": " + output.reason, out);
     } else {
       last_failure_ = server + ": " + output.reason;
+      memory_.failed(way, output.reason, now);
     }
     drop(id, out);
   }
@@ -193,24 +206,54 @@ void Upstream::drop(base::SessionId id, UpstreamOutput& out) {
   sessions_.erase(it);
 }
 
-void Upstream::review(base::SteadyTime now, UpstreamOutput& out) {
-  std::vector<base::SessionId> alive, lost, attempts;
+Session* Upstream::best() const {
+  Session* best = nullptr;
   for (const auto& session : sessions_) {
-    (!session->is_open() ? attempts : session->is_lost() ? lost : alive).push_back(session->id());
+    if (!session->is_open() || session->is_lost()) continue;
+    if (best == nullptr || session->way().transport <= best->way().transport) best = session.get();
   }
-  // Traffic is there: no attempt is needed, and of two sessions the new one stays (RFC 9132 4.7).
-  if (!alive.empty()) {
-    round_.reset();
-    for (const base::SessionId id : attempts) drop(id, out);
-    for (std::size_t i = 0; i + 1 < alive.size(); ++i) drop(alive[i], out);
+  return best;
+}
+
+void Upstream::review(base::SteadyTime now, UpstreamOutput& out) {
+  std::vector<base::SessionId> dropped;
+  const Session* const living = best();
+  if (living != nullptr) {
+    // Traffic is there: no attempt is needed but one for a better transport, and of two sessions the new one stays
+    // (RFC 9132 4.7).
+    if (round_ && !(round_->probe && living->way().transport == model::Transport::tcp)) round_.reset();
+    bool before_it = true;
+    for (const auto& session : sessions_) {
+      if (session.get() == living) {
+        before_it = false;
+        continue;
+      }
+      if (session->is_open()) {
+        if (!session->is_lost()) dropped.push_back(session->id());
+      } else if (session->way().transport >= living->way().transport) {
+        if (before_it) memory_.failed(session->way(), "no answer while another way answered", now);
+        dropped.push_back(session->id());
+      }
+    }
   }
   // Without an attack, silence means disconnected; during one it means that the link is full.
-  if (!mitigating_) {
-    for (const base::SessionId id : lost) drop(id, out);
+  for (const auto& session : sessions_) {
+    if (!mitigating_ && session->is_open() && session->is_lost()) dropped.push_back(session->id());
   }
+  for (const base::SessionId id : dropped) drop(id, out);
   if (!started_) return;
+  if (const auto probe = next_probe(); probe && *probe <= now) begin_round(now, out);
   if (round_) continue_round(now, out);
   if (wants_round() && reconnect_.next(mitigating_ || urgent_, now) <= now) begin_round(now, out);
+}
+
+std::optional<base::SteadyTime> Upstream::next_probe() const {
+  const Session* const living = best();
+  if (!started_ || !settings_.udp || living == nullptr || living->way().transport == model::Transport::udp ||
+      connecting()) {
+    return std::nullopt;
+  }
+  return std::max(living->since(), udp_tried_at_.value_or(living->since())) + settings_.udp_probe;
 }
 
 void Upstream::begin_round(base::SteadyTime now, UpstreamOutput& out) {
@@ -220,33 +263,46 @@ void Upstream::begin_round(base::SteadyTime now, UpstreamOutput& out) {
     if (session->is_open() && session->is_lost()) lost.push_back(session->id());
   }
   for (std::size_t i = 1; i < lost.size(); ++i) drop(lost[i], out);
-  reconnect_.on_attempt(now);
   round_ = Round{};
   round_->next_at = now;
+  round_->probe = best() != nullptr;
+  if (round_->probe) {
+    udp_tried_at_ = now;
+  } else {
+    reconnect_.on_attempt(now);
+  }
   if (settings_.addresses.empty()) {
     round_->resolving = true;
     out.resolve = settings_.host;
     return;
   }
-  round_->addresses = settings_.addresses;
+  set_ways(now);
   continue_round(now, out);
+}
+
+void Upstream::set_ways(base::SteadyTime now) {
+  const auto& addresses = settings_.addresses.empty() ? resolved_ : settings_.addresses;
+  round_->ways = ways_to(addresses, settings_.udp, settings_.tcp && !round_->probe);
+  if (!round_->probe) round_->ways = memory_.worth_trying(std::move(round_->ways), now);
 }
 
 void Upstream::continue_round(base::SteadyTime now, UpstreamOutput& out) {
   if (round_->resolving) return;
-  while (round_->next < round_->addresses.size() && round_->next_at <= now) {
-    const model::SocketAddress address = round_->addresses[round_->next++];
+  while (round_->next < round_->ways.size() && round_->next_at <= now) {
+    const Way way = round_->ways[round_->next++];
     round_->next_at = now + (mitigating_ ? kAttemptDelayAttack : kAttemptDelay);
     ports::ChannelEvents events;
-    auto channel = connector_->connect(settings_.host, events);
+    const bool udp = way.transport == model::Transport::udp;
+    if (udp) udp_tried_at_ = now;
+    auto channel = (udp ? connectors_.datagram : connectors_.stream)->connect(settings_.host, events);
     if (!channel) {
-      last_failure_ = model::to_string(address) + ": " + channel.error().message;
+      last_failure_ = to_string(way) + ": " + channel.error().message;
       round_->next_at = now;
       continue;
     }
     const base::SessionId id{++*ids_};
-    out.open.push_back({id, address});
-    sessions_.push_back(std::make_unique<Session>(id, address, std::move(*channel), settings_.session,
+    out.open.push_back({id, way});
+    sessions_.push_back(std::make_unique<Session>(id, way, std::move(*channel), settings_.session,
                                                   signal::client::next_random(random_), now));
     SessionOutput output;
     output.send = std::move(events.datagrams);
@@ -256,7 +312,7 @@ void Upstream::continue_round(base::SteadyTime now, UpstreamOutput& out) {
   }
   const bool attempts =
       std::any_of(sessions_.begin(), sessions_.end(), [](const auto& session) { return !session->is_open(); });
-  if (round_->next < round_->addresses.size()) {
+  if (round_->next < round_->ways.size()) {
     if (!attempts) round_->next_at = now;
     return;
   }
@@ -264,7 +320,10 @@ void Upstream::continue_round(base::SteadyTime now, UpstreamOutput& out) {
 }
 
 void Upstream::end_round(UpstreamOutput& out) {
+  const bool probe = round_->probe;
   round_.reset();
+  if (probe) return;
+  memory_.forget();  // what worked does not any more: next time everything is tried
   if (last_failure_.empty()) last_failure_ = "no address of " + settings_.host + " is known";
   tell("CLIENT_SESSION_FAILED", last_failure_ + " (attempt " + std::to_string(reconnect_.failed_attempts()) + ")", out);
 }
@@ -274,7 +333,9 @@ std::vector<SessionView> Upstream::view(base::SteadyTime now) const {
   for (const auto& session : sessions_) {
     SessionView view;
     view.id = session->id();
-    view.server = session->server();
+    view.way = session->way();
+    const auto& addresses = settings_.addresses.empty() ? resolved_ : settings_.addresses;
+    view.why = memory_.why(ways_to(addresses, settings_.udp, settings_.tcp), view.way);
     view.state = !session->is_open() ? "connecting" : session->is_lost() ? "lost" : "open";
     view.age = now - session->since();
     view.missed_heartbeats = session->missed_heartbeats();

@@ -1,8 +1,9 @@
 // A client's relation to one server, pure: its sessions, when to open and to drop them, and the requests they carry.
 //
 // RFC 9132 4.7: without an attack a lost session is closed and opened again; during one it is kept, a second one is
-// tried beside it, and everything goes over both until one of them has traffic again. RFC 9132 4.3: addresses are tried
-// one after the other with a short delay, and the first that answers wins.
+// tried beside it, and everything goes over both until one of them has traffic again. RFC 9132 4.3: ways are tried one
+// after the other with a short delay, UDP before TCP, and the first that answers wins. When that is TCP, the attempts
+// over UDP that run go on - a lost datagram is no verdict - and later UDP is probed from time to time.
 //
 // Ownership: by the ClientAgent. Threads: none of its own. Bounds: at most two open sessions and one attempt per
 // address; errands are bounded by the requests.
@@ -17,6 +18,7 @@
 
 #include "agent/client/reconnect.h"
 #include "agent/client/session.h"
+#include "agent/client/ways.h"
 #include "base/time.h"
 #include "ports/resolver.h"
 #include "ports/secure_channel.h"
@@ -24,12 +26,24 @@
 
 namespace dots::agent::client {
 
+// RFC 9132 4.3: a client on TCP never looks for UDP more often.
+inline constexpr base::Duration kMinUdpProbe = std::chrono::minutes{5};
+
+// What opens associations. `stream` may be null: then TCP is not used.
+struct Connectors {
+  Connectors(ports::ChannelConnector& d, ports::ChannelConnector* s = nullptr) : datagram(&d), stream(s) {}
+  ports::ChannelConnector* datagram;
+  ports::ChannelConnector* stream;
+};
+
 struct UpstreamSettings {
   std::string name;                             // in records
   std::string host;                             // for SNI and certificate check
   std::uint16_t port = 4646;                    // of looked-up addresses
   std::vector<model::SocketAddress> addresses;  // tried in order; empty: host is looked up
   base::Duration retry = std::chrono::seconds{300};
+  bool udp = true, tcp = true;                        // which transports may be used
+  base::Duration udp_probe = std::chrono::hours{24};  // on TCP; never under kMinUdpProbe
   SessionSettings session;
 };
 
@@ -37,7 +51,7 @@ struct UpstreamSettings {
 struct UpstreamOutput {
   struct Open {
     base::SessionId session;
-    model::SocketAddress server;
+    Way way;
   };
   struct Send {
     base::SessionId session;
@@ -53,7 +67,8 @@ struct UpstreamOutput {
 
 struct SessionView {
   base::SessionId id;
-  model::SocketAddress server;
+  Way way;
+  std::string why;    // this way: what became of better ones
   std::string state;  // "connecting", "open", "lost"
   base::Duration age{};
   int missed_heartbeats = 0;
@@ -63,12 +78,13 @@ struct SessionView {
 
 class Upstream {
  public:
-  // `ids` counts session ids for all upstreams. REQUIRES: connector and ids outlive the upstream.
-  Upstream(UpstreamSettings settings, ports::ChannelConnector& connector, std::uint64_t& ids, std::uint64_t seed);
+  // `ids` counts session ids for all upstreams. REQUIRES: connectors and ids outlive the upstream.
+  Upstream(UpstreamSettings settings, const Connectors& connectors, std::uint64_t& ids, std::uint64_t seed);
 
   void start(base::SteadyTime now, UpstreamOutput& out);
   void on_datagram(base::SessionId session, base::ByteView datagram, base::SteadyTime now, UpstreamOutput& out);
-  // The network says that the server cannot be reached that way: a hint for an attempt, nothing for an open session.
+  // The network says that the server cannot be reached that way: the end of an attempt and of a session over TCP,
+  // nothing for an open one over UDP.
   void on_unreachable(base::SessionId session, const std::string& reason, base::SteadyTime now, UpstreamOutput& out);
   void on_resolved(const ports::Resolution& resolution, base::SteadyTime now, UpstreamOutput& out);
   void on_timer(base::SteadyTime now, UpstreamOutput& out);
@@ -90,10 +106,11 @@ class Upstream {
 
  private:
   struct Round {
-    std::vector<model::SocketAddress> addresses;
+    std::vector<Way> ways;
     std::size_t next = 0;
     base::SteadyTime next_at;
     bool resolving = false;
+    bool probe = false;  // for UDP alone, beside a session over TCP
   };
   Session* find(base::SessionId id) const;
   void absorb(base::SessionId id, SessionOutput&& output, base::SteadyTime now, UpstreamOutput& out);
@@ -102,12 +119,16 @@ class Upstream {
   void begin_round(base::SteadyTime now, UpstreamOutput& out);
   void continue_round(base::SteadyTime now, UpstreamOutput& out);
   void end_round(UpstreamOutput& out);
+  void set_ways(base::SteadyTime now);
+  // The living session that carries the signal: over UDP before TCP, then the newest.
+  Session* best() const;
+  std::optional<base::SteadyTime> next_probe() const;
   bool wants_round() const;
   bool connecting() const;
   void tell(const char* id, const std::string& text, UpstreamOutput& out) const;
 
   UpstreamSettings settings_;
-  ports::ChannelConnector* connector_;
+  Connectors connectors_;
   std::uint64_t* ids_;
   std::uint64_t random_;
   Reconnect reconnect_;
@@ -117,6 +138,8 @@ class Upstream {
   std::vector<std::unique_ptr<Session>> sessions_;  // in the order of their creation
   std::optional<Round> round_;
   std::vector<model::SocketAddress> resolved_;
+  WayMemory memory_;
+  std::optional<base::SteadyTime> udp_tried_at_;
   std::map<signal::client::SendId, Errand> errands_;
   std::string last_failure_;
 };

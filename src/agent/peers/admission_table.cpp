@@ -8,6 +8,7 @@
 
 #include "agent/peers/dtls_record.h"
 #include "agent/peers/path_hash.h"
+#include "agent/peers/source_prefix.h"
 
 namespace dots::agent {
 namespace {
@@ -23,13 +24,6 @@ base::Bytes address_bytes(const model::SocketAddress& address) {
   bytes.push_back(static_cast<std::uint8_t>(address.port >> 8));
   bytes.push_back(static_cast<std::uint8_t>(address.port & 0xff));
   return bytes;
-}
-
-model::Prefix source_prefix(const model::SocketAddress& address) {
-  const auto length = static_cast<std::uint8_t>(address.ip.family == model::Family::ipv4 ? 24 : 48);
-  model::Prefix prefix{address.ip, length};
-  for (std::size_t i = length / 8U; i < prefix.address.bytes.size(); ++i) prefix.address.bytes[i] = 0;
-  return prefix;
 }
 
 using Alarms = std::multimap<base::SteadyTime, model::Path>;

@@ -107,6 +107,7 @@ void SessionTable::adopt(Admitted admitted, base::Now now, SessionEffects& out) 
     admitted.channel->close(events);
     s.send_all(admitted.path, std::move(admitted.last_flight), out);
     s.send_all(admitted.path, std::move(events.datagrams), out);
+    out.turned_away.push_back(admitted.path);
     out.refusals.push_back("session with " + model::to_string(admitted.path.peer) + " refused: the table of " +
                            std::to_string(s.limits.sessions) + " sessions is full and none of them is silent");
     return;
@@ -136,6 +137,11 @@ void SessionTable::on_datagram(const model::Datagram& datagram, base::Now now, S
   ports::ChannelEvents events;
   entry->second.channel->on_datagram(datagram.bytes, events);
   s.settle(entry, std::move(events), now, out);
+}
+
+void SessionTable::on_disconnected(const model::Path& path, const std::string& reason, SessionEffects& out) {
+  const auto found = state_->by_path.find(path);
+  if (found != state_->by_path.end()) state_->erase(state_->sessions.find(found->second), reason, out);
 }
 
 bool SessionTable::send(base::SessionId session, base::ByteView plaintext, base::Now now, SessionEffects& out) {

@@ -43,8 +43,9 @@ struct SessionEffects {
   std::vector<SessionOpened> opened;
   std::vector<SessionPlaintext> plaintexts;
   std::vector<SessionClosed> closed;
-  std::vector<std::string> refusals;  // newcomers for whom there was no room, one sentence each
-  std::uint64_t unknown_peer = 0;     // datagrams of addresses without a session: dropped
+  std::vector<std::string> refusals;     // newcomers for whom there was no room, one sentence each
+  std::vector<model::Path> turned_away;  // their paths: a connection is to be closed
+  std::uint64_t unknown_peer = 0;        // datagrams of addresses without a session: dropped
 };
 
 class SessionTable {
@@ -57,6 +58,8 @@ class SessionTable {
 
   void adopt(Admitted admitted, base::Now now, SessionEffects& out);
   void on_datagram(const model::Datagram& datagram, base::Now now, SessionEffects& out);
+  // The connection that carried the session is over (TCP alone).
+  void on_disconnected(const model::Path& path, const std::string& reason, SessionEffects& out);
   // False when the session is gone or the plaintext does not fit one datagram.
   bool send(base::SessionId session, base::ByteView plaintext, base::Now now, SessionEffects& out);
   void close(base::SessionId session, const std::string& reason, base::Now now, SessionEffects& out);

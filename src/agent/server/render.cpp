@@ -195,6 +195,7 @@ json::object render_status(const StatusView& status) {
     one["client"] = session.client ? session.client->client.value : "";
     one["domain"] = session.client ? session.client->domain.value : "";
     one["peer"] = model::to_string(session.path.peer);
+    one["transport"] = model::to_string(session.path.transport);
     one["age_s"] = base::whole_seconds(session.age);
     one["state"] = !session.client ? "stranger" : session.lost ? "silent" : "active";
     sessions.push_back(std::move(one));

@@ -14,7 +14,7 @@ using model::ResponseCode;
 using namespace signal::server;
 
 // What a response needs beside its payload: header, token, and the options that answers of ours can carry.
-constexpr std::size_t kCoapOverhead = 4 + 8 + 2 + 9 + 5 + 5 + 6 + 4 + 1;
+constexpr std::size_t kCoapOverhead = 6 + 8 + 2 + 9 + 5 + 5 + 6 + 4 + 1;
 
 coap::Response to_response(const Answer& answer) {
   coap::Response response;
@@ -39,17 +39,31 @@ std::optional<base::SteadyTime> earlier(std::optional<base::SteadyTime> a, std::
 }  // namespace
 
 Session::Session(base::SessionId id, std::optional<policy::KnownClient> client, std::size_t max_plaintext,
-                 std::shared_ptr<const SessionSettings> settings, std::uint64_t seed, base::Now now)
+                 std::shared_ptr<const SessionSettings> settings, std::uint64_t seed, base::Now now,
+                 model::Transport transport)
     : id_(id),
       client_(std::move(client)),
       max_plaintext_(max_plaintext),
       settings_(std::move(settings)),
       opened_(now.steady),
-      endpoint_(settings_->endpoint, seed),
+      endpoint_(settings_->endpoint, seed, transport),
       heartbeat_(signal::Side::server, settings_->heartbeat, now.steady) {}
 
+void Session::start(base::Now now, SessionOutput& out) {
+  coap::Effects effects;
+  endpoint_.start(now.steady, effects);
+  absorb(std::move(effects), now, out);
+}
+
+void Session::release(const std::string& why, SessionOutput& out) {
+  coap::Effects effects;
+  endpoint_.release(why, effects);
+  for (auto& bytes : effects.send) out.send.push_back(std::move(bytes));
+}
+
 std::size_t Session::payload_room() const {
-  return max_plaintext_ > kCoapOverhead ? max_plaintext_ - kCoapOverhead : 0;
+  const std::size_t most = std::min(max_plaintext_, endpoint_.max_message());
+  return most > kCoapOverhead ? most - kCoapOverhead : 0;
 }
 
 void Session::on_plaintext(base::ByteView plaintext, base::Now now, SessionOutput& out) {
@@ -82,6 +96,7 @@ void Session::absorb(coap::Effects effects, base::Now now, SessionOutput& out) {
   out.counters.repeats += effects.counters.repeats;
   out.counters.dropped_by_limit += effects.counters.dropped_by_limit;
   out.counters.unmatched += effects.counters.unmatched;
+  if (!effects.close_reason.empty()) out.close_reason = std::move(effects.close_reason);
   for (const auto& response : effects.responses) {
     if (heartbeat_request_ && response.request == *heartbeat_request_) {
       heartbeat_request_.reset();

@@ -39,7 +39,7 @@ struct SessionOutput {
   std::vector<base::Bytes> send;                 // plaintext, one datagram each
   std::vector<signal::server::Event> to_domain;  // in order
   std::vector<std::string> refusals;             // one sentence for each request that was refused here
-  std::string close_reason;                      // not empty: close the session
+  std::string close_reason;                      // not empty: close the session, after `send`
   coap::Counters counters;
   std::uint64_t requests = 0;
   std::uint64_t heartbeats = 0;
@@ -50,7 +50,13 @@ class Session {
   // `client` is empty for a stranger: every request of it is answered 4.01 (RFC 9132 section 9).
   // `settings` is shared by all sessions of the shard.
   Session(base::SessionId id, std::optional<policy::KnownClient> client, std::size_t max_plaintext,
-          std::shared_ptr<const SessionSettings> settings, std::uint64_t seed, base::Now now);
+          std::shared_ptr<const SessionSettings> settings, std::uint64_t seed, base::Now now,
+          model::Transport transport = model::Transport::udp);
+
+  // Once, before anything else.
+  void start(base::Now now, SessionOutput& out);
+  // Before the server closes the session by itself: a peer over TCP is told why (RFC 8323 5.5).
+  void release(const std::string& why, SessionOutput& out);
 
   void on_plaintext(base::ByteView plaintext, base::Now now, SessionOutput& out);
   void on_timer(base::Now now, SessionOutput& out);

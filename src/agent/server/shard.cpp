@@ -17,6 +17,10 @@ const Origin* origin_of(const Event& event) {
   return nullptr;
 }
 
+std::string from_text(const model::Path& path) {
+  return model::to_string(path.peer) + (path.transport == model::Transport::tcp ? " over TCP" : "");
+}
+
 Answer unavailable(const std::string& why, std::uint32_t retry_after_s) {
   Answer answer;
   answer.code = model::ResponseCode::service_unavailable;
@@ -93,6 +97,12 @@ void Shard::on_datagram(const model::Datagram& datagram, base::Now now, ShardOut
   absorb(std::move(effects), now, out);
 }
 
+void Shard::on_disconnected(const model::Path& path, const std::string& reason, base::Now now, ShardOutput& out) {
+  SessionEffects effects;
+  table_.on_disconnected(path, reason, effects);
+  absorb(std::move(effects), now, out);
+}
+
 void Shard::on_timer(base::Now now, ShardOutput& out) {
   SessionEffects effects;
   table_.on_timer(now, effects);
@@ -124,6 +134,11 @@ void Shard::on_clock_step(base::Now now, ShardOutput&) {
 
 void Shard::close_all(const std::string& reason, base::Now now, ShardOutput& out) {
   SessionEffects effects;
+  for (auto& [id, live] : sessions_) {
+    SessionOutput output;
+    live.session.release(reason, output);
+    for (const auto& bytes : output.send) table_.send(id, bytes, now, effects);
+  }
   table_.close_all(reason, now, effects);
   absorb(std::move(effects), now, out);
 }
@@ -131,24 +146,30 @@ void Shard::close_all(const std::string& reason, base::Now now, ShardOutput& out
 void Shard::absorb(SessionEffects effects, base::Now now, ShardOutput& out) {
   out.counts.unknown_peer += effects.unknown_peer;
   for (auto& datagram : effects.send) out.send.push_back(std::move(datagram));
+  for (const auto& path : effects.turned_away) {
+    if (path.transport == model::Transport::tcp) out.close.push_back(path);
+  }
   for (auto& opened : effects.opened) {
     auto client = identities_->find(opened.identity);
     if (client) {
       out.lines.push_back({"SESSION_OPENED", "client " + client->client.value + " of domain " + client->domain.value +
-                                                 " from " + model::to_string(opened.path.peer)});
+                                                 " from " + from_text(opened.path)});
     } else {
       const std::string name = opened.identity.names.empty() ? "(no name)" : opened.identity.names.front();
-      out.lines.push_back({"SESSION_STRANGER", "'" + name + "' from " + model::to_string(opened.path.peer) +
+      out.lines.push_back({"SESSION_STRANGER", "'" + name + "' from " + from_text(opened.path) +
                                                    " has a valid credential but is no configured client"});
     }
     out.peers_opened.push_back(opened.path);
     seed_ = seed_ * 6364136223846793005ULL + 1442695040888963407ULL;
-    Session session(opened.session, client, table_.max_plaintext(opened.session), settings_.session, seed_, now);
+    Session session(opened.session, client, table_.max_plaintext(opened.session), settings_.session, seed_, now,
+                    opened.path.transport);
     const auto [live, added] = sessions_.insert_or_assign(
         opened.session, Live{std::move(session), opened.path, opened.identity, std::nullopt});
     if (client)
       route_to_domain(opened.session, SessionEdge{SessionEdge::Kind::opened, opened.session, client->client}, out);
-    arm(live);
+    SessionOutput output;
+    live->second.session.start(now, output);
+    absorb(live, std::move(output), now, out);
   }
   for (const auto& plaintext : effects.plaintexts) {
     const auto live = sessions_.find(plaintext.session);
@@ -163,11 +184,11 @@ void Shard::absorb(SessionEffects effects, base::Now now, ShardOutput& out) {
     const auto& client = live->second.session.client();
     if (client) {
       out.lines.push_back({"SESSION_CLOSED", "client " + client->client.value + " of domain " + client->domain.value +
-                                                 " from " + model::to_string(live->second.path.peer) + ": " +
-                                                 closed.reason});
+                                                 " from " + from_text(live->second.path) + ": " + closed.reason});
       route_to_domain(closed.session, SessionEdge{SessionEdge::Kind::closed, closed.session, client->client}, out);
     }
     out.peers_closed.push_back(live->second.path);
+    if (live->second.path.transport == model::Transport::tcp) out.close.push_back(live->second.path);
     if (live->second.armed) session_deadlines_.erase({*live->second.armed, closed.session});
     sessions_.erase(live);
   }

@@ -73,6 +73,7 @@ struct ShardOutput {
   std::vector<signal::server::OperatorAnswer> operator_answers;
   std::vector<model::Path> peers_opened;  // whose signal must never be cut
   std::vector<model::Path> peers_closed;
+  std::vector<model::Path> close;  // TCP connections, after `send`
   std::vector<OperatorLine> lines;
   ShardCounts counts;
 };
@@ -97,6 +98,8 @@ class Shard {
 
   void on_admitted(Admitted admitted, base::Now now, ShardOutput& out);
   void on_datagram(const model::Datagram& datagram, base::Now now, ShardOutput& out);
+  // The TCP connection of a session is over.
+  void on_disconnected(const model::Path& path, const std::string& reason, base::Now now, ShardOutput& out);
   void on_message(ToDomain message, base::Now now, ShardOutput& out);
   void on_message(const ToSession& message, base::Now now, ShardOutput& out);
   // The owner's queue was full: the peer is told to come again (clients repeat).

@@ -31,6 +31,7 @@ class ShardTest : public ::testing::Test {
     std::unique_ptr<ports::SecureChannel> channel;
     std::unique_ptr<coap::Endpoint> endpoint;
     std::vector<coap::IncomingResponse> responses;
+    std::string close_reason;
   };
 
   explicit ShardTest(std::uint32_t shard_count = 1) {
@@ -67,6 +68,7 @@ class ShardTest : public ::testing::Test {
     for (const auto& id : out.reload) reloads.push_back(id);
     for (auto& line : out.lines) lines.push_back(std::string{line.id});
     for (const auto& datagram : out.send) to_peer(datagram);
+    for (const auto& path : out.close) closed.push_back(path);
     for (auto& [to, messages] : out.to_domain) {
       ShardOutput next;
       for (auto& message : messages) shards[to]->on_message(std::move(message), now, next);
@@ -87,6 +89,7 @@ class ShardTest : public ::testing::Test {
       coap::Effects effects;
       it->second.endpoint->on_datagram(plaintext, now.steady, effects);
       for (auto& response : effects.responses) it->second.responses.push_back(std::move(response));
+      if (!effects.close_reason.empty()) it->second.close_reason = effects.close_reason;
       for (const auto& bytes : effects.send) from_peer(it->second, bytes);
     }
   }
@@ -129,9 +132,9 @@ class ShardTest : public ::testing::Test {
     while (!store.empty()) settle();
   }
 
-  Peer& connect(const std::string& name, std::uint16_t port) {
-    const model::Path path{{*model::parse_ip_address("203.0.113.5"), port},
-                           {*model::parse_ip_address("192.0.2.99"), 4646}};
+  Peer& connect(const std::string& name, std::uint16_t port, model::Transport transport = model::Transport::udp) {
+    const model::Path path{
+        {*model::parse_ip_address("203.0.113.5"), port}, {*model::parse_ip_address("192.0.2.99"), 4646}, transport};
     Peer& peer = peers[path];
     peer.path = path;
     auto client = std::make_unique<test::ScriptedChannel>(port, name);
@@ -144,12 +147,15 @@ class ShardTest : public ::testing::Test {
     server->on_datagram(finished.datagrams.at(0), last);
     EXPECT_TRUE(last.opened);
     peer.channel = std::move(client);
-    peer.endpoint = std::make_unique<coap::Endpoint>(coap::EndpointLimits{}, port);
+    peer.endpoint = std::make_unique<coap::Endpoint>(coap::EndpointLimits{}, port, transport);
     const std::uint32_t index = model::shard_of(path.peer, static_cast<std::uint32_t>(shards.size()));
     ShardOutput out;
     shards[index]->on_admitted({path, std::move(server), last.datagrams, {}}, now, out);
     finish(index, out);
     EXPECT_TRUE(peer.channel->is_open());
+    coap::Effects started;
+    peer.endpoint->start(now.steady, started);
+    for (const auto& bytes : started.send) from_peer(peer, bytes);
     return peer;
   }
   void send(Peer& peer, const coap::Request& request) {
@@ -192,7 +198,50 @@ class ShardTest : public ::testing::Test {
   std::vector<signal::server::DesiredRules> wants;
   std::vector<base::DomainId> reloads;
   std::vector<std::string> lines;
+  std::vector<model::Path> closed;  // TCP
 };
+
+// S9132-3-07: the same requests over TCP.
+TEST_F(ShardTest, ARequestOverTcpIsAnswered) {
+  Peer& peer = connect("acme.example", 1000, model::Transport::tcp);
+  EXPECT_TRUE(peer.endpoint->peer_ready()) << "our CSM came";
+  send(peer, put(1, "192.0.2.1/32"));
+  settle_all();
+  ASSERT_EQ(peer.responses.size(), 1U);
+  EXPECT_EQ(peer.responses[0].response.code, model::ResponseCode::created);
+  const auto views = shards[0]->sessions(now);
+  ASSERT_EQ(views.size(), 1U);
+  EXPECT_EQ(views[0].path.transport, model::Transport::tcp);
+}
+
+TEST_F(ShardTest, TheSamePortsOverBothTransportsAreTwoSessions) {
+  Peer& udp = connect("acme.example", 1000);
+  Peer& tcp = connect("acme.example", 1000, model::Transport::tcp);
+  EXPECT_EQ(shards[0]->sessions(now).size(), 2U);
+  ShardOutput out;
+  shards[0]->on_disconnected(tcp.path, "the peer reset the connection", now, out);
+  finish(0, out);
+  ASSERT_EQ(shards[0]->sessions(now).size(), 1U);
+  EXPECT_EQ(shards[0]->sessions(now)[0].path, udp.path);
+  EXPECT_EQ(std::count(lines.begin(), lines.end(), "SESSION_CLOSED"), 1);
+}
+
+TEST_F(ShardTest, APeerThatBreaksTheRulesOfTcpIsAborted) {
+  Peer& peer = connect("acme.example", 1000, model::Transport::tcp);
+  from_peer(peer, *base::from_hex("1045ff"));
+  EXPECT_EQ(peer.close_reason, "the peer aborted the connection: a payload marker without a payload");
+  EXPECT_EQ(closed, std::vector<model::Path>{peer.path});
+  EXPECT_TRUE(shards[0]->sessions(now).empty());
+}
+
+TEST_F(ShardTest, AServerThatStopsReleasesItsPeers) {
+  Peer& peer = connect("acme.example", 1000, model::Transport::tcp);
+  ShardOutput out;
+  shards[0]->close_all("the server stops", now, out);
+  finish(0, out);
+  EXPECT_EQ(peer.close_reason, "the peer released the connection: the server stops");
+  EXPECT_EQ(closed, std::vector<model::Path>{peer.path});
+}
 
 class TwoShards : public ShardTest {
  protected:

@@ -294,6 +294,7 @@ base::Result<void> ServerRuntime::State::open() {
     admission->add_socket(std::move(group.admission.at(0)));
   }
   if (!listeners.empty()) {
+    adapters::net::raise_descriptor_limit();
     tls_acceptor = std::make_shared<adapters::net::TlsAcceptor>(believed->credentials);
     stream_admission = std::make_unique<StreamAdmissionThread>(
         tls_acceptor, limits,

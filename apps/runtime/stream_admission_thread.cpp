@@ -58,6 +58,7 @@ void StreamAdmissionThread::perform() {
     if (stream) admitted_(std::move(admitted), std::move(*stream));
   }
   for (const auto& path : out.close) loop_.close_stream(path);
+  for (const auto& path : out.drop) loop_.remove_stream(path);
   for (const auto& refusal : out.refusals) sink_.message("HANDSHAKE_REFUSED", refusal);
   const auto add = [&](const char* event, std::uint64_t increment) {
     if (increment > 0) sink_.count("dots_tls_handshakes_total", event, increment);

@@ -134,6 +134,19 @@ TEST_F(ConfigTest, ReadsAClient) {
   EXPECT_EQ(model::to_string(config->upstreams[0].addresses.at(0)), "192.0.2.1:4646");
 }
 
+// S9132-4.3-11
+TEST_F(ConfigTest, UdpIsNotProbedMoreOftenThanTheStandardAllows) {
+  const auto with = [](const std::string& lines) {
+    return changed(good_client(), "heartbeat_interval_s = 0\n", lines);
+  };
+  EXPECT_EQ(problems(with("udp_probe_s = 299\n")).size(), 1u);
+  const auto config = parse_config(with("udp_probe_s = 300\ntransport = \"tcp\"\n"), folder_ + "/dotsd.toml");
+  ASSERT_TRUE(config.ok()) << to_string(config.error().front());
+  EXPECT_EQ(config->upstreams[0].udp_probe, std::chrono::minutes{5});
+  EXPECT_EQ(config->upstreams[0].transport, UpstreamTransport::tcp);
+}
+
+// S9132-3-01: 4646 on UDP, and on TCP unless the operator says no.
 TEST_F(ConfigTest, ListensEverywhereWithoutAddresses) {
   const auto config = parse_config(changed(good_server(), "addresses = [\"127.0.0.1\", \"[::1]:5000\"]\n", ""),
                                    folder_ + "/dotsd.toml");
@@ -141,6 +154,7 @@ TEST_F(ConfigTest, ListensEverywhereWithoutAddresses) {
   ASSERT_EQ(config->listen.addresses.size(), 2u);
   EXPECT_EQ(model::to_string(config->listen.addresses[0]), "[::]:4646");
   EXPECT_EQ(model::to_string(config->listen.addresses[1]), "0.0.0.0:4646");
+  EXPECT_TRUE(config->listen.tcp);
 }
 
 TEST_F(ConfigTest, TellsAllProblemsAtOnceInTheOrderOfTheFile) {

@@ -17,6 +17,8 @@ constexpr int kReadsPerTurn = 4;  // of one connection; then the others have the
 constexpr int kAcceptsPerTurn = 64;
 // How long a connection that we have closed may take for what still waits, and for the peer's end.
 constexpr auto kLinger = std::chrono::seconds{5};
+// So many of them at a time; past it they are cut off, and the descriptors stay for those who are served.
+constexpr std::size_t kMostLingering = 1024;
 // A process without free descriptors asks again after this.
 constexpr auto kPause = std::chrono::milliseconds{200};
 
@@ -85,6 +87,7 @@ struct StreamSet::State {
     const model::Path path = entry->stream.path();
     entry->ready.cancel();
     streams.erase(path);
+    if (entry->closing) --lingering;
     if (!entry->closing && handlers.on_stream_ended) handlers.on_stream_ended(path, reason);
   }
   static void shut_down_when_empty(Entry& entry) {
@@ -116,6 +119,7 @@ struct StreamSet::State {
   asio::io_context& io;
   const EventLoop::Handlers& handlers;
   std::map<model::Path, Shared> streams;
+  std::size_t lingering = 0;  // of these
   std::vector<std::shared_ptr<Listening>> listeners;
 };
 
@@ -126,6 +130,9 @@ StreamSet::~StreamSet() = default;
 void StreamSet::add(TcpStream stream) {
   State& s = *state_;
   const auto entry = std::make_shared<State::Entry>(s.io, std::move(stream));
+  // The path may come again while an old connection of ours still lingers.
+  if (const auto old = s.streams.find(entry->stream.path()); old != s.streams.end() && old->second->closing)
+    --s.lingering;
   s.streams.insert_or_assign(entry->stream.path(), entry);
   s.watch_read(entry);
   s.watch_write(entry);
@@ -147,7 +154,12 @@ void StreamSet::close(const model::Path& path) {
   const auto found = s.streams.find(path);
   if (found == s.streams.end() || found->second->closing) return;
   const State::Shared entry = found->second;
+  if (s.lingering >= kMostLingering) {
+    s.streams.erase(found);
+    return;
+  }
   entry->closing = true;
+  ++s.lingering;
   State::shut_down_when_empty(*entry);
   entry->linger.expires_after(kLinger);
   entry->linger.async_wait([&s, weak = std::weak_ptr<State::Entry>{entry}](const auto& error) {

@@ -2,6 +2,7 @@
 
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -183,6 +184,13 @@ base::Result<TcpListener> TcpListener::listen(const model::SocketAddress& addres
   if (::getsockname(fd, &real.any, &real.length) != 0) return failed("no port for");
   listener.bound_ = real.value();
   return listener;
+}
+
+void raise_descriptor_limit() {
+  rlimit limit{};
+  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= limit.rlim_max) return;
+  limit.rlim_cur = limit.rlim_max;
+  ::setrlimit(RLIMIT_NOFILE, &limit);
 }
 
 std::optional<TcpStream> TcpListener::accept(bool& full) {

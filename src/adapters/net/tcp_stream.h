@@ -74,4 +74,7 @@ class TcpListener {
   TcpOptions options_;
 };
 
+// A session over TCP takes a descriptor: as many as the process may have.
+void raise_descriptor_limit();
+
 }  // namespace dots::adapters::net

@@ -89,7 +89,7 @@ struct ClientHarness {
     }
   };
   struct Peer {
-    model::SocketAddress address;
+    Way way;
     std::optional<coap::Endpoint> endpoint;
     base::Bytes observer;
     std::vector<coap::IncomingResponse> responses;
@@ -108,7 +108,7 @@ struct ClientHarness {
   }
 
   void start() {
-    agent = std::make_unique<ClientAgent>(settings, connector, 7);
+    agent = std::make_unique<ClientAgent>(settings, Connectors{connector, with_tcp ? &stream_connector : nullptr}, 7);
     ClientEffects out;
     agent->start(store, now, out);
     take(out);
@@ -123,7 +123,7 @@ struct ClientHarness {
 
   void take(ClientEffects& out) {
     for (const auto& open : out.open) {
-      peers[open.session].address = open.way.server;
+      peers[open.session].way = open.way;
       opened.emplace_back(now.steady, open.session);
     }
     for (const auto& send : out.send) to_server(send.session, send.datagram);
@@ -203,6 +203,10 @@ struct ClientHarness {
 
   // ---- the network and the server ----
 
+  bool is_dead(const Peer& peer) const {
+    return unreachable.contains(peer.way.server) || (blocked && blocked(peer.way));
+  }
+
   void to_server(base::SessionId session, const base::Bytes& datagram) {
     Peer& peer = peers[session];
     if (base::as_text(datagram).starts_with('D')) {
@@ -212,7 +216,7 @@ struct ClientHarness {
         if (lost_request && lost_request(one.request)) return;
       }
     }
-    if (unreachable.contains(peer.address) || (lose_up && lose_up(session))) return;
+    if (is_dead(peer) || (lose_up && lose_up(session))) return;
     after(latency, [this, session, datagram] { server_receives(session, datagram); });
   }
   // What a datagram asks for; without a path when it is no request.
@@ -230,7 +234,7 @@ struct ClientHarness {
     return request;
   }
   void to_client(base::SessionId session, const base::Bytes& datagram) {
-    if (unreachable.contains(peers[session].address) || (lose_down && lose_down(session))) return;
+    if (is_dead(peers[session]) || (lose_down && lose_down(session))) return;
     after(latency, [this, session, datagram] {
       if (!agent) return;
       with([&](ClientEffects& out) { agent->on_datagram(session, datagram, now, out); });
@@ -240,8 +244,12 @@ struct ClientHarness {
     Peer& peer = peers[session];
     const std::string_view text = base::as_text(datagram);
     if (text == "hello") {
-      if (!peer.endpoint) peer.endpoint.emplace(coap::EndpointLimits{}, session.value);
+      const bool is_new = !peer.endpoint;
+      if (is_new) peer.endpoint.emplace(coap::EndpointLimits{}, session.value, peer.way.transport);
       to_client(session, bytes_of("welcome"));
+      coap::Effects started;
+      if (is_new) peer.endpoint->start(now.steady, started);
+      absorb(session, started);
       return;
     }
     if (!peer.endpoint || !text.starts_with('D')) return;
@@ -379,6 +387,9 @@ struct ClientHarness {
   std::function<bool(const coap::Request&)> lost_request;  // lost on the way to the server
   std::function<std::optional<coap::Response>(const coap::Request&)> custom;
   std::set<model::SocketAddress> unreachable;
+  std::function<bool(const Way&)> blocked;
+  bool with_tcp = false;
+  ScriptedConnector stream_connector;
 
   std::multimap<base::SteadyTime, std::function<void()>> events;
   std::map<base::SessionId, Peer> peers;

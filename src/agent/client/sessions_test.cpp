@@ -296,7 +296,7 @@ TEST(ClientSessionsTest, WithoutAddressesTheNameIsLookedUp) {
   h.with([&](ClientEffects& out) { h.agent->on_resolved(resolution, h.now, out); });
   h.advance(1s);
   ASSERT_EQ(h.opened.size(), 1u);
-  EXPECT_EQ(model::to_string(h.peers[h.last_session()].address), "[2001:db8::1]:4646");
+  EXPECT_EQ(model::to_string(h.peers[h.last_session()].way.server), "[2001:db8::1]:4646");
 
   // A dead name server later: the last good answer serves on.
   h.advance(100s);

@@ -59,7 +59,7 @@ void StreamAdmission::on_accepted(const model::Path& path, base::Now now, Stream
   const auto limited = [&](const char* why) {
     ++out.counters.limited;
     State::refuse(path, why, out);
-    out.close.push_back(path);
+    out.drop.push_back(path);
   };
   if (s.handshakes.size() >= s.limits.handshakes) return limited("too many handshakes in progress");
   std::size_t& count = s.per_prefix[source_prefix(path.peer)];

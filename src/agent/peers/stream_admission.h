@@ -17,6 +17,7 @@ struct StreamAdmissionEffects {
   std::vector<model::Datagram> send;
   std::vector<Admitted> admitted;  // the connection goes with it to shard_of(path.peer)
   std::vector<model::Path> close;  // after `send`
+  std::vector<model::Path> drop;   // at once: nothing was said to them
   std::vector<std::string> refusals;
   AdmissionCounters counters;
 };

@@ -66,20 +66,20 @@ TEST_F(StreamAdmissionTest, AProvenSessionIsHandedOver) {
 }
 
 TEST_F(StreamAdmissionTest, HandshakesAreBoundedInNumber) {
-  EXPECT_TRUE(accept(path(100, 1)).close.empty());
-  EXPECT_TRUE(accept(path(100, 2)).close.empty());
+  EXPECT_TRUE(accept(path(100, 1)).drop.empty());
+  EXPECT_TRUE(accept(path(100, 2)).drop.empty());
   const auto third = accept(path(100, 3));
-  EXPECT_EQ(third.close, std::vector<model::Path>{path(100, 3)});
+  EXPECT_EQ(third.drop, std::vector<model::Path>{path(100, 3)});
   EXPECT_EQ(third.counters.limited, 1U);
   EXPECT_NE(third.refusals.at(0).find("from its network"), std::string::npos) << third.refusals[0];
-  EXPECT_TRUE(accept(path(101, 1)).close.empty());
-  EXPECT_TRUE(accept(path(102, 1)).close.empty());
-  EXPECT_EQ(accept(path(103, 1)).close.size(), 1U) << "too many in total";
+  EXPECT_TRUE(accept(path(101, 1)).drop.empty());
+  EXPECT_TRUE(accept(path(102, 1)).drop.empty());
+  EXPECT_EQ(accept(path(103, 1)).drop.size(), 1U) << "too many in total";
   EXPECT_EQ(table.size(), 4U);
   StreamAdmissionEffects out;
   table.on_ended(path(100, 1), "the peer closed the connection", out);
   EXPECT_EQ(out.counters.failed, 1U);
-  EXPECT_TRUE(accept(path(100, 4)).close.empty()) << "room again";
+  EXPECT_TRUE(accept(path(100, 4)).drop.empty()) << "room again";
 }
 
 TEST_F(StreamAdmissionTest, ASlowHandshakeIsGivenUp) {

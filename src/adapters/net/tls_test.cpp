@@ -2,6 +2,8 @@
 #include "adapters/net/tls_channel.h"
 
 #include "adapters/net/gnutls_handles.h"
+#include "adapters/net/ticket_cache.h"
+#include "adapters/net/ticket_keys.h"
 #include "tests/support/dtls_fixture.h"
 
 namespace dots::adapters::net {
@@ -123,6 +125,30 @@ TEST_F(Tls, TheEndIsSaidAndHeard) {
   EXPECT_TRUE(p.client.closed);
   EXPECT_EQ(p.client.reason, "the peer closed the session");
   EXPECT_FALSE(p.send(false, base::as_bytes("late")));
+}
+
+// S9132-7.1-09 over TCP: TLS 1.3 gives its tickets after the handshake.
+TEST_F(Tls, SessionsResumeByTickets) {
+  const auto keys = TicketKeys::open("", {}, std::chrono::hours{24}, wall_now(),
+                                     [](const std::string&) { return base::Result<void>{}; });
+  ASSERT_TRUE(keys.ok());
+  TlsAcceptor acceptor{server_credentials(), {.keys = *keys}};
+  TlsConnector connector{client_credentials(), {.tickets = std::make_shared<TicketCache>()}};
+  for (const bool resumed : {false, true, true}) {
+    TlsPair p;
+    ports::ChannelEvents events;
+    p.server.channel = *acceptor.accept();
+    p.client.channel = *connector.connect("server.example", events);
+    TlsPair::take(p.client, std::move(events), p.to_server);
+    p.settle();
+    ASSERT_TRUE(p.client.opened && p.server.opened) << p.client.reason << p.server.reason;
+    EXPECT_EQ(p.client.channel->resumed(), resumed);
+    EXPECT_EQ(p.server.channel->resumed(), resumed);
+    EXPECT_EQ(p.server.channel->identity().names.front(), "client.example");
+    p.send(false, base::as_bytes("first word"));
+    p.settle();
+    EXPECT_EQ(p.client.received, (std::vector<std::string>{"first word"}));
+  }
 }
 
 TEST_F(Tls, ChangedRecordsEndTheSession) {

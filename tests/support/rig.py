@@ -332,11 +332,12 @@ class Rig:
         return {(m["cuid"], m["mid"]): m for m in self.json(role, "list")["mitigations"]}
 
     def coap(self, method, path, body=None, tool="openssl", credential="psk", content_format=271, seconds=8, more=(),
-             certificate="client", scheme="coaps"):
-        return self.coap_start(method, path, body, tool, credential, content_format, seconds, more, certificate, scheme)()
+             certificate="client", scheme="coaps", host=None):
+        return self.coap_start(method, path, body, tool, credential, content_format, seconds, more, certificate, scheme,
+                               host)()
 
     def coap_start(self, method, path, body=None, tool="openssl", credential="psk", content_format=271, seconds=8,
-                   more=(), certificate="client", scheme="coaps"):
+                   more=(), certificate="client", scheme="coaps", host=None):
         """Starts libcoap's client; call what is returned for its Answers."""
         command = [f"coap-client-{tool}", "-v", "6", "-B", str(seconds), "-o", "/dev/null", "-m", method]
         if body is not None:
@@ -344,11 +345,11 @@ class Rig:
             file = self.folder / f"body{self.files}"
             file.write_bytes(body)
             command += ["-t", str(content_format), "-f", file]
-        host = "127.0.0.1"
+        if host is None:
+            host = "localhost" if credential == "x509" else "127.0.0.1"
         if credential == "psk":
             command += ["-k", PSK, "-u", PSK_IDENTITY]
         elif credential == "x509":
-            host = "localhost"
             command += ["-C", self.set / "pki/ca.crt"]
             if certificate:
                 command += ["-c", self.set / f"pki/{certificate}.crt", "-j", self.set / f"pki/{certificate}.key"]

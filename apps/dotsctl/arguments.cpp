@@ -5,6 +5,7 @@
 #include "dotsctl/commands.h"
 #include "dotsctl/text.h"
 #include "model/ip.h"
+#include "model/protocol.h"
 
 namespace dots::dotsctl {
 namespace {
@@ -29,7 +30,7 @@ base::Result<std::string> prefix_text(const std::string& text) {
 base::Result<std::uint8_t> protocol_number(const std::string& text) {
   if (const auto n = number<std::uint8_t>(text)) return *n;
   for (int n = 0; n < 256; ++n)
-    if (const auto p = static_cast<std::uint8_t>(n); protocol_name(p) == text) return p;
+    if (const auto p = static_cast<std::uint8_t>(n); model::protocol_name(p) == text) return p;
   return base::Error{"'" + text +
                      "' is no protocol; write tcp, udp, icmp, icmpv6, sctp, gre, esp or a number up to 255"};
 }

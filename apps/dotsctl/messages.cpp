@@ -6,27 +6,6 @@
 #include "ops/facts/metrics.h"
 
 namespace dots::dotsctl {
-namespace {
-
-const char* name_of(ops::facts::Severity severity) {
-  using ops::facts::Severity;
-  switch (severity) {
-    case Severity::debug:
-      return "debug";
-    case Severity::info:
-      return "info";
-    case Severity::notice:
-      return "notice";
-    case Severity::warning:
-      return "warning";
-    case Severity::error:
-      return "error";
-  }
-  return "";
-}
-
-}  // namespace
-
 std::string messages_reference() {
   std::string out =
       "# What dotsd says\n\n"
@@ -36,7 +15,7 @@ std::string messages_reference() {
       "back is said and counted.\n\n"
       "| message | severity | what it means | what to do |\n| --- | --- | --- | --- |\n";
   for (const auto& m : ops::facts::messages())
-    out += fmt::format("| `{}` | {} | {} | {} |\n", m.id, name_of(m.severity), m.meaning, m.next_step);
+    out += fmt::format("| `{}` | {} | {} | {} |\n", m.id, ops::facts::name_of(m.severity), m.meaning, m.next_step);
   out +=
       "\n## States of health\n\n"
       "`dotsctl status` shows those that last. With a failed one, `GET /v1/health` answers 503.\n\n"

@@ -4,6 +4,7 @@
 
 #include "dotsctl/json_read.h"
 #include "dotsctl/text.h"
+#include "model/protocol.h"
 
 namespace dots::dotsctl {
 namespace {
@@ -15,7 +16,7 @@ std::string protocols(const json::value& m) {
   for (const auto& item : list_of(m, "target-protocol")) {
     boost::system::error_code error;
     const auto number = item.is_number() ? item.to_number<std::uint8_t>(error) : std::uint8_t{0};
-    out += (out.empty() ? "" : ",") + (item.is_number() && !error ? protocol_name(number) : scalar_text(&item));
+    out += (out.empty() ? "" : ",") + (item.is_number() && !error ? model::protocol_name(number) : scalar_text(&item));
   }
   return out;
 }
@@ -81,6 +82,12 @@ std::string rules_words(const json::value& m) {
   return reason.empty() ? rules : rules + ": " + reason;
 }
 
+// How far a request of a client is: its own word, beside what the server says.
+std::string phase_words(const json::value& m) {
+  const std::string waits_for = text_of(m, "waits-for");
+  return text_of(m, "phase") + (waits_for.empty() ? "" : ": waits for " + waits_for);
+}
+
 std::string time_of(const json::value& m, const char* name) {
   if (const auto at = number_of(m, name)) return time_words(*at);
   return text_of(m, name);
@@ -109,6 +116,7 @@ std::string show_one(const json::value& m, std::int64_t now) {
   Facts facts;
   const std::string status = text_of(m, "status");
   facts.add("status", state_words(m) + (status.empty() ? "" : " (" + status + ")"));
+  facts.add("waits for", text_of(m, "waits-for"));
   facts.add("refusal", text_of(m, "refusal"));
   facts.add("reason", text_of(m, "reason"));
   facts.add("conflict", conflict_words(m));
@@ -177,12 +185,15 @@ std::string render_list(const json::value& body, std::int64_t) {
   if (all.empty()) return "No mitigations.\n";
   bool domains = false;
   bool rules = false;
+  bool phases = false;
   for (const auto& m : all) {
+    phases = phases || !text_of(m, "phase").empty();
     domains = domains || !text_of(m, "client").empty();
     rules = rules || !text_of(m, "rules").empty();
   }
   std::vector<std::string> headings = {"MID"};
   if (domains) headings.insert(headings.end(), {"DOMAIN", "CLIENT"});
+  if (phases) headings.push_back("PHASE");
   headings.insert(headings.end(), {"STATUS", "LEFT", "DROPPED", "AVERAGE"});
   if (rules) headings.push_back("RULES");
   headings.push_back("TARGETS");
@@ -190,7 +201,9 @@ std::string render_list(const json::value& body, std::int64_t) {
   for (const auto& m : all) {
     std::vector<std::string> row = {text_of(m, "mid")};
     if (domains) row.insert(row.end(), {text_of(m, "domain"), text_of(m, "client")});
-    row.insert(row.end(), {state_words(m), lifetime_words(m), dropped_words(m), drop_rate_words(m)});
+    if (phases) row.push_back(phase_words(m));
+    row.insert(row.end(), {phases ? status_words(text_of(m, "status")) : state_words(m), lifetime_words(m),
+                           dropped_words(m), drop_rate_words(m)});
     if (rules) row.push_back(text_of(m, "rules"));
     row.push_back(targets(m, 3));
     table.add(std::move(row));

@@ -62,8 +62,15 @@ TEST(Render, ListOfAClientAndMissingMembers) {
             "MID  STATUS  LEFT  DROPPED  AVERAGE  TARGETS\n"
             "1                                    a b c and 2 more\n");
   EXPECT_EQ(render_list(parse(R"({"mitigations":[{"mid":1,"phase":"refused","target-prefix":["a"]}]})"), kNow),
-            "MID  STATUS   LEFT  DROPPED  AVERAGE  TARGETS\n"
-            "1    refused                          a\n");
+            "MID  PHASE    STATUS  LEFT  DROPPED  AVERAGE  TARGETS\n"
+            "1    refused                                  a\n");
+  EXPECT_EQ(render_list(parse(R"({"mitigations":[
+    {"mid":1,"phase":"requesting","waits-for":"a session with the server","target-prefix":["a"]},
+    {"mid":2,"phase":"active","status":"attack-successfully-mitigated","target-prefix":["b"]}]})"),
+                        kNow),
+            "MID  PHASE                                            STATUS     LEFT  DROPPED      AVERAGE  TARGETS\n"
+            "1    requesting: waits for a session with the server                                         a\n"
+            "2    active                                           mitigated        not counted           b\n");
   EXPECT_NO_THROW(render_list(parse(R"({"mitigations":[5,{"mid":{}},{"target-prefix":"x","lifetime":"y",
     "target-port-range":[{"lower-port":5,"upper-port":6}],"target-protocol":["udp",999]}]})"),
                               kNow));

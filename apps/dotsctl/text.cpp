@@ -100,25 +100,4 @@ std::string rate_words(std::uint64_t bytes_per_second) {
   return with_prefix(static_cast<double>(bytes_per_second) * 8, 1000, kUnits);
 }
 
-std::string protocol_name(std::uint8_t number) {
-  switch (number) {
-    case 1:
-      return "icmp";
-    case 6:
-      return "tcp";
-    case 17:
-      return "udp";
-    case 47:
-      return "gre";
-    case 50:
-      return "esp";
-    case 58:
-      return "icmpv6";
-    case 132:
-      return "sctp";
-    default:
-      return std::to_string(number);
-  }
-}
-
 }  // namespace dots::dotsctl

@@ -44,7 +44,4 @@ std::string rate_words(std::uint64_t bytes_per_second);
 // What a terminal may show of text that came from elsewhere.
 std::string printable(std::string_view text);
 
-// "udp", "tcp", or the number as text.
-std::string protocol_name(std::uint8_t number);
-
 }  // namespace dots::dotsctl

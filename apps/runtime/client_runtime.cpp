@@ -11,14 +11,15 @@
 #include <utility>
 #include <vector>
 
-#include "adapters/net/credentials.h"
 #include "adapters/net/dtls_channel.h"
 #include "adapters/net/event_loop.h"
 #include "adapters/net/tls_channel.h"
 #include "adapters/net/udp_socket.h"
-#include "adapters/resolver/ares_resolver.h"
 #include "adapters/store/committer.h"
 #include "agent/client/client_agent.h"
+#include "agent/operators/answers.h"
+#include "apps/runtime/coap_metrics.h"
+#include "apps/runtime/open_credentials.h"
 #include "apps/runtime/open_store.h"
 #include "apps/runtime/operator_calls.h"
 #include "apps/runtime/reload.h"
@@ -31,6 +32,8 @@ using adapters::net::EventLoop;
 using adapters::net::Priority;
 using adapters::net::TcpStream;
 using adapters::net::UdpSocket;
+using agent::call_failed;
+using agent::call_ok;
 using agent::CallAnswer;
 using agent::client::CallTicket;
 using agent::client::ClientAgent;
@@ -65,36 +68,10 @@ agent::client::ClientSettings settings_of(const ops::Config& config, const std::
   return settings;
 }
 
-adapters::resolver::ResolverOptions resolver_options(const ops::Config& config) {
-  adapters::resolver::ResolverOptions options;
-  options.servers = config.resolver.servers;
-  options.timeout_ms = config.resolver.timeout_ms;
-  options.tries = config.resolver.tries;
-  options.ttl_min_s = config.resolver.ttl_min_s;
-  options.ttl_max_s = config.resolver.ttl_max_s;
-  options.pending = config.limits.pending_names;
-  return options;
-}
-
 adapters::net::DtlsOptions dtls_options(const ops::Config& config) {
   adapters::net::DtlsOptions options;
   options.path_mtu_bytes = config.listen.path_mtu_bytes;
   return options;
-}
-
-base::Result<std::shared_ptr<const adapters::net::Credentials>> load_credentials(const ops::Config& config,
-                                                                                 ops::facts::Sink& sink) {
-  adapters::net::CredentialSources sources{config.credentials.ca_file,
-                                           config.credentials.crl_file,
-                                           config.credentials.certificate_file,
-                                           config.credentials.key_file,
-                                           {}};
-  for (const auto& psk : config.credentials.psk) sources.psk.push_back({psk.identity, psk.key});
-  auto credentials =
-      adapters::net::Credentials::load(sources, adapters::net::Side::client, adapters::net::clock_now().wall);
-  if (!credentials) return base::Error{adapters::net::to_string(credentials.error().front())};
-  for (const auto& warning : (*credentials)->warnings()) sink.message("CREDENTIAL_WARNING", warning);
-  return std::move(*credentials);
 }
 
 // Opens sessions with the newest credentials. Threads: the loop's alone.
@@ -192,7 +169,7 @@ base::Result<void> ClientRuntime::State::open() {
   if (config.upstreams.empty()) {
     return base::Error{"no server to signal to is configured: add an [[upstream]] with name and host"};
   }
-  auto credentials = load_credentials(config, sink);
+  auto credentials = open_credentials(config, adapters::net::Side::client, sink);
   if (!credentials) return credentials.error();
   const std::string cuid = model::default_cuid((*credentials)->own_identity());
 
@@ -285,6 +262,7 @@ void ClientRuntime::State::perform(ClientEffects effects) {
   for (auto& message : effects.messages) sink.message(message.id, message.details);
   for (const auto& health : effects.health)
     sink.health(health.condition, health.subject, health.unwell, health.details);
+  count_coap(effects.counters, sink);
   for (auto& done : effects.done) {
     const auto it = pending.find(done.ticket);
     if (it == pending.end()) continue;
@@ -384,7 +362,7 @@ CallAnswer ClientRuntime::State::reload_config(bool dry_run, const agent::Caller
   auto reload = read_reload(running);
   if (!reload) return refused(std::move(reload).error());
   if (dry_run || reload->changes.empty()) return call_ok(render_reload(*reload, false));
-  auto credentials = load_credentials(reload->next, sink);
+  auto credentials = open_credentials(reload->next, adapters::net::Side::client, sink);
   if (!credentials) {
     return refused(call_failed(CallAnswer::Outcome::bad_request,
                                credentials.error().message + ", so nothing was changed", "correct it and ask again"));

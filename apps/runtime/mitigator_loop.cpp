@@ -106,6 +106,7 @@ bool MitigatorRunner::State::open(base::Now now) {
   if (told_unavailable) sink.message("MITIGATOR_RECOVERED", options.name);
   if (told_unavailable) sink.health("MITIGATOR_DOWN", options.name, false, "");
   told_unavailable = false;
+  if (std::exchange(told_unable, false) && callbacks.able) callbacks.able(true, "");
   return true;
 }
 
@@ -188,6 +189,11 @@ void MitigatorRunner::State::down(const std::string& reason, base::Now now) {
   exemptions_due = true;
   open_at = now.steady + back_off;
   back_off = std::min(back_off * 2, options.back_off_most);
+  if (!told_unavailable) down_since = now.steady;
+  if (!told_unable && now.steady - down_since >= options.patience) {
+    told_unable = true;
+    if (callbacks.able) callbacks.able(false, options.name + " is unavailable: " + reason);
+  }
   if (!told_unavailable) sink.message("MITIGATOR_UNAVAILABLE", options.name + ": " + reason);
   sink.health("MITIGATOR_DOWN", options.name, true, reason);
   told_unavailable = true;

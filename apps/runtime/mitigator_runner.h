@@ -27,6 +27,8 @@ namespace dots::runtime {
 struct RunnerCallbacks {  // on a thread of the runner
   std::function<void(const std::vector<mitigation::OwnerReport>&)> reported;
   std::function<void(const std::vector<mitigation::OwnerCounters>&)> counted;
+  // The back end has been away for longer than RunnerOptions::patience, or is back.
+  std::function<void(bool able, const std::string& reason)> able;
 };
 
 struct RunnerOptions {
@@ -38,6 +40,8 @@ struct RunnerOptions {
   base::Duration retry_after = std::chrono::seconds{10};     // a refused rule
   base::Duration back_off = std::chrono::milliseconds{100};  // an unavailable back end: doubled up to ...
   base::Duration back_off_most = std::chrono::seconds{10};
+  // So long an unavailable back end is taken to come back in a moment.
+  base::Duration patience = std::chrono::seconds{5};
   // Rules that were there at the start and that nobody wants stay so long: their owners may still be on their way from
   // the store.
   base::Duration grace = std::chrono::seconds{3};

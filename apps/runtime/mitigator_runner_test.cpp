@@ -43,6 +43,11 @@ class Heard {
               const std::lock_guard lock(mutex_);
               for (const auto& one : counters) counters_[one.owner] = one.counters;
               changed_.notify_all();
+            },
+            [this](bool able, const std::string& reason) {
+              const std::lock_guard lock(mutex_);
+              able_.push_back(able ? "able" : reason);
+              changed_.notify_all();
             }};
   }
   bool await_state(std::uint32_t mid, RuleState state) {
@@ -60,6 +65,11 @@ class Heard {
     const std::lock_guard lock(mutex_);
     return states_[owner(mid)].reason;
   }
+  std::vector<std::string> await_able(std::size_t times) {
+    std::unique_lock lock(mutex_);
+    changed_.wait_for(lock, 5s, [&] { return able_.size() >= times; });
+    return able_;
+  }
   bool heard_counters() {
     const std::lock_guard lock(mutex_);
     return !counters_.empty();
@@ -70,6 +80,7 @@ class Heard {
   std::condition_variable changed_;
   std::map<model::RuleOwner, OwnerReport> states_;
   std::map<model::RuleOwner, model::DropCounters> counters_;
+  std::vector<std::string> able_;
 };
 
 class RunnerTest : public testing::TestWithParam<bool> {
@@ -151,6 +162,35 @@ TEST_P(RunnerTest, AfterARestartTheRulesAreReconciled) {
   EXPECT_TRUE(heard.await_state(1, RuleState::installed));
   EXPECT_TRUE(await_rules({dns}));
   EXPECT_THAT(back_end.batches(), testing::SizeIs(1));  // the removal of ntp; dns was never touched
+}
+
+// Docs/decisions/back-end-down.md: away for a moment is nothing to speak of; away for long is told once, and so is the
+// end.
+TEST_P(RunnerTest, ABackEndThatStaysAwayIsToldOnce) {
+  RunnerOptions with = options();
+  with.patience = 100ms;
+  make(with);
+  runner->start();
+  back_end.set_down(true);
+  runner->want({want(1, {dns})});
+  EXPECT_TRUE(heard.await_state(1, RuleState::failed));
+  EXPECT_THAT(heard.await_able(1), ElementsAre(HasSubstr("edge is unavailable: it is down")));
+  back_end.set_down(false);
+  EXPECT_THAT(heard.await_able(2), ElementsAre(testing::_, "able"));
+  EXPECT_TRUE(heard.await_state(1, RuleState::installed));
+}
+
+TEST_P(RunnerTest, ABackEndThatComesBackInTimeIsNotTold) {
+  RunnerOptions with = options();
+  with.patience = 1h;
+  make(with);
+  runner->start();
+  back_end.set_down(true);
+  runner->want({want(1, {dns})});
+  EXPECT_TRUE(heard.await_state(1, RuleState::failed));
+  back_end.set_down(false);
+  EXPECT_TRUE(heard.await_state(1, RuleState::installed));
+  EXPECT_THAT(heard.await_able(0), IsEmpty());
 }
 
 TEST_P(RunnerTest, UnexplainedRulesWaitForTheirOwnersAfterAStart) {

@@ -62,6 +62,8 @@ struct MitigatorRunner::State {
   bool exemptions_due = false;
   bool was_held = false;
   bool told_unavailable = false;
+  base::SteadyTime down_since{};
+  bool told_unable = false;
   bool again = false;  // a reading gave work
   int strikes = 0;     // batches in a row that the back end did not survive
   std::set<model::RuleOwner> failed;

@@ -51,18 +51,4 @@ base::Result<ServerArguments> parse_arguments(const boost::json::object& argumen
   return out;
 }
 
-agent::CallAnswer call_failed(agent::CallAnswer::Outcome outcome, std::string message, std::string next_step) {
-  agent::CallAnswer answer;
-  answer.outcome = outcome;
-  answer.message = std::move(message);
-  answer.next_step = std::move(next_step);
-  return answer;
-}
-
-agent::CallAnswer call_ok(boost::json::value body) {
-  agent::CallAnswer answer;
-  answer.body = std::move(body);
-  return answer;
-}
-
 }  // namespace dots::runtime

@@ -20,7 +20,4 @@ struct ServerArguments {
 };
 base::Result<ServerArguments> parse_arguments(const boost::json::object& arguments);
 
-agent::CallAnswer call_failed(agent::CallAnswer::Outcome outcome, std::string message, std::string next_step = {});
-agent::CallAnswer call_ok(boost::json::value body);
-
 }  // namespace dots::runtime

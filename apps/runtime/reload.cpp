@@ -3,12 +3,14 @@
 #include <boost/json/array.hpp>
 #include <utility>
 
+#include "agent/operators/answers.h"
 #include "apps/runtime/operator_calls.h"
 
 namespace dots::runtime {
 
 namespace {
 
+using agent::call_failed;
 using agent::CallAnswer;
 constexpr std::size_t kMostInOneLine = 20;
 

@@ -14,30 +14,33 @@
 
 #include "adapters/mitigators/dry_run.h"
 #include "adapters/mitigators/nftables_mitigator.h"
-#include "adapters/net/credentials.h"
 #include "adapters/net/dtls_admission.h"
 #include "adapters/net/steering.h"
 #include "adapters/net/tls_channel.h"
-#include "adapters/resolver/ares_resolver.h"
 #include "adapters/store/committer.h"
 #include "adapters/store/emergency_marker.h"
+#include "agent/operators/answers.h"
 #include "agent/server/back_ends.h"
 #include "agent/server/render.h"
 #include "apps/runtime/admission_thread.h"
 #include "apps/runtime/gather.h"
 #include "apps/runtime/mitigator_runner.h"
+#include "apps/runtime/open_credentials.h"
 #include "apps/runtime/open_store.h"
 #include "apps/runtime/operator_calls.h"
 #include "apps/runtime/reload.h"
 #include "apps/runtime/shard_thread.h"
 #include "apps/runtime/stream_admission_thread.h"
 #include "apps/version.h"
+#include "base/time_text.h"
 #include "mitigation/plan.h"
 
 namespace dots::runtime {
 namespace {
 
 using adapters::net::Priority;
+using agent::call_failed;
+using agent::call_ok;
 using agent::CallAnswer;
 using agent::server::Shard;
 using agent::server::ShardOutput;
@@ -58,17 +61,6 @@ std::uint32_t shard_count(const ops::Config& config) {
   return std::clamp(std::thread::hardware_concurrency(), 1U, kMostShardsByDefault);
 }
 
-adapters::resolver::ResolverOptions resolver_options(const ops::Config& config) {
-  adapters::resolver::ResolverOptions options;
-  options.servers = config.resolver.servers;
-  options.timeout_ms = config.resolver.timeout_ms;
-  options.tries = config.resolver.tries;
-  options.ttl_min_s = config.resolver.ttl_min_s;
-  options.ttl_max_s = config.resolver.ttl_max_s;
-  options.pending = config.limits.pending_names;
-  return options;
-}
-
 // What a configuration says about who is trusted and who may ask for what: made as a whole before any of it counts.
 struct Beliefs {
   std::shared_ptr<const adapters::net::Credentials> credentials;
@@ -78,16 +70,8 @@ struct Beliefs {
 
 base::Result<Beliefs> load_beliefs(const ops::Config& config, ops::facts::Sink& sink) {
   Beliefs out;
-  adapters::net::CredentialSources sources{config.credentials.ca_file,
-                                           config.credentials.crl_file,
-                                           config.credentials.certificate_file,
-                                           config.credentials.key_file,
-                                           {}};
-  for (const auto& psk : config.credentials.psk) sources.psk.push_back({psk.identity, psk.key});
-  auto credentials =
-      adapters::net::Credentials::load(sources, adapters::net::Side::server, adapters::net::clock_now().wall);
-  if (!credentials) return base::Error{adapters::net::to_string(credentials.error().front())};
-  for (const auto& warning : (*credentials)->warnings()) sink.message("CREDENTIAL_WARNING", warning);
+  auto credentials = open_credentials(config, adapters::net::Side::server, sink);
+  if (!credentials) return credentials.error();
   out.credentials = std::move(*credentials);
   auto identities = policy::Identities::build(config.domains);
   if (!identities) return identities.error();
@@ -127,6 +111,7 @@ struct ServerRuntime::State {
   void resolve(const base::DomainId& domain, const std::string& name);
   void peers(const std::vector<model::Path>& opened, const std::vector<model::Path>& closed);
   void watch_clock(base::Now now);
+  void tell_able();
   void to_domains(std::vector<ToDomain> messages);
   bool to_domain(ToDomain message);
   void stop();
@@ -166,10 +151,16 @@ struct ServerRuntime::State {
 
   std::mutex back_ends_mutex;  // guards back_ends: reported by the runners' threads
   agent::server::BackEnds back_ends;
-  std::mutex exemptions_mutex;  // guards exemptions: changed by the shards' threads
+  signal::server::BackEndsReport able_report;  // guarded by back_ends_mutex
+  std::vector<bool> shards_to_tell;            // guarded by back_ends_mutex: who has not heard able_report
+  std::mutex exemptions_mutex;                 // guards exemptions: changed by the shards' threads
   agent::server::Exemptions exemptions;
   std::mutex tickets_mutex;  // guards tickets and next_ticket
-  std::map<std::uint64_t, std::function<void(CallAnswer)>> tickets;
+  struct Ticket {
+    std::function<void(CallAnswer)> done;
+    base::Mid mid;
+  };
+  std::map<std::uint64_t, Ticket> tickets;
   std::uint64_t next_ticket = 1;
   bool stopped = false;
 
@@ -215,7 +206,7 @@ base::Result<void> ServerRuntime::State::open() {
   const bool hold = marker->has_value();
   if (hold) {
     sink.message("EMERGENCY_HOLD",
-                 "rules were removed by " + (*marker)->author + " at " + agent::server::utc_text((*marker)->at));
+                 "rules were removed by " + (*marker)->author + " at " + base::utc_text((*marker)->at));
     sink.health("EMERGENCY_MARKER", "", true, "by " + (*marker)->author);
   }
   const auto& back = config.mitigators;
@@ -245,6 +236,14 @@ base::Result<void> ServerRuntime::State::open() {
                                    messages = back_ends.counted(i, counters);
                                  }
                                  to_domains(std::move(messages));
+                               },
+                               [this, i](bool able, const std::string& reason) {
+                                 const std::lock_guard lock(back_ends_mutex);
+                                 auto report = back_ends.able(i, able, reason);
+                                 if (!report) return;
+                                 sink.message(able ? "MITIGATION_ABLE" : "MITIGATION_UNABLE", report->reason);
+                                 able_report = std::move(*report);
+                                 shards_to_tell.assign(shards.size(), true);
                                }});
     if (!runner) return runner.error();
     runners.push_back(std::move(*runner));
@@ -344,7 +343,10 @@ ShardWorld ServerRuntime::State::world() {
       [this](const base::DomainId& domain, const std::string& name) { resolve(domain, name); },
       [this](const signal::server::OperatorAnswer& answer) { operator_answer(answer); },
       [this](const std::vector<model::Path>& opened, const std::vector<model::Path>& closed) { peers(opened, closed); },
-      [this](base::Now now) { watch_clock(now); },
+      [this](base::Now now) {
+        watch_clock(now);
+        tell_able();
+      },
   };
 }
 
@@ -389,6 +391,18 @@ void ServerRuntime::State::watch_clock(base::Now now) {
   clock_is_behind = !clock_is_behind;
   const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(behind).count();
   sink.health("WALL_CLOCK_WRONG", "", clock_is_behind, clock_is_behind ? "by " + std::to_string(seconds) + " s" : "");
+}
+
+// At the first shard's tick, until every shard had room for it.
+void ServerRuntime::State::tell_able() {
+  const std::lock_guard lock(back_ends_mutex);
+  for (std::size_t i = 0; i < shards_to_tell.size(); ++i) {
+    if (!shards_to_tell[i]) continue;
+    const bool taken =
+        shards[i]->post([report = able_report](Shard& shard, base::Now, ShardOutput&) { shard.on_back_ends(report); },
+                        Priority::reserved);
+    if (taken) shards_to_tell[i] = false;
+  }
 }
 
 void ServerRuntime::State::reload(std::uint32_t from, const base::DomainId& domain) {
@@ -539,7 +553,7 @@ void ServerRuntime::State::audit(const ServerArguments& arguments, std::function
       done(call_failed(CallAnswer::Outcome::unavailable, records.error().message));
       return;
     }
-    done(call_ok(agent::server::render_audit(*records)));
+    done(call_ok(agent::render_audit(*records)));
   });
   if (!taken) done(call_failed(CallAnswer::Outcome::unavailable, "the store takes no more work now", "try again"));
 }
@@ -564,7 +578,7 @@ void ServerRuntime::State::withdraw(const ServerArguments& arguments, const agen
       return;
     }
     const ports::MitigationRecord& record = mitigations.front().record;
-    signal::server::OperatorWithdraw event{0, record.cuid, record.mid, "operator " + caller.name, arguments.note};
+    signal::server::OperatorWithdraw event{0, record.cuid, record.mid, caller.name, arguments.note};
     {
       const std::lock_guard lock(tickets_mutex);
       if (tickets.size() >= kMostTickets) {
@@ -572,7 +586,7 @@ void ServerRuntime::State::withdraw(const ServerArguments& arguments, const agen
         return;
       }
       event.ticket = next_ticket++;
-      tickets[event.ticket] = done;
+      tickets[event.ticket] = {done, record.mid};
     }
     const std::uint64_t ticket = event.ticket;
     if (!to_domain({record.domain, std::move(event)})) {
@@ -582,18 +596,18 @@ void ServerRuntime::State::withdraw(const ServerArguments& arguments, const agen
 }
 
 void ServerRuntime::State::operator_answer(const signal::server::OperatorAnswer& answer) {
-  std::function<void(CallAnswer)> done;
+  Ticket ticket;
   {
     const std::lock_guard lock(tickets_mutex);
     const auto it = tickets.find(answer.ticket);
     if (it == tickets.end()) return;
-    done = std::move(it->second);
+    ticket = std::move(it->second);
     tickets.erase(it);
   }
   if (answer.ok) {
-    done(call_ok(boost::json::object{{"text", answer.text}}));
+    ticket.done(call_ok(boost::json::object{{"mid", ticket.mid.value}, {"text", answer.text}}));
   } else {
-    done(call_failed(CallAnswer::Outcome::conflict, answer.text));
+    ticket.done(call_failed(CallAnswer::Outcome::conflict, answer.text));
   }
 }
 

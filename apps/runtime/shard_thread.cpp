@@ -2,8 +2,11 @@
 
 #include <algorithm>
 #include <chrono>
+#include <iterator>
 #include <string>
 #include <utility>
+
+#include "apps/runtime/coap_metrics.h"
 
 namespace dots::runtime {
 
@@ -15,6 +18,20 @@ namespace {
 // So often an idle shard looks at the clocks.
 constexpr base::Duration kClockTick = std::chrono::seconds{1};
 constexpr base::Duration kClockStep = std::chrono::seconds{5};
+
+struct Metric {
+  std::uint64_t agent::server::ShardCounts::*count;
+  const char* name;
+};
+using Counts = agent::server::ShardCounts;
+constexpr Metric kMetrics[] = {
+    {&Counts::datagrams, "dots_datagrams_total"},      {&Counts::unknown_peer, "dots_datagrams_unknown_peer_total"},
+    {&Counts::requests, "dots_requests_total"},        {&Counts::heartbeats, "dots_heartbeats_total"},
+    {&Counts::refused, "dots_requests_refused_total"}, {&Counts::notifications, "dots_notifications_total"},
+    {&Counts::answers_cut, "dots_answers_cut_total"},  {&Counts::reports_dropped, "dots_reports_dropped_total"},
+};
+static_assert(std::size(kMetrics) * sizeof(std::uint64_t) + sizeof(coap::Counters) == sizeof(Counts),
+              "every count of a shard is a metric");
 
 }  // namespace
 
@@ -104,19 +121,10 @@ void ShardThread::perform(ShardOutput out) {
 }
 
 void ShardThread::count(const agent::server::ShardCounts& counts) {
-  const auto add = [&](const char* metric, std::uint64_t increment) {
-    if (increment > 0) sink_.count(metric, "", increment);
-  };
-  add("dots_datagrams_total", counts.datagrams);
-  add("dots_datagrams_unknown_peer_total", counts.unknown_peer);
-  add("dots_requests_total", counts.requests);
-  add("dots_heartbeats_total", counts.heartbeats);
-  add("dots_requests_refused_total", counts.refused);
-  add("dots_duplicates_total", counts.duplicates);
-  add("dots_repeats_total", counts.repeats);
-  add("dots_malformed_total", counts.malformed);
-  add("dots_limit_drops_total", counts.dropped_by_limit);
-  add("dots_notifications_total", counts.notifications);
+  for (const Metric& metric : kMetrics) {
+    if (counts.*metric.count > 0) sink_.count(metric.name, "", counts.*metric.count);
+  }
+  count_coap(counts.coap, sink_);
 }
 
 // A step of the wall clock harms nothing that runs (deadlines are steady), but operators should hear of it, and what is

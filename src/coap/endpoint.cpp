@@ -4,6 +4,19 @@
 
 namespace dots::coap {
 
+Counters& Counters::operator+=(const Counters& more) {
+  // Named one by one, so that a new counter cannot be forgotten here.
+  auto& [malformed_, duplicates_, repeats_, rejected_, dropped_, evicted_, unmatched_] = *this;
+  malformed_ += more.malformed;
+  duplicates_ += more.duplicates;
+  repeats_ += more.repeats;
+  rejected_ += more.rejected;
+  dropped_ += more.dropped_by_limit;
+  evicted_ += more.evicted;
+  unmatched_ += more.unmatched;
+  return *this;
+}
+
 using wire::MessageType;
 
 namespace {

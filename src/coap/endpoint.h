@@ -75,6 +75,8 @@ struct Counters {
   std::uint64_t dropped_by_limit = 0;
   std::uint64_t evicted = 0;    // cached answers that gave way inside their lifetime
   std::uint64_t unmatched = 0;  // responses that answer nothing
+
+  Counters& operator+=(const Counters& more);
 };
 
 struct Effects {

@@ -1,35 +1,8 @@
 #include "model/rule.h"
 
+#include "model/protocol.h"
+
 namespace dots::model {
-namespace {
-
-std::string name_of_protocol(std::uint8_t protocol) {
-  switch (protocol) {
-    case 1:
-      return "icmp";
-    case 6:
-      return "tcp";
-    case 17:
-      return "udp";
-    case 33:
-      return "dccp";
-    case 47:
-      return "gre";
-    case 50:
-      return "esp";
-    case 58:
-      return "icmpv6";
-    case 132:
-      return "sctp";
-    case 136:
-      return "udplite";
-    default:
-      return "protocol " + std::to_string(protocol);
-  }
-}
-
-}  // namespace
-
 std::string to_string(const Rule& rule) {
   std::string out;
   switch (rule.action) {
@@ -43,7 +16,12 @@ std::string to_string(const Rule& rule) {
       out = "blackhole ";
       break;
   }
-  out += rule.match.protocol ? name_of_protocol(*rule.match.protocol) : "all";
+  if (!rule.match.protocol) {
+    out += "all";
+  } else {
+    const std::string name = protocol_name(*rule.match.protocol);
+    out += name == std::to_string(*rule.match.protocol) ? "protocol " + name : name;
+  }
   out += " to " + to_string(rule.match.target);
   if (const auto& ports = rule.match.ports) {
     out += ports->lower == ports->upper ? " port " : " ports ";

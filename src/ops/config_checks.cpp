@@ -131,12 +131,30 @@ class Checker {
           "the socket '" + config_.api.socket + "' has a path of " + std::to_string(config_.api.socket.size()) +
               " bytes, and the system takes " + std::to_string(kMaxSocketPath),
           "write a shorter api.socket, for example \"/run/tidewall/dotsd.sock\"");
+    groups_reach_the_socket();
     if (!config_.api.metrics_address.empty() && !config_.api.metrics_allow_remote) {
       const auto address = read_socket_address(config_.api.metrics_address, 9466);
       if (address && !is_loopback(address->ip))
         add("api.metrics_address", "'" + config_.api.metrics_address + "' can be reached from other machines",
             "write '127.0.0.1:" + std::to_string(address->port) + "', or allow it with metrics_allow_remote = true");
     }
+  }
+
+  // A group that cannot enter the folder of the socket has no use of its right, and nobody would tell why.
+  void groups_reach_the_socket() {
+    const std::string& socket = config_.api.socket;
+    const char* group = !config_.api.operator_group.empty()    ? "operator_group"
+                        : !config_.api.read_only_group.empty() ? "read_only_group"
+                                                               : nullptr;
+    if (group == nullptr || socket.empty()) return;
+    const std::string folder = socket.substr(0, socket.rfind('/'));
+    struct stat info {};
+    const bool is_there = ::stat(folder.c_str(), &info) == 0;
+    if (is_there ? (info.st_mode & (S_IXGRP | S_IXOTH)) != 0 : given("api.socket")) return;
+    add(std::string("api.") + group,
+        "members of this group cannot reach the socket '" + socket + "', because its folder is for the daemon alone",
+        "write socket = \"/run/tidewall/dotsd.sock\" and run: install -d -m 0755 -o <user of the daemon> "
+        "/run/tidewall");
   }
 
   template <class T, class Name>

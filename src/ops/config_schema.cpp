@@ -347,7 +347,10 @@ SectionSpec api() {
   s.keys = {
       by_default(
           "`dotsd.sock` in `store.state_dir`",
-          path<A>("socket", &A::socket, {"The unix socket; at most 107 bytes.", "\"/run/tidewall/dotsd.sock\""})),
+          path<A>("socket", &A::socket,
+                  {"The unix socket; at most 107 bytes. The state directory is for the daemon alone: with a group "
+                   "below, write a path in a folder that the group may enter.",
+                   "\"/run/tidewall/dotsd.sock\""})),
       text<A>("operator_group", &A::operator_group, 32,
               {"Members of this group may look and change things, and the socket belongs to it. Without it only root "
                "and the daemon's own user may.",

@@ -325,6 +325,29 @@ TEST_F(ConfigTest, ASocketPathThatTheSystemCannotTakeIsSaid) {
   EXPECT_THAT(problems(good_client() + "[api]\nsocket = \"/" + std::string(106, 'x') + "\"\n"), IsEmpty());
 }
 
+TEST_F(ConfigTest, AGroupThatCannotReachTheSocketIsToldWhereToPutIt) {
+  const std::string state = folder_ + "/state";
+  std::filesystem::create_directory(state);
+  std::filesystem::permissions(state, std::filesystem::perms::owner_all);
+  for (const std::string group : {"operator_group", "read_only_group"}) {
+    const auto found = problems(good_client() + "[api]\n" + group + " = \"tidewall\"\n");
+    ASSERT_EQ(found.size(), 1u);
+    EXPECT_THAT(found[0], HasSubstr("dotsd.toml:12: api." + group + ": members of this group cannot reach the socket"));
+    EXPECT_THAT(found[0], HasSubstr("write socket = \"/run/tidewall/dotsd.sock\""));
+  }
+  // In the same folder by name: no better.
+  EXPECT_EQ(problems(good_client() + "[api]\noperator_group = \"g\"\nsocket = \"state/x.sock\"\n").size(), 1u);
+  // A folder that others may enter, or one that is made when the daemon starts.
+  std::filesystem::create_directory(folder_ + "/open");
+  std::filesystem::permissions(folder_ + "/open", std::filesystem::perms(0755));
+  const std::string with = good_client() + "[api]\noperator_group = \"g\"\nsocket = ";
+  EXPECT_THAT(problems(with + "\"open/x.sock\"\n"), IsEmpty());
+  EXPECT_THAT(problems(with + "\"/run/not-there-yet/x.sock\"\n"), IsEmpty());
+  // An operator who opened the state directory for the group knows what to do.
+  std::filesystem::permissions(state, std::filesystem::perms(0710));
+  EXPECT_THAT(problems(good_client() + "[api]\noperator_group = \"g\"\n"), IsEmpty());
+}
+
 TEST_F(ConfigTest, SyntaxErrorsHaveTheirLine) {
   const auto found = problems("role = \"server\"\n[store\n");
   ASSERT_EQ(found.size(), 1u);

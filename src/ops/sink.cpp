@@ -22,26 +22,11 @@
 namespace dots::ops {
 namespace {
 
+using facts::name_of;
 using facts::Severity;
 
 constexpr std::size_t kQueuedLines = 8192;
 constexpr std::size_t kMaxLineBytes = 2000;
-
-std::string_view name_of(Severity severity) {
-  switch (severity) {
-    case Severity::debug:
-      return "debug";
-    case Severity::info:
-      return "info";
-    case Severity::notice:
-      return "notice";
-    case Severity::warning:
-      return "warning";
-    case Severity::error:
-      return "error";
-  }
-  return "?";
-}
 
 Severity severity_of(const std::string& level) {
   for (const Severity s : {Severity::debug, Severity::info, Severity::notice, Severity::warning, Severity::error})

@@ -108,6 +108,11 @@ struct EraseCuid {
 struct PutName {
   NameRecord record;
 };
+// Erases the name unless it was stored again after `not_after`: names belong to no domain, and another one may use it.
+struct EraseName {
+  std::string name;
+  base::WallTime not_after;
+};
 struct AppendAudit {
   AuditRecord record;
 };
@@ -124,8 +129,8 @@ struct PutCounter {
   std::uint64_t value = 0;
 };
 
-using Change = std::variant<PutMitigation, EraseMitigation, PutCuid, EraseCuid, PutName, AppendAudit, PutClientRequest,
-                            EraseClientRequest, PutCounter>;
+using Change = std::variant<PutMitigation, EraseMitigation, PutCuid, EraseCuid, PutName, EraseName, AppendAudit,
+                            PutClientRequest, EraseClientRequest, PutCounter>;
 
 // True when the change only frees or withdraws: such changes may use the reserve of a full disk. Audit lines ride
 // along.

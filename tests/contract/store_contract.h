@@ -233,6 +233,21 @@ TYPED_TEST_P(StoreContract, TheNewerFencingTokenShutsTheOlderOut) {
   EXPECT_EQ(*this->store->acquire(), this->token + 6);
 }
 
+TYPED_TEST_P(StoreContract, ANameIsErasedUnlessItWasStoredAgain) {
+  const auto names = [&] {
+    std::vector<std::string> out;
+    const auto snapshot = this->store->load();
+    for (const auto& record : snapshot->names) out.push_back(record.name);
+    return out;
+  };
+  this->commit({ports::PutName{{"a", {}, wall_at(10)}}, ports::PutName{{"b", {}, wall_at(20)}}});
+  this->commit(
+      {ports::EraseName{"a", wall_at(10)}, ports::EraseName{"b", wall_at(19)}, ports::EraseName{"c", wall_at(99)}});
+  EXPECT_EQ(names(), std::vector<std::string>{"b"});
+  this->reopen();
+  EXPECT_EQ(names(), std::vector<std::string>{"b"});
+}
+
 TYPED_TEST_P(StoreContract, LoadDomainGivesOneDomainAndAllNames) {
   this->commit({ports::PutMitigation{full_record("d", "a", 1)}, ports::PutMitigation{full_record("dd", "a", 1)},
                 ports::PutCuid{{base::DomainId("d"), base::Cuid("a"), base::ClientId("x"), wall_at(1)}},
@@ -366,8 +381,8 @@ REGISTER_TYPED_TEST_SUITE_P(StoreContract, AnEmptyStoreLoadsAsEmpty, EveryMember
                             PutReplacesAndEraseRemovesByTheWholeKey, ClientRequestsAndCountersAreReplacedAndErased,
                             ChangesOfABatchApplyInTheirOrder, ABatchIdCountsOnce, AGroupIsAllOrNothing,
                             TheNewerFencingTokenShutsTheOlderOut, LoadDomainGivesOneDomainAndAllNames,
-                            LastCommitIsTheNewestBatchAlsoWhenTheClockWentBack, ARefusedCommitLeavesNothing,
-                            AnUnknownOutcomeThatWasAppliedIsSettledAsCommitted,
+                            ANameIsErasedUnlessItWasStoredAgain, LastCommitIsTheNewestBatchAlsoWhenTheClockWentBack,
+                            ARefusedCommitLeavesNothing, AnUnknownOutcomeThatWasAppliedIsSettledAsCommitted,
                             AnUnknownOutcomeThatWasNotAppliedIsSettledAsAbsentAndMayBeRepeated,
                             LoadingAfterAnUnknownOutcomeTellsTheTruth, WasCommittedTellsIdsOfOneInstanceFromAnothers,
                             TheNewestThousandIdsAreRemembered, TheAuditLogKeepsTheNewestLinesAndGivesThemNewestFirst,

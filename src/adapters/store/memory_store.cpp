@@ -19,6 +19,10 @@ struct Apply {
   }
   void operator()(const ports::EraseCuid& erase) const { disk.cuids.erase({erase.domain, erase.cuid}); }
   void operator()(const ports::PutName& put) const { disk.names.insert_or_assign(put.record.name, put.record); }
+  void operator()(const ports::EraseName& erase) const {
+    const auto known = disk.names.find(erase.name);
+    if (known != disk.names.end() && known->second.resolved_at <= erase.not_after) disk.names.erase(known);
+  }
   void operator()(const ports::AppendAudit& append) const { disk.audit.push_back(append.record); }
   void operator()(const ports::PutClientRequest& put) const {
     disk.client_requests.insert_or_assign(std::pair{put.record.server, put.record.mid}, put.record);

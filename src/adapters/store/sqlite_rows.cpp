@@ -44,6 +44,7 @@ int RowWriter::prepare(sqlite3* db) {
       {put_cuid_, "INSERT OR REPLACE INTO cuids VALUES(?,?,?,?)"},
       {erase_cuid_, "DELETE FROM cuids WHERE domain=? AND cuid=?"},
       {put_name_, "INSERT OR REPLACE INTO names VALUES(?,?,?)"},
+      {erase_name_, "DELETE FROM names WHERE name=? AND resolved_at_ns<=?"},
       {append_audit_, "INSERT INTO audit(at_ns, domain, actor, action, subject, verdict, text) VALUES(?,?,?,?,?,?,?)"},
       {put_request_, "INSERT OR REPLACE INTO client_requests VALUES(?,?,?,?,?,?,?,?,?,?)"},
       {erase_request_, "DELETE FROM client_requests WHERE server=? AND mid=?"},
@@ -56,8 +57,8 @@ int RowWriter::prepare(sqlite3* db) {
 }
 
 void RowWriter::finalize() {
-  for (auto* statement : {&put_mitigation_, &erase_mitigation_, &put_cuid_, &erase_cuid_, &put_name_, &append_audit_,
-                          &put_request_, &erase_request_, &put_counter_}) {
+  for (auto* statement : {&put_mitigation_, &erase_mitigation_, &put_cuid_, &erase_cuid_, &put_name_, &erase_name_,
+                          &append_audit_, &put_request_, &erase_request_, &put_counter_}) {
     statement->finalize();
   }
 }
@@ -101,6 +102,10 @@ int RowWriter::operator()(const ports::EraseCuid& erase) {
 int RowWriter::operator()(const ports::PutName& put) {
   const std::string addresses = encode_addresses(put.record.addresses);
   return put_name_.text(put.record.name).text(addresses).time(put.record.resolved_at).run();
+}
+
+int RowWriter::operator()(const ports::EraseName& erase) {
+  return erase_name_.text(erase.name).time(erase.not_after).run();
 }
 
 int RowWriter::operator()(const ports::AppendAudit& append) {

@@ -21,14 +21,15 @@ class RowWriter {
   int operator()(const ports::PutCuid& put);
   int operator()(const ports::EraseCuid& erase);
   int operator()(const ports::PutName& put);
+  int operator()(const ports::EraseName& erase);
   int operator()(const ports::AppendAudit& append);
   int operator()(const ports::PutClientRequest& put);
   int operator()(const ports::EraseClientRequest& erase);
   int operator()(const ports::PutCounter& put);
 
  private:
-  Statement put_mitigation_, erase_mitigation_, put_cuid_, erase_cuid_, put_name_, append_audit_, put_request_,
-      erase_request_, put_counter_;
+  Statement put_mitigation_, erase_mitigation_, put_cuid_, erase_cuid_, put_name_, erase_name_, append_audit_,
+      put_request_, erase_request_, put_counter_;
 };
 
 // Of one domain when given. Ordered by key. An error names the row that cannot be read.

@@ -10,20 +10,6 @@ using signal::client::Phase;
 using signal::client::RequestView;
 using Outcome = CallAnswer::Outcome;
 
-CallAnswer call_failed(Outcome outcome, std::string message, std::string next_step) {
-  CallAnswer answer;
-  answer.outcome = outcome;
-  answer.message = std::move(message);
-  answer.next_step = std::move(next_step);
-  return answer;
-}
-
-static CallAnswer call_ok(json::value body) {
-  CallAnswer answer;
-  answer.body = std::move(body);
-  return answer;
-}
-
 static std::string author_of(const Caller& caller) {
   return caller.name.empty() ? "uid " + std::to_string(caller.uid) : caller.name;
 }
@@ -154,7 +140,8 @@ CallAnswer ClientAgent::State::list(const Selection& selection, base::Now now) c
   json::array all;
   for (const Server& server : servers) {
     if (!selection.server.empty() && server.upstream.settings().name != selection.server) continue;
-    for (const RequestView& view : server.requests.view(now)) all.push_back(render_request(view, now));
+    for (const RequestView& view : server.requests.view(now))
+      all.push_back(render_request(view, server.upstream.connected(), now));
   }
   return call_ok(json::object{{"mitigations", std::move(all)}});
 }
@@ -171,7 +158,7 @@ CallAnswer ClientAgent::State::request_answer(std::size_t server, base::Mid mid,
     return call_failed(Outcome::not_found, "no request with mid " + std::to_string(mid.value),
                        "see the mids in 'dotsctl list'");
   }
-  return call_ok(json::object{{"mitigation", render_request(*view, now)}});
+  return call_ok(json::object{{"mitigation", render_request(*view, servers[server].upstream.connected(), now)}});
 }
 
 CallAnswer ClientAgent::State::explain(const Selection& selection, base::Now now) const {

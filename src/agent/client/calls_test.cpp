@@ -145,6 +145,28 @@ TEST(ClientCallsTest, ForceWithdrawsWhatOnlyTheServerKnows) {
   EXPECT_EQ(h.requests("DELETE mitigate").size(), 1u);
 }
 
+TEST(ClientCallsTest, TheListSaysWhatARequestWaitsFor) {
+  const auto waits_for = [](ClientHarness& h) {
+    const auto one = h.answered(h.call("list")).body.at("mitigations").at(0);
+    const auto* what = one.as_object().if_contains("waits-for");
+    return std::string(one.at("phase").as_string()) + "|" + (what == nullptr ? "" : std::string(what->as_string()));
+  };
+  ClientHarness alone;
+  alone.lose_up = [](base::SessionId) { return true; };
+  alone.start();
+  alone.mitigate("203.0.113.1/32");
+  EXPECT_EQ(waits_for(alone), "requesting|a session with the server");
+  ClientHarness h;
+  h.start();
+  h.advance(1s);
+  h.lose_down = [](base::SessionId) { return true; };
+  h.mitigate("203.0.113.1/32");
+  EXPECT_EQ(waits_for(h), "requesting|an answer of the server");
+  h.lose_down = nullptr;
+  h.advance(10s);
+  EXPECT_EQ(waits_for(h), "active|");
+}
+
 TEST(ClientCallsTest, EndedRequestsAreListedButNotChanged) {
   ClientHarness h;
   h.start();

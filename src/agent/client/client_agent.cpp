@@ -163,6 +163,7 @@ void ClientAgent::State::absorb(std::size_t server, UpstreamOutput&& output, bas
   std::move(output.send.begin(), output.send.end(), std::back_inserter(out.send));
   std::move(output.close.begin(), output.close.end(), std::back_inserter(out.close));
   std::move(output.messages.begin(), output.messages.end(), std::back_inserter(out.messages));
+  out.counters += output.counters;
   if (output.resolve) out.resolve.push_back(std::move(*output.resolve));
   for (const ErrandAnswer& answer : output.answers) {
     signal::client::Effects effects;

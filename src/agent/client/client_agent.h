@@ -62,6 +62,7 @@ struct ClientEffects {
     std::string details;
   };
   std::vector<Health> health;
+  coap::Counters counters;
 };
 
 class ClientAgent {

@@ -8,6 +8,7 @@
 #include "agent/client/client_agent.h"
 #include "agent/client/gate.h"
 #include "agent/client/render.h"
+#include "agent/operators/answers.h"
 
 namespace dots::agent::client {
 
@@ -70,7 +71,5 @@ struct ClientAgent::State {
   void conclude(CallTicket ticket, std::size_t server, base::Mid mid, base::Duration wait, base::Now now);
   CallAnswer request_answer(std::size_t server, base::Mid mid, base::Now now) const;
 };
-
-CallAnswer call_failed(CallAnswer::Outcome outcome, std::string message, std::string next_step = {});
 
 }  // namespace dots::agent::client

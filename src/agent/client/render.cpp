@@ -1,5 +1,6 @@
 #include "agent/client/render.h"
 
+#include "agent/operators/answers.h"
 #include "signal/client/scope_check.h"
 
 namespace dots::agent::client {
@@ -12,23 +13,6 @@ namespace {
 
 void add_texts(json::object& out, const char* name, const std::vector<std::string>& texts) {
   if (!texts.empty()) out[name] = json::array(texts.begin(), texts.end());
-}
-
-void add_scope(json::object& out, const model::MitigationScope& scope) {
-  std::vector<std::string> prefixes, ports;
-  for (const model::Prefix& prefix : scope.target_prefix) prefixes.push_back(model::to_string(prefix));
-  for (const model::PortRange& range : scope.target_port_range) {
-    ports.push_back(range.lower == range.upper ? std::to_string(range.lower)
-                                               : std::to_string(range.lower) + "-" + std::to_string(range.upper));
-  }
-  add_texts(out, "target-prefix", prefixes);
-  add_texts(out, "target-port-range", ports);
-  if (!scope.target_protocol.empty()) {
-    out["target-protocol"] = json::array(scope.target_protocol.begin(), scope.target_protocol.end());
-  }
-  add_texts(out, "target-fqdn", scope.target_fqdn);
-  add_texts(out, "target-uri", scope.target_uri);
-  add_texts(out, "alias-name", scope.alias_name);
 }
 
 json::object render_conflict(const model::ConflictInformation& conflict) {
@@ -51,27 +35,32 @@ std::string status_text(model::MitigationStatus status) {
   return name == "unknown" ? "status " + std::to_string(static_cast<int>(status)) : std::string(name);
 }
 
-std::string two_digits(std::int64_t value) { return (value < 10 ? "0" : "") + std::to_string(value); }
-
-std::string utc_text(base::WallTime time) {
-  const std::chrono::sys_seconds seconds{std::chrono::seconds{base::unix_seconds(time)}};
-  const auto day = std::chrono::floor<std::chrono::days>(seconds);
-  const std::chrono::year_month_day date{day};
-  const std::chrono::hh_mm_ss clock{seconds - day};
-  return std::to_string(int{date.year()}) + "-" + two_digits(unsigned{date.month()}) + "-" +
-         two_digits(unsigned{date.day()}) + " " + two_digits(clock.hours().count()) + ":" +
-         two_digits(clock.minutes().count()) + ":" + two_digits(clock.seconds().count()) + " UTC";
-}
-
 }  // namespace
 
-json::object render_request(const RequestView& view, base::Now now) {
+// What the next step of a request depends on; empty when nothing is under way.
+static std::string_view waits_for(Phase phase, bool connected) {
+  switch (phase) {
+    case Phase::requesting:
+    case Phase::withdrawing:
+      return connected ? "an answer of the server" : "a session with the server";
+    case Phase::waiting:
+      return "the time that the server asked for";
+    case Phase::active:
+    case Phase::refused:
+    case Phase::ended:
+      break;
+  }
+  return {};
+}
+
+json::object render_request(const RequestView& view, bool connected, base::Now now) {
   const ports::ClientRequestRecord& record = view.record;
   json::object out;
   out["server"] = record.server;
   out["cuid"] = record.cuid.value;
   out["mid"] = record.mid.value;
   out["phase"] = signal::client::name_of(view.phase);
+  if (const auto what = waits_for(view.phase, connected); !what.empty()) out["waits-for"] = what;
   if (view.status) out["status"] = status_text(*view.status);
   add_scope(out, record.request.scope);
   if (record.granted && record.granted->indefinite()) {
@@ -91,10 +80,7 @@ json::object render_request(const RequestView& view, base::Now now) {
   if (!view.reason.empty()) out[view.phase == Phase::refused ? "refusal" : "reason"] = view.reason;
   out["author"] = record.author;
   if (!record.note.empty()) out["note"] = record.note;
-  if (view.counters.bytes_dropped) out["bytes-dropped"] = *view.counters.bytes_dropped;
-  if (view.counters.pkts_dropped) out["pkts-dropped"] = *view.counters.pkts_dropped;
-  if (view.counters.bps_dropped) out["bps-dropped"] = *view.counters.bps_dropped;
-  if (view.counters.pps_dropped) out["pps-dropped"] = *view.counters.pps_dropped;
+  add_counters(out, view.counters);
   return out;
 }
 
@@ -163,20 +149,6 @@ std::string explain_request(const RequestView& view, bool connected) {
   }
   if (!view.reason.empty()) text += ": " + view.reason;
   return text;
-}
-
-json::object render_audit(const std::vector<ports::AuditRecord>& records) {
-  json::array list;
-  for (const ports::AuditRecord& record : records) {
-    list.push_back(json::object{{"at", utc_text(record.at)},
-                                {"domain", record.domain.value},
-                                {"actor", record.actor},
-                                {"action", record.action},
-                                {"subject", record.subject},
-                                {"verdict", record.verdict},
-                                {"text", record.text}});
-  }
-  return {{"audit", std::move(list)}};
 }
 
 }  // namespace dots::agent::client

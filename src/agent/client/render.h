@@ -27,10 +27,10 @@ struct ServerView {
   std::size_t requests = 0;
 };
 
-boost::json::object render_request(const signal::client::RequestView& view, base::Now now);
+// `connected`: there is a session with the server of this request.
+boost::json::object render_request(const signal::client::RequestView& view, bool connected, base::Now now);
 boost::json::object render_server(const ServerView& view);
 // What is asked of the server, by whom, how far it is and what comes next: one sentence.
 std::string explain_request(const signal::client::RequestView& view, bool connected);
-boost::json::object render_audit(const std::vector<ports::AuditRecord>& records);
 
 }  // namespace dots::agent::client

@@ -151,6 +151,7 @@ void Session::establish(base::SteadyTime now, SessionOutput& out) {
 }
 
 void Session::absorb_coap(coap::Effects effects, base::SteadyTime now, SessionOutput& out) {
+  out.counters += effects.counters;
   for (const coap::IncomingRequest& incoming : effects.requests) on_request(incoming, now, effects, out);
   for (const base::Bytes& plaintext : effects.send) {
     ports::ChannelEvents events;

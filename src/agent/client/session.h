@@ -42,6 +42,7 @@ struct SessionOutput {
   std::string reason;   // why it closed
   bool lost = false;    // see signal::HeartbeatEffects
   bool recovered = false;
+  coap::Counters counters;
 };
 
 class Session {

@@ -154,6 +154,7 @@ void Upstream::close_all(UpstreamOutput& out) {
 }
 
 void Upstream::absorb(base::SessionId id, SessionOutput&& output, base::SteadyTime now, UpstreamOutput& out) {
+  out.counters += output.counters;
   for (base::Bytes& datagram : output.send) out.send.push_back({id, std::move(datagram)});
   Session* session = find(id);
   const Way way = session->way();

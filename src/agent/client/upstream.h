@@ -63,6 +63,7 @@ struct UpstreamOutput {
   std::optional<std::string> resolve;  // look this name up
   std::vector<ErrandAnswer> answers;   // for the requests machine
   std::vector<signal::client::OperatorMessage> messages;
+  coap::Counters counters;
 };
 
 struct SessionView {

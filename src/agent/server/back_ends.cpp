@@ -38,6 +38,19 @@ std::vector<ToDomain> BackEnds::reported(std::size_t back_end, const std::vector
   return out;
 }
 
+std::optional<signal::server::BackEndsReport> BackEnds::able(std::size_t back_end, bool able,
+                                                             const std::string& reason) {
+  const bool any_before = unable_.size() < back_ends_;
+  if (able) {
+    unable_.erase(back_end);
+  } else {
+    unable_[back_end] = reason;
+  }
+  const bool any = unable_.size() < back_ends_;
+  if (any == any_before) return std::nullopt;
+  return signal::server::BackEndsReport{any, any ? std::string{} : reason};
+}
+
 std::vector<ToDomain> BackEnds::counted(std::size_t back_end, const std::vector<mitigation::OwnerCounters>& counters) {
   std::vector<ToDomain> out;
   for (const auto& counter : counters) {

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <set>
 #include <string>
 #include <vector>
@@ -23,6 +24,8 @@ class BackEnds {
   // The events for the owners' domains; only where the combined state changed.
   std::vector<ToDomain> reported(std::size_t back_end, const std::vector<mitigation::OwnerReport>& reports);
   std::vector<ToDomain> counted(std::size_t back_end, const std::vector<mitigation::OwnerCounters>& counters);
+  // A back end is able to install rules, or is not. The word for all domains, when that changed whether any is.
+  std::optional<signal::server::BackEndsReport> able(std::size_t back_end, bool able, const std::string& reason);
   // Forgets owners that want nothing any more.
   void forget(const model::RuleOwner& owner) { owners_.erase(owner); }
   std::size_t size() const { return owners_.size(); }
@@ -36,6 +39,7 @@ class BackEnds {
   };
   std::size_t back_ends_;
   std::map<model::RuleOwner, Owner> owners_;
+  std::map<std::size_t, std::string> unable_;  // with the reason
 };
 
 // The exemptions that stand before all drops (ARCHITECTURE idea 4): live peers one by one up to `most`, and for every

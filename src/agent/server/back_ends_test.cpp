@@ -36,6 +36,21 @@ TEST(BackEnds, CountersAddUpAndUnknownIsNotZero) {
   EXPECT_FALSE(std::get<CountersReport>(out.at(0).event).counters.pkts_dropped);
 }
 
+// S9132-4.4.1.3-05
+TEST(BackEnds, AreUnableOnlyWhenAllAre) {
+  BackEnds two(2);
+  EXPECT_FALSE(two.able(0, true, ""));
+  EXPECT_FALSE(two.able(0, false, "dead"));
+  EXPECT_FALSE(two.able(0, false, "dead still"));
+  const auto none = two.able(1, false, "dead too");
+  ASSERT_TRUE(none);
+  EXPECT_FALSE(none->able);
+  EXPECT_EQ(none->reason, "dead too");
+  const auto one = two.able(0, true, "");
+  ASSERT_TRUE(one);
+  EXPECT_TRUE(one->able);
+}
+
 model::Path path(const char* peer, std::uint16_t port) {
   return {{*model::parse_ip_address(peer), port}, {*model::parse_ip_address("192.0.2.1"), 4646}};
 }

@@ -1,12 +1,16 @@
 #include "agent/server/gate.h"
 
+#include <algorithm>
 #include <cassert>
+#include <iterator>
 
 namespace dots::agent::server {
 
 using signal::server::Persist;
 
-void Gate::add(const base::DomainId& domain, std::vector<signal::server::Effect> effects) {
+void Gate::add(const base::DomainId& domain, std::vector<signal::server::Effect> effects,
+               std::optional<Release> release) {
+  if (release) gathered_.releases.push_back(std::move(*release));
   for (auto& effect : effects) {
     if (auto* persist = std::get_if<Persist>(&effect)) {
       gathered_.changes.push_back(std::move(persist->change));
@@ -27,8 +31,11 @@ std::optional<std::vector<ports::Change>> Gate::next_batch() {
     return std::nullopt;
   }
   std::vector<ports::Change> batch = std::move(gathered_.changes);
+  out_is_release_ =
+      std::all_of(batch.begin(), batch.end(), [](const ports::Change& change) { return ports::is_release(change); });
   held_ = std::move(gathered_.visible);
   held_domains_ = std::move(gathered_.domains);
+  held_releases_ = std::move(gathered_.releases);
   gathered_ = {};
   out_ = true;
   return batch;
@@ -49,9 +56,13 @@ Gate::Settled Gate::settled(bool committed) {
     result.to_reload.merge(gathered_.domains);
     // What was held for other domains is lost with the batch: their reload says again what they want.
     for (const auto& visible : result.failed) result.to_reload.insert(visible.domain);
+    result.was_release = out_is_release_;
+    result.releases = std::move(held_releases_);
+    std::move(gathered_.releases.begin(), gathered_.releases.end(), std::back_inserter(result.releases));
     gathered_ = {};
   }
   held_.clear();
+  held_releases_.clear();
   held_domains_.clear();
   return result;
 }

@@ -22,10 +22,19 @@ struct Visible {
   signal::server::Effect effect;
 };
 
+// A withdrawal that waits for its commit. It can be done again by itself when the batch around it was refused: a full
+// disk still takes withdrawals, but not together with new requests.
+struct Release {
+  base::DomainId domain;
+  signal::server::Event event;
+  int tries = 0;
+};
+
 class Gate {
  public:
-  // Takes the effects of one step, Persist among them, in order.
-  void add(const base::DomainId& domain, std::vector<signal::server::Effect> effects);
+  // Takes the effects of one step, Persist among them, in order; `release` when the step was a withdrawal.
+  void add(const base::DomainId& domain, std::vector<signal::server::Effect> effects,
+           std::optional<Release> release = std::nullopt);
   // At the end of a round: the next batch of changes, when one is due and none is out.
   std::optional<std::vector<ports::Change>> next_batch();
   // Visible effects that wait for nothing; call after add, next_batch and settled.
@@ -34,6 +43,8 @@ class Gate {
   struct Settled {
     std::vector<Visible> failed;         // to be answered 5.03; nothing of them was or will be durable
     std::set<base::DomainId> to_reload;  // domains whose memory is ahead of the store
+    std::vector<Release> releases;       // withdrawals among what failed
+    bool was_release = false;            // the refused batch held nothing but withdrawals
   };
   // The store's word on the batch that is out. When it did not commit, everything gathered since then was built on it
   // and fails as well.
@@ -47,10 +58,13 @@ class Gate {
     std::vector<ports::Change> changes;
     std::vector<Visible> visible;
     std::set<base::DomainId> domains;
+    std::vector<Release> releases;
   };
   Gathering gathered_;         // since the last batch went out
   std::vector<Visible> held_;  // wait for the batch that is out
   std::set<base::DomainId> held_domains_;
+  std::vector<Release> held_releases_;
+  bool out_is_release_ = false;
   std::vector<Visible> ready_;
   bool out_ = false;
 };

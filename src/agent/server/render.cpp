@@ -4,10 +4,15 @@
 #include <cstdint>
 #include <utility>
 
+#include "agent/operators/answers.h"
+#include "base/time_text.h"
+
 namespace dots::agent::server {
 namespace {
 
 namespace json = boost::json;
+using base::duration_text;
+using base::utc_text;
 using signal::server::MitigationView;
 using signal::server::RulesReport;
 
@@ -33,40 +38,6 @@ const char* text_of(mitigation::RuleState state) {
       break;
   }
   return "pending";
-}
-
-json::array ports_of(const std::vector<model::PortRange>& ranges) {
-  json::array out;
-  for (const auto& range : ranges) {
-    out.emplace_back(range.lower == range.upper ? std::to_string(range.lower)
-                                                : std::to_string(range.lower) + "-" + std::to_string(range.upper));
-  }
-  return out;
-}
-
-template <class Items>
-void add_list(json::object& out, const char* name, const Items& items) {
-  if (!items.empty()) out[name] = json::array(items.begin(), items.end());
-}
-
-void add_scope(json::object& out, const model::MitigationScope& scope) {
-  if (!scope.target_prefix.empty()) {
-    json::array prefixes;
-    for (const auto& prefix : scope.target_prefix) prefixes.emplace_back(model::to_string(prefix));
-    out["target-prefix"] = std::move(prefixes);
-  }
-  if (!scope.target_port_range.empty()) out["target-port-range"] = ports_of(scope.target_port_range);
-  add_list(out, "target-protocol", scope.target_protocol);
-  add_list(out, "target-fqdn", scope.target_fqdn);
-  add_list(out, "target-uri", scope.target_uri);
-  add_list(out, "alias-name", scope.alias_name);
-}
-
-void add_counters(json::object& out, const model::DropCounters& counters) {
-  if (counters.bytes_dropped) out["bytes-dropped"] = *counters.bytes_dropped;
-  if (counters.pkts_dropped) out["pkts-dropped"] = *counters.pkts_dropped;
-  if (counters.bps_dropped) out["bps-dropped"] = *counters.bps_dropped;
-  if (counters.pps_dropped) out["pps-dropped"] = *counters.pps_dropped;
 }
 
 const MitigationView* find(const std::vector<MitigationView>& views, const model::RuleOwner& owner) {
@@ -116,35 +87,6 @@ std::string sentence(const mitigation::RuleStory& story, const BackEndView& back
 }
 
 }  // namespace
-
-std::string utc_text(base::WallTime time) {
-  // Civil date from days since 1970 (the era arithmetic of the proleptic Gregorian calendar).
-  const auto seconds = static_cast<std::int64_t>(base::unix_seconds(time));
-  const std::int64_t shifted = seconds / 86400 + 719468;
-  const std::int64_t era = shifted / 146097;
-  const std::int64_t day_of_era = shifted - era * 146097;
-  const std::int64_t year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36524 - day_of_era / 146096) / 365;
-  const std::int64_t day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-  const std::int64_t month_shifted = (5 * day_of_year + 2) / 153;
-  const std::int64_t day = day_of_year - (153 * month_shifted + 2) / 5 + 1;
-  const std::int64_t month = month_shifted < 10 ? month_shifted + 3 : month_shifted - 9;
-  const std::int64_t year = year_of_era + era * 400 + (month <= 2 ? 1 : 0);
-  const auto two = [](std::int64_t value) {
-    std::string text = std::to_string(value);
-    if (value < 10) text.insert(text.begin(), '0');
-    return text;
-  };
-  return std::to_string(year) + "-" + two(month) + "-" + two(day) + " " + two(seconds / 3600 % 24) + ":" +
-         two(seconds / 60 % 60) + ":" + two(seconds % 60) + " UTC";
-}
-
-std::string duration_text(base::Duration duration) {
-  const std::uint64_t seconds = base::whole_seconds(duration);
-  if (seconds < 60) return std::to_string(seconds) + " s";
-  if (seconds < 3600) return std::to_string(seconds / 60) + " min " + std::to_string(seconds % 60) + " s";
-  if (seconds < 86400) return std::to_string(seconds / 3600) + " h " + std::to_string(seconds / 60 % 60) + " min";
-  return std::to_string(seconds / 86400) + " d " + std::to_string(seconds / 3600 % 24) + " h";
-}
 
 json::object render_mitigation(const MitigationView& view, base::Now now) {
   const ports::MitigationRecord& record = view.record;
@@ -222,20 +164,6 @@ json::object render_status(const StatusView& status) {
   out["mitigators"] = std::move(back_ends);
   out["unwell"] = json::array(status.unwell.begin(), status.unwell.end());
   return out;
-}
-
-json::object render_audit(const std::vector<ports::AuditRecord>& records) {
-  json::array list;
-  for (const auto& record : records) {
-    list.push_back(json::object{{"at", utc_text(record.at)},
-                                {"domain", record.domain.value},
-                                {"actor", record.actor},
-                                {"action", record.action},
-                                {"subject", record.subject},
-                                {"verdict", record.verdict},
-                                {"text", record.text}});
-  }
-  return {{"audit", std::move(list)}};
 }
 
 json::object render_explain(const std::vector<BackEndView>& back_ends, const std::vector<MitigationView>& mitigations,

@@ -41,7 +41,6 @@ struct StatusView {
 boost::json::object render_mitigation(const signal::server::MitigationView& view, base::Now now);
 boost::json::object render_list(const std::vector<signal::server::MitigationView>& views, base::Now now);
 boost::json::object render_status(const StatusView& status);
-boost::json::object render_audit(const std::vector<ports::AuditRecord>& records);
 
 // What is blocked, why, since when, until when and by whom. `mid`, `cuid` and `prefix` narrow it; empty ones do not.
 struct ExplainQuery {
@@ -52,9 +51,5 @@ struct ExplainQuery {
 boost::json::object render_explain(const std::vector<BackEndView>& back_ends,
                                    const std::vector<signal::server::MitigationView>& mitigations,
                                    const ExplainQuery& query, base::Now now);
-
-// "2026-11-22 14:02:11 UTC"; "14 min 3 s".
-std::string utc_text(base::WallTime time);
-std::string duration_text(base::Duration duration);
 
 }  // namespace dots::agent::server

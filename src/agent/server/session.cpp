@@ -91,11 +91,7 @@ std::optional<base::SteadyTime> Session::next_deadline() const {
 
 void Session::absorb(coap::Effects effects, base::Now now, SessionOutput& out) {
   for (auto& bytes : effects.send) out.send.push_back(std::move(bytes));
-  out.counters.malformed += effects.counters.malformed;
-  out.counters.duplicates += effects.counters.duplicates;
-  out.counters.repeats += effects.counters.repeats;
-  out.counters.dropped_by_limit += effects.counters.dropped_by_limit;
-  out.counters.unmatched += effects.counters.unmatched;
+  out.counters += effects.counters;
   if (!effects.close_reason.empty()) out.close_reason = std::move(effects.close_reason);
   for (const auto& response : effects.responses) {
     if (heartbeat_request_ && response.request == *heartbeat_request_) {
@@ -193,13 +189,34 @@ bool Session::fit(const coap::Request& request, coap::Response& response, base::
   return blocks_->first(request, response, payload_room(), settings_->block_bytes, now.steady + settings_->block_time);
 }
 
+// The newest entries that fit when not all do (docs/decisions/requests.md).
+bool Session::fit_newest(Answer answer, const coap::Request& request, coap::Response& response, base::Now now,
+                         SessionOutput& out) {
+  response = to_response(answer);
+  while (!fit(request, response, now)) {
+    const auto leave = static_cast<std::ptrdiff_t>(answer.entries.size() / 2);
+    if (leave == 0) return false;
+    answer.left_out += static_cast<std::size_t>(leave);
+    answer.entries.erase(answer.entries.begin(), answer.entries.begin() + leave);
+    response = to_response(answer);
+  }
+  if (answer.left_out > 0) {
+    out.cut.push_back("client " + client_->client.value + " of domain " + client_->domain.value + ": " +
+                      std::to_string(answer.entries.size()) + " entries shown, " + std::to_string(answer.left_out) +
+                      " left out");
+  }
+  return true;
+}
+
 void Session::reply(const Reply& reply, base::Now now, SessionOutput& out) {
-  coap::Response response = to_response(reply.answer);
   const auto waiting = waiting_.find(reply.exchange);
-  if (waiting != waiting_.end()) {
+  coap::Response response;
+  if (waiting == waiting_.end()) {
+    response = to_response(reply.answer);
+  } else {
     Get get = std::move(waiting->second);
     waiting_.erase(waiting);
-    if (!fit(get.request, response, now)) {
+    if (!fit_newest(reply.answer, get.request, response, now, out)) {
       refuse(reply.exchange,
              {ResponseCode::internal_server_error, "the answer is too large: ask for one mid, or use c=n or c=c"}, now,
              out);
@@ -220,9 +237,9 @@ void Session::no_reply(const NoReply& no_reply, base::Now now, SessionOutput& ou
 void Session::notify(const Notify& notify, base::Now now, SessionOutput& out) {
   const auto observed = observed_.find(notify.token);
   if (observed == observed_.end()) return;
-  coap::Response response = to_response(notify.answer);
+  coap::Response response;
   // A notification that does not fit is cut to its first block; the client fetches the rest (RFC 7959 2.6).
-  if (!fit(observed->second, response, now)) return;
+  if (!fit_newest(notify.answer, observed->second, response, now, out)) return;
   if (!model::is_success(response.code)) observed_.erase(observed);
   coap::Effects effects;
   endpoint_.notify(notify.token, response, now.steady, effects);

@@ -39,6 +39,7 @@ struct SessionOutput {
   std::vector<base::Bytes> send;                 // plaintext, one datagram each
   std::vector<signal::server::Event> to_domain;  // in order
   std::vector<std::string> refusals;             // one sentence for each request that was refused here
+  std::vector<std::string> cut;                  // one sentence for each answer that left out entries
   std::string close_reason;                      // not empty: close the session, after `send`
   coap::Counters counters;
   std::uint64_t requests = 0;
@@ -82,6 +83,8 @@ class Session {
   void refuse(base::ExchangeId exchange, const Refusal& refusal, base::Now now, SessionOutput& out);
   std::size_t payload_room() const;
   bool fit(const coap::Request& request, coap::Response& response, base::Now now);
+  bool fit_newest(signal::server::Answer answer, const coap::Request& request, coap::Response& response, base::Now now,
+                  SessionOutput& out);
 
   base::SessionId id_;
   std::optional<policy::KnownClient> client_;

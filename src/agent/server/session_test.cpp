@@ -313,6 +313,37 @@ TEST_F(SessionTest, LargeAnswersComeInBlocks) {
   EXPECT_EQ(events.size(), 1u);  // the domain was asked once
 }
 
+// Docs/decisions/requests.md: more entries than an answer takes: the newest ones, and a line for the operator.
+TEST_F(SessionTest, TheNewestEntriesAreShownWhenNotAllFit) {
+  auto small = std::make_shared<SessionSettings>();
+  small->block_bytes = 1500;
+  settings = small;
+  reset(policy::KnownClient{base::DomainId{"d"}, base::ClientId{"c1"}});
+  send(request(wire::Method::get, {"mitigate", "cuid=c"}));
+  Answer answer;
+  answer.left_out = 5;
+  for (std::uint32_t mid = 0; mid < 256; ++mid) {
+    model::MitigationEntry entry;
+    entry.mid = base::Mid{mid};
+    entry.lifetime = model::Lifetime{60};
+    entry.status = model::MitigationStatus::in_progress;
+    answer.entries.push_back(entry);
+  }
+  SessionOutput out;
+  session->reply(Reply{base::SessionId{7}, std::get<GetMitigation>(events[0]).origin.exchange, answer, false}, now,
+                 out);
+  ASSERT_EQ(out.cut.size(), 1u);
+  EXPECT_EQ(out.cut[0], "client c1 of domain d: 128 entries shown, 133 left out");
+  pump(std::move(out));
+  answer.entries.erase(answer.entries.begin(), answer.entries.begin() + 128);
+  EXPECT_EQ(responses.at(0).response.code, ResponseCode::content);
+  // The first block of them.
+  const base::Bytes whole = wire::encode(answer.entries);
+  const base::Bytes& part = responses.at(0).response.payload;
+  ASSERT_LE(part.size(), whole.size());
+  EXPECT_TRUE(std::equal(part.begin(), part.end(), whole.begin()));
+}
+
 TEST_F(SessionTest, RandomDatagramsNeverHarm) {
   std::uint64_t state = 12345;
   for (int i = 0; i < 20000; ++i) {

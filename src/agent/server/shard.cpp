@@ -21,6 +21,13 @@ std::string from_text(const model::Path& path) {
   return model::to_string(path.peer) + (path.transport == model::Transport::tcp ? " over TCP" : "");
 }
 
+bool is_withdrawal(const Event& event) {
+  return std::holds_alternative<DeleteMitigation>(event) || std::holds_alternative<OperatorWithdraw>(event);
+}
+
+// Between two tries something else may have slipped into the batch: a changed address of a name, a step of the clock.
+constexpr int kTriesOfAWithdrawal = 3;
+
 Answer unavailable(const std::string& why, std::uint32_t retry_after_s) {
   Answer answer;
   answer.code = model::ResponseCode::service_unavailable;
@@ -37,10 +44,7 @@ std::uint32_t owner_of(const base::DomainId& domain, std::uint32_t shards) {
   return shards <= 1 ? 0 : hash % shards;
 }
 
-bool is_release(const ToDomain& message) {
-  return std::holds_alternative<DeleteMitigation>(message.event) ||
-         std::holds_alternative<OperatorWithdraw>(message.event);
-}
+bool is_release(const ToDomain& message) { return is_withdrawal(message.event); }
 
 Shard::Shard(const ShardSettings& settings, std::shared_ptr<const policy::Identities> identities,
              std::vector<std::shared_ptr<const policy::DomainRules>> domains, Planner planner, std::uint64_t seed)
@@ -49,6 +53,7 @@ Shard::Shard(const ShardSettings& settings, std::shared_ptr<const policy::Identi
       planner_(std::move(planner)),
       seed_(seed),
       table_(static_cast<std::uint16_t>(settings.index), settings.sessions) {
+  if (settings_.index == 0) all_rules_ = domains;
   for (auto& rules : domains) {
     const base::DomainId id = rules->policy().id;
     if (owner_of(id, settings_.shards) != settings_.index) continue;
@@ -60,6 +65,23 @@ Shard::~Shard() = default;
 
 void Shard::load(const ports::Snapshot& snapshot, base::Now now, ShardOutput& out) {
   for (auto& [id, owned] : domains_) reloaded(id, snapshot, now, out);
+  forget_orphans(snapshot, now);
+}
+
+// Names that no configured domain may use (any more) have nobody else to forget them.
+void Shard::forget_orphans(const ports::Snapshot& snapshot, base::Now now) {
+  if (all_rules_.empty()) return;
+  std::vector<Effect> effects;
+  for (const auto& record : snapshot.names) {
+    const std::string name = policy::canonical_name(record.name);
+    if (now.wall - record.resolved_at < settings_.domain.names_kept) continue;
+    if (std::any_of(all_rules_.begin(), all_rules_.end(), [&](const auto& r) { return r->may_name(name).allowed; })) {
+      continue;
+    }
+    effects.emplace_back(Persist{ports::EraseName{record.name, record.resolved_at}});
+  }
+  gate_.add({}, std::move(effects));
+  all_rules_.clear();
 }
 
 void Shard::reloaded(const base::DomainId& domain, const ports::Snapshot& snapshot, base::Now now, ShardOutput&) {
@@ -81,7 +103,9 @@ void Shard::reloaded(const base::DomainId& domain, const ports::Snapshot& snapsh
   if (auto rules = std::exchange(it->second.next_rules, nullptr))
     gate_.add(domain, it->second.machine.set_rules(std::move(rules), now));
   arm(domain, it->second);
-  for (const auto& event : std::exchange(it->second.deferred, {})) step(domain, it->second, event, now);
+  for (const auto& kept : std::exchange(it->second.deferred, {})) {
+    step(domain, it->second, kept.event, now, kept.tries);
+  }
 }
 
 void Shard::on_admitted(Admitted admitted, base::Now now, ShardOutput& out) {
@@ -199,13 +223,12 @@ void Shard::absorb(SessionMap::iterator live, SessionOutput output, base::Now no
   out.counts.requests += output.requests;
   out.counts.heartbeats += output.heartbeats;
   out.counts.refused += output.refusals.size();
-  out.counts.duplicates += output.counters.duplicates;
-  out.counts.repeats += output.counters.repeats;
-  out.counts.malformed += output.counters.malformed;
-  out.counts.dropped_by_limit += output.counters.dropped_by_limit;
+  out.counts.coap += output.counters;
   for (auto& refusal : output.refusals) {
     out.lines.push_back({"REQUEST_REFUSED", model::to_string(live->second.path.peer) + ": " + refusal});
   }
+  out.counts.answers_cut += output.cut.size();
+  for (auto& cut : output.cut) out.lines.push_back({"ANSWER_CUT", std::move(cut)});
   for (auto& event : output.to_domain) route_to_domain(id, std::move(event), out);
   SessionEffects effects;
   for (const auto& bytes : output.send) table_.send(id, bytes, now, effects);
@@ -232,6 +255,11 @@ void Shard::route_to_domain(base::SessionId session, Event event, ShardOutput& o
 
 void Shard::on_message(ToDomain message, base::Now, ShardOutput&) { local_.push_back(std::move(message)); }
 
+void Shard::on_back_ends(const BackEndsReport& report) {
+  back_ends_ = report;
+  for (const auto& [id, owned] : domains_) local_.push_back({id, report});
+}
+
 void Shard::on_undelivered(const ToDomain& message, base::Now now, ShardOutput& out) {
   refuse_event(message.event, "the server is busy", now, out);
 }
@@ -246,20 +274,45 @@ void Shard::refuse_event(const Event& event, const std::string& why, base::Now n
   }
 }
 
-// Requests are told to come again; what back ends, names and sessions report is said only once, so it is kept.
+// Requests are told to come again. Withdrawals are kept, and so is what back ends, names and sessions report: it is
+// said only once.
 void Shard::defer(Owned& owned, Event event, base::Now now, ShardOutput& out) {
-  if (origin_of(event) != nullptr || std::holds_alternative<OperatorWithdraw>(event)) {
+  const bool withdraws = is_withdrawal(event);
+  const bool asks = origin_of(event) != nullptr || withdraws;
+  if ((withdraws || !asks) && owned.deferred.size() < settings_.events_while_reloading) {
+    owned.deferred.push_back({{}, std::move(event), 0});
+  } else if (asks) {
     refuse_event(event, "the server cannot store requests now", now, out);
-  } else if (owned.deferred.size() < settings_.events_while_reloading) {
-    owned.deferred.push_back(std::move(event));
   } else {
-    ++out.counts.dropped_by_limit;
+    ++out.counts.reports_dropped;
   }
 }
 
-void Shard::step(const base::DomainId& id, Owned& owned, const Event& event, base::Now now) {
-  gate_.add(id, owned.machine.step(event, now));
+void Shard::step(const base::DomainId& id, Owned& owned, const Event& event, base::Now now, int tries) {
+  std::optional<Release> release;
+  if (is_withdrawal(event)) release = Release{id, event, tries};
+  gate_.add(id, owned.machine.step(event, now), std::move(release));
   arm(id, owned);
+}
+
+void Shard::again(std::vector<Release> releases, std::vector<Visible>& failed) {
+  std::set<std::pair<base::SessionId, base::ExchangeId>> requests;
+  std::set<std::uint64_t> tickets;
+  for (auto& release : releases) {
+    const auto owned = domains_.find(release.domain);
+    if (owned == domains_.end() || release.tries >= kTriesOfAWithdrawal) continue;
+    if (owned->second.deferred.size() >= settings_.events_while_reloading) continue;
+    if (const Origin* origin = origin_of(release.event)) requests.insert({origin->session, origin->exchange});
+    if (const auto* withdraw = std::get_if<OperatorWithdraw>(&release.event)) tickets.insert(withdraw->ticket);
+    ++release.tries;
+    owned->second.deferred.push_back(std::move(release));
+  }
+  std::erase_if(failed, [&](const Visible& visible) {
+    const auto* reply = std::get_if<Reply>(&visible.effect);
+    const auto* answer = std::get_if<OperatorAnswer>(&visible.effect);
+    return (reply != nullptr && requests.count({reply->session, reply->exchange}) > 0) ||
+           (answer != nullptr && tickets.count(answer->ticket) > 0);
+  });
 }
 
 void Shard::run_local(base::Now now, ShardOutput& out) {
@@ -291,6 +344,8 @@ void Shard::committed(const ports::CommitResult& result, base::Now now, ShardOut
   if (!ok) {
     releases_only_until_ = now.steady + std::chrono::seconds{settings_.retry_after_s};
     out.lines.push_back({"STEP_UNDONE", result.reason});
+    // In a batch of withdrawals alone there is nothing that could be left out.
+    if (!settled.was_release) again(std::move(settled.releases), settled.failed);
     for (auto& visible : settled.failed) show_failed(std::move(visible), now, out);
     for (const auto& domain : settled.to_reload) {
       const auto it = domains_.find(domain);

@@ -37,7 +37,7 @@ struct ShardSettings {
   std::shared_ptr<const SessionSettings> session;
   signal::server::DomainLimits domain;
   std::uint32_t retry_after_s = 5;            // Max-Age of a 5.03 after a failed commit
-  std::size_t events_while_reloading = 4096;  // reports and edges kept for a domain; further ones are dropped
+  std::size_t events_while_reloading = 4096;  // kept for a domain; of further ones reports are dropped
 };
 
 // The shard that owns a domain's state.
@@ -58,8 +58,9 @@ struct OperatorLine {
 };
 
 struct ShardCounts {
-  std::uint64_t datagrams = 0, unknown_peer = 0, requests = 0, heartbeats = 0, refused = 0, duplicates = 0, repeats = 0,
-                malformed = 0, dropped_by_limit = 0, notifications = 0;
+  std::uint64_t datagrams = 0, unknown_peer = 0, requests = 0, heartbeats = 0, refused = 0, notifications = 0,
+                answers_cut = 0, reports_dropped = 0;
+  coap::Counters coap;
 };
 
 struct ShardOutput {
@@ -102,6 +103,8 @@ class Shard {
   void on_disconnected(const model::Path& path, const std::string& reason, base::Now now, ShardOutput& out);
   void on_message(ToDomain message, base::Now now, ShardOutput& out);
   void on_message(const ToSession& message, base::Now now, ShardOutput& out);
+  // To every domain of this shard.
+  void on_back_ends(const signal::server::BackEndsReport& report);
   // The owner's queue was full: the peer is told to come again (clients repeat).
   void on_undelivered(const ToDomain& message, base::Now now, ShardOutput& out);
   void on_timer(base::Now now, ShardOutput& out);
@@ -144,16 +147,19 @@ class Shard {
     signal::server::Domain machine;
     std::optional<base::SteadyTime> armed;
     bool reloading = false;
-    std::vector<signal::server::Event> deferred;            // reports and edges that came while reloading
+    std::vector<Release> deferred;                          // withdrawals, reports and edges that came while reloading
     std::shared_ptr<const policy::DomainRules> next_rules;  // came while reloading
   };
   using SessionMap = std::unordered_map<base::SessionId, Live>;
 
+  void forget_orphans(const ports::Snapshot& snapshot, base::Now now);
   void absorb(SessionEffects effects, base::Now now, ShardOutput& out);
   void absorb(SessionMap::iterator live, SessionOutput output, base::Now now, ShardOutput& out);
   void route_to_domain(base::SessionId session, signal::server::Event event, ShardOutput& out);
   void defer(Owned& owned, signal::server::Event event, base::Now now, ShardOutput& out);
-  void step(const base::DomainId& id, Owned& owned, const signal::server::Event& event, base::Now now);
+  void step(const base::DomainId& id, Owned& owned, const signal::server::Event& event, base::Now now, int tries = 0);
+  // Withdrawals out of a refused batch are done again; what of them must not be told as failed goes from `failed`.
+  void again(std::vector<Release> releases, std::vector<Visible>& failed);
   void run_local(base::Now now, ShardOutput& out);
   void show(Visible visible, base::Now now, ShardOutput& out);
   void show_failed(Visible visible, base::Now now, ShardOutput& out);
@@ -168,8 +174,11 @@ class Shard {
   std::uint64_t seed_;
   SessionTable table_;
   SessionMap sessions_;
+  std::vector<std::shared_ptr<const policy::DomainRules>>
+      all_rules_;  // of every domain, at the first shard until load()
   std::map<base::DomainId, Owned> domains_;
-  std::vector<ToDomain> local_;  // events of this round for domains of this shard
+  std::optional<signal::server::BackEndsReport> back_ends_;  // the last one, for domains that come later
+  std::vector<ToDomain> local_;                              // events of this round for domains of this shard
   Gate gate_;
   // After a failed commit new requests are told to come again for a while, so that batches hold withdrawals alone and
   // may use the reserve of a full disk.

@@ -38,6 +38,7 @@ void Shard::set_domains(const std::vector<std::shared_ptr<const policy::DomainRu
     domains_.emplace(id,
                      Owned{signal::server::Domain(rules, planner_, settings_.domain), std::nullopt, true, {}, nullptr});
     out.reload.push_back(id);
+    if (back_ends_) local_.push_back({id, *back_ends_});
   }
 }
 

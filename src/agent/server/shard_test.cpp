@@ -66,6 +66,7 @@ class ShardTest : public ::testing::Test {
     if (out.commit) store.push_back({index, std::move(*out.commit)});
     for (auto& want : out.wants) wants.push_back(std::move(want));
     for (const auto& id : out.reload) reloads.push_back(id);
+    for (auto& answer : out.operator_answers) operator_answers.push_back(std::move(answer));
     for (auto& line : out.lines) lines.push_back(std::string{line.id});
     for (const auto& datagram : out.send) to_peer(datagram);
     for (const auto& path : out.close) closed.push_back(path);
@@ -158,6 +159,19 @@ class ShardTest : public ::testing::Test {
     for (const auto& bytes : started.send) from_peer(peer, bytes);
     return peer;
   }
+  void send_in_one_round(Peer& peer, const std::vector<coap::Request>& requests) {
+    ShardOutput out;
+    for (const auto& request : requests) {
+      coap::Effects effects;
+      peer.endpoint->send(request, {}, now.steady, effects);
+      for (const auto& bytes : effects.send) {
+        ports::ChannelEvents events;
+        ASSERT_TRUE(peer.channel->send(bytes, events));
+        for (const auto& datagram : events.datagrams) shards[0]->on_datagram({peer.path, datagram}, now, out);
+      }
+    }
+    finish(0, out);
+  }
   void send(Peer& peer, const coap::Request& request) {
     coap::Effects effects;
     peer.endpoint->send(request, {}, now.steady, effects);
@@ -197,6 +211,7 @@ class ShardTest : public ::testing::Test {
   ports::Snapshot stored;
   std::vector<signal::server::DesiredRules> wants;
   std::vector<base::DomainId> reloads;
+  std::vector<signal::server::OperatorAnswer> operator_answers;
   std::vector<std::string> lines;
   std::vector<model::Path> closed;  // TCP
 };
@@ -328,6 +343,54 @@ TEST_F(ShardTest, WhileTheStoreIsFullOnlyWithdrawalsAreTried) {
   send(peer, put(3, "192.0.2.3/32"));
   settle_all();
   EXPECT_EQ(codes(peer), "2.01 5.03 5.03 2.02 2.01 ");
+}
+
+// The disk runs full while a new request and withdrawals are in the same batch, and behind it.
+TEST_F(ShardTest, AWithdrawalBesideANewRequestSurvivesTheRefusedBatch) {
+  Peer& peer = connect("acme.example", 1000);
+  for (std::uint32_t mid = 1; mid <= 3; ++mid) send(peer, put(mid, "192.0.2." + std::to_string(mid) + "/32"));
+  settle_all();
+  ASSERT_EQ(stored.mitigations.size(), 3u);
+  peer.responses.clear();
+  wants.clear();
+  send_in_one_round(peer, {put(4, "192.0.2.4/32"), bare(wire::Method::del, 1)});
+  ShardOutput asked;  // an operator, while the batch is out
+  shards[0]->on_message(
+      ToDomain{base::DomainId{"acme"},
+               signal::server::OperatorWithdraw{9, base::Cuid{"abcdefghijklmnopqrstuv"}, base::Mid{2}, "root", ""}},
+      now, asked);
+  finish(0, asked);
+  settle(ports::CommitOutcome::refused);
+  EXPECT_EQ(codes(peer), "5.03 ");  // the new request alone
+  EXPECT_TRUE(operator_answers.empty());
+  send(peer, bare(wire::Method::del, 3));  // before the domain is read back
+  EXPECT_EQ(codes(peer), "5.03 ");
+  ShardOutput out;
+  shards[0]->reloaded(base::DomainId{"acme"}, stored, now, out);
+  finish(0, out);
+  ASSERT_EQ(store.size(), 1u);
+  ports::Batch alone;
+  alone.changes = store.front().second;
+  EXPECT_TRUE(ports::is_release(alone));  // it may use the reserve
+  settle_all();
+  EXPECT_EQ(codes(peer), "5.03 2.02 2.02 ");
+  ASSERT_EQ(operator_answers.size(), 1u);
+  EXPECT_TRUE(operator_answers[0].ok);
+}
+
+TEST_F(ShardTest, AWithdrawalThatTheStoreRefusesByItselfIsToldToComeAgain) {
+  Peer& peer = connect("acme.example", 1000);
+  send(peer, put(1, "192.0.2.1/32"));
+  settle_all();
+  peer.responses.clear();
+  send_in_one_round(peer, {put(2, "192.0.2.2/32"), bare(wire::Method::del, 1)});
+  settle(ports::CommitOutcome::refused);
+  ShardOutput out;
+  shards[0]->reloaded(base::DomainId{"acme"}, stored, now, out);
+  finish(0, out);
+  settle(ports::CommitOutcome::refused);
+  EXPECT_EQ(codes(peer), "5.03 5.03 ");
+  EXPECT_EQ(stored.mitigations.size(), 1u);
 }
 
 // S9132-3-08, S9132-11-04: another domain's mitigation and prefixes are out of reach.

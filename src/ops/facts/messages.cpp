@@ -4,6 +4,22 @@
 
 namespace dots::ops::facts {
 
+std::string_view name_of(Severity severity) {
+  switch (severity) {
+    case Severity::debug:
+      return "debug";
+    case Severity::info:
+      return "info";
+    case Severity::notice:
+      return "notice";
+    case Severity::warning:
+      return "warning";
+    case Severity::error:
+      return "error";
+  }
+  return "?";
+}
+
 const std::vector<MessageFact>& messages() {
   static const std::vector<MessageFact> table = {
 #define MESSAGE(id, severity, meaning, next_step) {id, Severity::severity, meaning, next_step},

@@ -13,6 +13,8 @@ namespace dots::ops::facts {
 
 enum class Severity : std::uint8_t { debug, info, notice, warning, error };
 
+std::string_view name_of(Severity severity);
+
 struct MessageFact {
   std::string_view id;  // "SESSION_REFUSED"
   Severity severity;

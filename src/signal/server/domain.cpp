@@ -138,7 +138,7 @@ Mitigation& Machine::put_in(Mitigation mitigation, base::Now now) {
   return placed;
 }
 
-void Machine::take_out(const Key& key) {
+void Machine::take_out(const Key& key, base::Now now) {
   CuidState& state = cuids_.at(key.cuid);
   const auto at = state.mitigations.find(key.mid);
   assert(at != state.mitigations.end());
@@ -151,7 +151,7 @@ void Machine::take_out(const Key& key) {
     touched_.insert(state.record.client);
   }
   --total_;
-  unuse_names(leaving);
+  unuse_names(leaving, now);
   state.mitigations.erase(at);
 }
 

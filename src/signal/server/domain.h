@@ -30,9 +30,10 @@ struct DomainLimits {
   std::size_t observers_per_session = 16;
   std::size_t held_requests = 256;  // waiting for a name
   base::Duration hold_for_name = std::chrono::seconds{2};
-  std::size_t entries_per_answer = 1000;           // the newest ones; lower mids are left out beyond it
-  std::size_t names_remembered = 4096;             // last-known-good answers in the store, of the domain
-  std::uint32_t refusals_audited_per_minute = 10;  // of one client; the rest is counted in the next line
+  std::size_t entries_per_answer = 1000;                    // the newest ones; lower mids are left out beyond it
+  std::size_t names_remembered = 4096;                      // last-known-good answers in the store, of the domain
+  base::Duration names_kept = std::chrono::hours{30 * 24};  // so long after their last use
+  std::uint32_t refusals_audited_per_minute = 10;           // of one client; the rest is counted in the next line
 };
 
 // A mitigation as operators see it (dotsctl list, show, explain).

@@ -38,6 +38,7 @@ struct ModelStore {
                    [&](const ports::PutCuid& c) { cuids[c.record.cuid] = c.record; },
                    [&](const ports::EraseCuid& c) { EXPECT_EQ(cuids.erase(c.cuid), 1U); },
                    [&](const ports::PutName& c) { names[c.record.name] = c.record; },
+                   [&](const ports::EraseName& c) { EXPECT_EQ(names.erase(c.name), 1U); },
                    [&](const ports::AppendAudit& c) { audit.push_back(c.record); },
                    [](const auto&) { ADD_FAILURE() << "a change that is not the server's"; },
                },

@@ -75,6 +75,11 @@ struct RulesReport {
   enum class State : std::uint8_t { pending, installed, failed } state = State::pending;
   std::string reason;  // when failed
 };
+// Whether any back end can install rules at present; until one has spoken they are taken to be able.
+struct BackEndsReport {
+  bool able = true;
+  std::string reason;  // when not
+};
 // Counters of the rules of one mitigation, as far as the back ends can count.
 struct CountersReport {
   base::Cuid cuid;
@@ -92,7 +97,7 @@ struct OperatorWithdraw {
 struct TimerFired {};
 
 using Event = std::variant<PutMitigation, GetMitigation, DeleteMitigation, SessionEdge, ObservationCancelled,
-                           NameResolved, RulesReport, CountersReport, OperatorWithdraw, TimerFired>;
+                           NameResolved, RulesReport, BackEndsReport, CountersReport, OperatorWithdraw, TimerFired>;
 
 // ---- effects ------------------------------------------------------------------------------------------------------
 
@@ -103,6 +108,7 @@ struct Answer {
   std::vector<model::MitigationEntry> entries;
   std::string diagnostic;
   std::optional<std::uint32_t> max_age_s;
+  std::size_t left_out = 0;  // older entries than one answer takes
   friend bool operator==(const Answer&, const Answer&) = default;
 };
 struct Reply {

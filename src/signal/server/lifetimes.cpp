@@ -58,7 +58,7 @@ void Machine::end(const Key& key, std::optional<MitigationStatus> last, base::No
     farewell->counters = {};
   }
   if (!mitigation.armed()) want_nothing(key);
-  take_out(key);
+  take_out(key, now);
   persist(ports::EraseMitigation{{domain(), key.cuid, key.mid}});
   changed(key, now, farewell ? &*farewell : nullptr);
 }

@@ -59,6 +59,10 @@ std::vector<Effect> Machine::load(const ports::Snapshot& snapshot, base::Now now
   for (const ports::MitigationRecord& record : snapshot.mitigations) {
     if (record.domain == domain()) adopt(record, snapshot, now, fresh);
   }
+  // The store does not know when a name was used last; while it is used its answer is stored anew each hour.
+  for (auto& [text, name] : names_) {
+    if (name.users.empty()) forget_later(text, name, now.wall - name.record.resolved_at, now);
+  }
   for (auto& [key, old] : before) {
     Mitigation* mitigation = find(key.cuid, key.mid);
     if (mitigation == nullptr) {

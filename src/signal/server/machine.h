@@ -52,7 +52,7 @@ class Machine {
   // Keeps the indices, counts and users of names right. The record must not change its scope, expansion or status
   // behind their back.
   Mitigation& put_in(Mitigation mitigation, base::Now now);
-  void take_out(const Key& key);
+  void take_out(const Key& key, base::Now now);
   void set_status(Mitigation& mitigation, model::MitigationStatus status);
   void save(const Mitigation& mitigation) { persist(ports::PutMitigation{mitigation.record}); }
   // Asks for the rules of the mitigation, or for none when it is gone.
@@ -84,8 +84,10 @@ class Machine {
   // Into the store, as far as its bound allows.
   void remember(Name& name);
   void use_names(const Mitigation& mitigation, base::Now now);
-  void unuse_names(const Mitigation& mitigation);
+  void unuse_names(const Mitigation& mitigation, base::Now now);
   void maybe_forget(const std::string& name);
+  // A name that the store has and that nothing has used for `idle`: forgotten at last.
+  void forget_later(const std::string& text, Name& name, base::Duration idle, base::Now now);
   std::vector<model::Prefix> expand(const model::MitigationScope& scope) const;
   // After a name or the policy changed: the addresses that this mitigation may be about now.
   void re_expand(Mitigation& mitigation);
@@ -126,6 +128,7 @@ class Machine {
 
   // ---- reports.cpp
   void on_event(const RulesReport& report, base::Now now);
+  void on_event(const BackEndsReport& report, base::Now now);
   void on_event(const CountersReport& report, base::Now now);
 
   // ---- load.cpp
@@ -136,6 +139,8 @@ class Machine {
   std::shared_ptr<const policy::DomainRules> rules_;
   Planner planner_;
   DomainLimits limits_;
+
+  std::optional<std::string> unable_;  // why no back end can install rules
 
   std::map<base::Cuid, CuidState> cuids_;
   std::map<base::ClientId, ClientState> clients_;

@@ -95,14 +95,20 @@ void Machine::use_names(const Mitigation& mitigation, base::Now now) {
   }
 }
 
-void Machine::unuse_names(const Mitigation& mitigation) {
+void Machine::unuse_names(const Mitigation& mitigation, base::Now now) {
   for (const std::string& text : names_of(mitigation.record.request.scope)) {
     const auto found = names_.find(text);
     if (found == names_.end()) continue;
     found->second.users.erase(mitigation.key());
-    if (found->second.users.empty()) timers_.cancel(found->second.timer);
+    if (found->second.users.empty()) forget_later(text, found->second, base::Duration::zero(), now);
     maybe_forget(text);
   }
+}
+
+void Machine::forget_later(const std::string& text, Name& name, base::Duration idle, base::Now now) {
+  if (!name.stored) return timers_.cancel(name.timer);
+  const base::Duration left = limits_.names_kept - std::clamp<base::Duration>(idle, {}, limits_.names_kept);
+  timers_.set(name.timer, now.steady + left, {Alarm::Kind::name, {}, 0, text});
 }
 
 // Names that the store has are remembered for the next attack; others only while they are used, and a little longer.
@@ -219,7 +225,15 @@ void Machine::on_name_timer(const std::string& text, base::Now now) {
   const auto found = names_.find(text);
   if (found == names_.end()) return;
   found->second.timer = {};
-  if (found->second.users.empty()) return;
+  if (found->second.users.empty()) {
+    Name& idle = found->second;
+    if (!idle.stored) return;
+    idle.stored = false;
+    --names_stored_;
+    persist(ports::EraseName{text, idle.stored_at});
+    if (idle.holds.empty()) names_.erase(found);  // else a request waits for it
+    return;
+  }
   timers_.set(found->second.timer, now.steady + kRetryAfter, {Alarm::Kind::name, {}, 0, text});
   ask(text, now);
 }

@@ -39,6 +39,51 @@ TEST_F(Names, ARequestWaitsForItsName) {
   EXPECT_EQ(store.names.at("www.example.net").addresses.size(), 2U);
 }
 
+TEST_F(Names, ANameIsForgottenSomeTimeAfterItsLastUse) {
+  policy::DomainPolicy policy = test_policy();
+  DomainLimits limits;
+  limits.names_kept = 24h;
+  start(policy, limits);
+  send(1, for_names({"www.example.net"}));
+  resolved("www.example.net", {"192.0.2.1"}, 1h);
+  send(2, for_names({"ftp.example.net"}));
+  resolved("ftp.example.net", {"192.0.2.2"}, 1h);
+  step(OperatorWithdraw{1, base::Cuid{"cuid-a"}, base::Mid{1}, "root", ""});
+  step(PutMitigation{put_event(2, [&] {
+    auto again = for_names({"ftp.example.net"});
+    again.lifetime = model::Lifetime{10 * 24 * 3600};
+    return again;
+  }())});
+  pass(24h - 1s);
+  EXPECT_EQ(store.names.size(), 2U);
+  const Origin again = send(3, for_names({"www.example.net"}));  // the last good answer, at once
+  EXPECT_EQ(last_reply(again).answer.code, ResponseCode::created);
+  step(OperatorWithdraw{2, base::Cuid{"cuid-a"}, base::Mid{3}, "root", ""});
+  pass(24h - 1s);
+  EXPECT_EQ(store.names.count("www.example.net"), 1U);  // counted from the last use
+  pass(1s);
+  EXPECT_EQ(store.names.count("www.example.net"), 0U);
+  EXPECT_EQ(store.names.count("ftp.example.net"), 1U);  // in use
+  send(4, for_names({"www.example.net"}));
+  EXPECT_THAT(replies, IsEmpty());
+  EXPECT_THAT(asked_names, ElementsAre("www.example.net"));
+}
+
+TEST_F(Names, AfterARestartTheTimeIsCountedFromTheLastAnswer) {
+  DomainLimits limits;
+  limits.names_kept = 24h;
+  start(test_policy(), limits);
+  send(1, for_names({"www.example.net"}));
+  resolved("www.example.net", {"192.0.2.1"});
+  step(OperatorWithdraw{1, base::Cuid{"cuid-a"}, base::Mid{1}, "root", ""});
+  now = now + 23h;
+  restart();
+  pass(1h - 1s);
+  EXPECT_EQ(store.names.size(), 1U);
+  pass(1s);
+  EXPECT_TRUE(store.names.empty());
+}
+
 // S9132-4.4.1.1-36, S9132-4.4.1.1-37
 TEST_F(Names, UrisAreResolvedLikeNames) {
   model::MitigationRequest request = request_for("");
@@ -236,7 +281,9 @@ TEST_F(Names, NobodyAsksForWhatNobodyUses) {
   resolved("www.example.net", {"192.0.2.1"}, 60s);
   del(1);
   pass(120s);
-  EXPECT_FALSE(domain_->next_deadline().has_value());
+  // What is left is the day on which the name is forgotten.
+  ASSERT_TRUE(domain_->next_deadline().has_value());
+  EXPECT_GE(*domain_->next_deadline() - now.steady, 24h);
 }
 
 // An unchanged answer is not written again and again.

@@ -13,6 +13,7 @@ using model::ResponseCode;
 
 constexpr std::uint32_t kQuotaRetryS = 60;    // a quota frees when something ends
 constexpr std::uint32_t kFailureRetryS = 30;  // the back end is tried again meanwhile
+constexpr std::uint32_t kUnableRetryS = 10;   // as often as a back end that is down is tried at least
 
 bool same_parameters(const model::MitigationRequest& a, const model::MitigationRequest& b) {
   return a.trigger_mitigation == b.trigger_mitigation && model::normalised(a.scope) == model::normalised(b.scope);
@@ -166,6 +167,11 @@ void Machine::create(const PutMitigation& put, const Origins& origins, Stage sta
                   "it overlaps mid=" + std::to_string(higher->value) + " of the same client, which is newer", {}, now);
   }
 
+  // An armed request wants no rules yet.
+  if (unable_ && request.trigger_mitigation) {
+    return refuse(put, origins, unavailable("the server cannot mitigate at present: try again", kUnableRetryS),
+                  "no back end can install rules: " + *unable_, "see the back end's message", now);
+  }
   const policy::DomainPolicy& policy = rules_->policy();
   if (total_ + 1 > policy.max_mitigations + replaced.size()) {
     return refuse(put, origins, unavailable("no more mitigations are taken now: the quota is used up", kQuotaRetryS),

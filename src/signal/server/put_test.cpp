@@ -287,5 +287,28 @@ TEST_F(Put, ClientsOfOneDomainAreApart) {
   EXPECT_EQ(status(1), 1);
 }
 
+// S9132-4.4.1.3-05, S9132-9-11: while no back end can install rules a new mitigation is refused with 5.03, the time to
+// wait and a text; what was accepted goes on, is refreshed and withdrawn.
+TEST_F(Put, WithoutAnAbleBackEndNewRequestsAreRefused) {
+  put(1, "192.0.2.1/32", 600);
+  step(BackEndsReport{false, "border is unavailable: the helper died"});
+  const Answer refused = put(2, "192.0.2.2/32");
+  EXPECT_EQ(refused.code, ResponseCode::service_unavailable);
+  EXPECT_GT(refused.max_age_s.value_or(0), 0U);
+  EXPECT_FALSE(refused.diagnostic.empty());
+  EXPECT_EQ(store.mitigations.size(), 1U);
+  EXPECT_THAT(store.audit.back().text, ::testing::HasSubstr("the helper died"));
+  EXPECT_EQ(put(3, "192.0.2.0/30").code, ResponseCode::service_unavailable);  // in place of mid 1, which stays
+  EXPECT_EQ(store.mitigations.size(), 1U);
+  EXPECT_EQ(put(1, "192.0.2.1/32", 900).code, ResponseCode::changed);
+  EXPECT_EQ(armed(4, "192.0.2.4/32").code, ResponseCode::created);
+  EXPECT_EQ(get(1).code, ResponseCode::content);
+  EXPECT_EQ(del(1).code, ResponseCode::deleted);
+  reload(store);  // a failed commit says nothing about back ends
+  EXPECT_EQ(put(5, "192.0.2.5/32").code, ResponseCode::service_unavailable);
+  step(BackEndsReport{true, ""});
+  EXPECT_EQ(put(5, "192.0.2.5/32").code, ResponseCode::created);
+}
+
 }  // namespace
 }  // namespace dots::signal::server

@@ -19,6 +19,14 @@ void Machine::on_event(const RulesReport& report, base::Now now) {
   if (shown_status(*mitigation) != before) changed(mitigation->key(), now);
 }
 
+void Machine::on_event(const BackEndsReport& report, base::Now) {
+  if (report.able) {
+    unable_.reset();
+  } else {
+    unable_ = report.reason;
+  }
+}
+
 void Machine::on_event(const CountersReport& report, base::Now) {
   // Shown with the next status; a count is no change of status.
   Mitigation* mitigation = find(report.cuid, report.mid);

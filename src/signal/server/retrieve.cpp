@@ -36,6 +36,7 @@ Answer Machine::render(const base::ClientId& client, const base::Cuid& cuid, std
   const auto& all = state->mitigations;
   auto first = all.begin();
   if (all.size() > limits_.entries_per_answer) {
+    answer.left_out = all.size() - limits_.entries_per_answer;
     first = std::prev(all.end(), static_cast<std::ptrdiff_t>(limits_.entries_per_answer));
   }
   for (; first != all.end(); ++first) answer.entries.push_back(entry_of(first->second, filter, now));

@@ -112,7 +112,9 @@ TEST_F(Retrieve, AnAnswerIsBounded) {
   limits.entries_per_answer = 3;
   start(test_policy(), limits);
   for (std::uint32_t mid = 1; mid <= 5; ++mid) put(mid, "192.0.2." + std::to_string(mid) + "/32");
-  EXPECT_THAT(mids(get()), ElementsAre(3U, 4U, 5U));
+  const Answer all = get();
+  EXPECT_THAT(mids(all), ElementsAre(3U, 4U, 5U));
+  EXPECT_EQ(all.left_out, 2U);
   EXPECT_EQ(get(1).code, ResponseCode::content);
 }
 

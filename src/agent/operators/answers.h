@@ -1,0 +1,24 @@
+// What both roles say to operators in the same words (docs/api.md).
+#pragma once
+
+#include <boost/json/object.hpp>
+#include <boost/json/value.hpp>
+#include <string>
+#include <vector>
+
+#include "agent/control.h"
+#include "model/mitigation.h"
+#include "ports/store.h"
+
+namespace dots::agent {
+
+CallAnswer call_failed(CallAnswer::Outcome outcome, std::string message, std::string next_step = {});
+CallAnswer call_ok(boost::json::value body);
+
+// Members of a mitigation, by the names of RFC 9132; what is absent stays out.
+void add_scope(boost::json::object& out, const model::MitigationScope& scope);
+void add_counters(boost::json::object& out, const model::DropCounters& counters);
+
+boost::json::object render_audit(const std::vector<ports::AuditRecord>& records);
+
+}  // namespace dots::agent

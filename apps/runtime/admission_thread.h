@@ -1,6 +1,8 @@
 // The admission thread: handshakes from the first hello to a proven session, apart from the live sessions.
 #pragma once
 
+#include <atomic>
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <thread>
@@ -26,6 +28,10 @@ class AdmissionThread {
   // Runs `step` on this thread. False when the queue is full.
   bool post(std::function<void()> step);
 
+  // Handshakes that came to a session since the start. Any thread.
+  std::uint64_t full() const { return full_; }
+  std::uint64_t resumed() const { return resumed_; }
+
  private:
   void finish_round();
 
@@ -35,6 +41,7 @@ class AdmissionThread {
   ops::facts::Sink& sink_;
   adapters::net::EventLoop loop_;
   agent::AdmissionEffects round_;
+  std::atomic<std::uint64_t> full_{0}, resumed_{0};
   std::thread thread_;
 };
 

@@ -23,6 +23,7 @@
 #include "apps/runtime/open_store.h"
 #include "apps/runtime/operator_calls.h"
 #include "apps/runtime/reload.h"
+#include "apps/runtime/ticket_files.h"
 #include "apps/version.h"
 
 namespace dots::runtime {
@@ -68,9 +69,11 @@ agent::client::ClientSettings settings_of(const ops::Config& config, const std::
   return settings;
 }
 
-adapters::net::DtlsOptions dtls_options(const ops::Config& config) {
+adapters::net::DtlsOptions dtls_options(const ops::Config& config,
+                                        const std::shared_ptr<adapters::net::TicketCache>& tickets) {
   adapters::net::DtlsOptions options;
   options.path_mtu_bytes = config.listen.path_mtu_bytes;
+  options.resumption.tickets = tickets;
   return options;
 }
 
@@ -158,6 +161,7 @@ struct ClientRuntime::State {
   std::uint64_t last_ticket = 0;
 
   std::unique_ptr<adapters::store::Committer> committer;
+  std::shared_ptr<adapters::net::TicketCache> tickets;
   std::unique_ptr<adapters::resolver::AresResolver> resolver;  // when a server has no addresses
   std::thread thread;
   std::atomic<bool> stopping{false};
@@ -191,6 +195,10 @@ base::Result<void> ClientRuntime::State::open() {
   }
   committer = std::make_unique<adapters::store::Committer>(std::move(opened->store), *instance, opened->fencing_token,
                                                            committer_options(config), &sink);
+  // The commit thread may wait for the disk; a write that it does not take is made up for by the next.
+  tickets = open_ticket_cache(config, sink, [this](std::function<void()> write) {
+    (void)committer->read([write = std::move(write)](ports::Store&) { write(); });
+  });
   use(*credentials);
   agent = std::make_unique<ClientAgent>(settings_of(config, cuid),
                                         agent::client::Connectors{connector, &stream_connector}, *seed);
@@ -212,8 +220,9 @@ base::Result<void> ClientRuntime::State::open() {
 }
 
 void ClientRuntime::State::use(const std::shared_ptr<const adapters::net::Credentials>& credentials) {
-  connector.use(std::make_unique<adapters::net::DtlsConnector>(credentials, dtls_options(config)));
-  stream_connector.use(std::make_unique<adapters::net::TlsConnector>(credentials));
+  connector.use(std::make_unique<adapters::net::DtlsConnector>(credentials, dtls_options(config, tickets)));
+  stream_connector.use(std::make_unique<adapters::net::TlsConnector>(
+      credentials, adapters::net::Resumption{.keys = {}, .tickets = tickets}));
 }
 
 void ClientRuntime::State::stop() {

@@ -24,6 +24,7 @@
 #include "agent/server/render.h"
 #include "apps/runtime/admission_thread.h"
 #include "apps/runtime/gather.h"
+#include "apps/runtime/housekeeper.h"
 #include "apps/runtime/mitigator_runner.h"
 #include "apps/runtime/open_credentials.h"
 #include "apps/runtime/open_store.h"
@@ -31,6 +32,7 @@
 #include "apps/runtime/reload.h"
 #include "apps/runtime/shard_thread.h"
 #include "apps/runtime/stream_admission_thread.h"
+#include "apps/runtime/ticket_files.h"
 #include "apps/version.h"
 #include "base/time_text.h"
 #include "mitigation/plan.h"
@@ -49,6 +51,7 @@ using agent::server::ToDomain;
 constexpr std::size_t kMostLiveExemptions = 1000;
 constexpr std::size_t kMostTickets = 256;
 constexpr std::uint32_t kMostShardsByDefault = 16;
+constexpr base::Duration kHousekeeping = std::chrono::seconds{5};
 
 std::uint64_t random_seed() {
   std::uint64_t seed = 0;
@@ -104,6 +107,10 @@ struct ServerRuntime::State {
         exemptions({}, kMostLiveExemptions) {}
 
   base::Result<void> open();
+  void watch_revocations();
+  // REQUIRES: reload_mutex is held.
+  void believe(std::shared_ptr<const adapters::net::Credentials> next);
+  void recheck_sessions();
   ShardWorld world();
   void commit(std::uint32_t from, std::vector<ports::Change> changes, base::Now now);
   void reload(std::uint32_t from, const base::DomainId& domain);
@@ -148,6 +155,12 @@ struct ServerRuntime::State {
   std::unique_ptr<AdmissionThread> admission;
   std::shared_ptr<adapters::net::TlsAcceptor> tls_acceptor;  // the stream admission's thread's, once it runs
   std::unique_ptr<StreamAdmissionThread> stream_admission;
+  std::shared_ptr<adapters::net::TicketKeys> ticket_keys;  // empty: sessions are not resumed
+
+  std::shared_ptr<const adapters::net::Credentials> credentials;  // in force; guarded by reload_mutex
+  std::string crl_stamp;                                          // of the list in force; guarded by reload_mutex
+  std::string crl_refused;                                        // stamp of the list that could not be used, told once
+  Housekeeper housekeeper{kHousekeeping};
 
   std::mutex back_ends_mutex;  // guards back_ends: reported by the runners' threads
   agent::server::BackEnds back_ends;
@@ -270,6 +283,14 @@ base::Result<void> ServerRuntime::State::open() {
   limits.handshakes = config.limits.handshakes;
   limits.handshakes_per_prefix = config.limits.handshakes_per_prefix;
   limits.handshake_time = std::chrono::seconds{config.limits.handshake_time_s};
+  auto keys = open_ticket_keys(config, sink);
+  if (!keys) return keys.error();
+  ticket_keys = std::move(*keys);
+  dtls.resumption.keys = ticket_keys;
+  credentials = believed->credentials;
+  crl_stamp = file_stamp(config.credentials.crl_file);
+  if (ticket_keys) housekeeper.add([this] { turn_ticket_keys(*ticket_keys, sink); });
+  housekeeper.add([this] { watch_revocations(); });
   dtls_admission = std::make_shared<adapters::net::DtlsAdmission>(believed->credentials, dtls);
   admission = std::make_unique<AdmissionThread>(
       dtls_admission, limits,
@@ -294,7 +315,7 @@ base::Result<void> ServerRuntime::State::open() {
   }
   if (!listeners.empty()) {
     adapters::net::raise_descriptor_limit();
-    tls_acceptor = std::make_shared<adapters::net::TlsAcceptor>(believed->credentials);
+    tls_acceptor = std::make_shared<adapters::net::TlsAcceptor>(believed->credentials, dtls.resumption);
     stream_admission = std::make_unique<StreamAdmissionThread>(
         tls_acceptor, limits,
         [this](agent::Admitted admitted, adapters::net::TcpStream stream) {
@@ -310,11 +331,13 @@ base::Result<void> ServerRuntime::State::open() {
   for (auto& shard : shards) shard->start(*snapshot);
   admission->start();
   if (stream_admission) stream_admission->start();
+  housekeeper.start();
   return {};
 }
 
 void ServerRuntime::State::stop() {
   if (std::exchange(stopped, true)) return;
+  housekeeper.stop();
   if (admission) admission->stop();
   if (stream_admission) stream_admission->stop();
   for (auto& shard : shards) shard->stop();
@@ -512,6 +535,8 @@ void ServerRuntime::State::status(std::function<void(CallAnswer)> done) {
       status.domains = running.domains.size();
     }
     status.shards = shards.size();
+    status.handshakes_full = admission->full() + (stream_admission ? stream_admission->full() : 0);
+    status.handshakes_resumed = admission->resumed() + (stream_admission ? stream_admission->resumed() : 0);
     for (auto& view : views) std::move(view.sessions.begin(), view.sessions.end(), std::back_inserter(status.sessions));
     status.mitigations = mitigations_of(std::move(views));
     status.back_ends = back_end_views();
@@ -611,6 +636,42 @@ void ServerRuntime::State::operator_answer(const signal::server::OperatorAnswer&
   }
 }
 
+// ---- credentials ----------------------------------------------------------------------------------------------------
+
+void ServerRuntime::State::believe(std::shared_ptr<const adapters::net::Credentials> next) {
+  adapters::net::Credentials::succeed(credentials, next);
+  credentials = next;
+  while (!admission->post([this, next] { dtls_admission->replace_credentials(next); }))
+    std::this_thread::sleep_for(std::chrono::milliseconds{1});
+  while (stream_admission && !stream_admission->post([this, next] { tls_acceptor->replace_credentials(next); }))
+    std::this_thread::sleep_for(std::chrono::milliseconds{1});
+}
+
+void ServerRuntime::State::recheck_sessions() {
+  for (auto& shard : shards) {
+    // A full queue: the next turn of the shard's own clock does it.
+    shard->post([](Shard& machine, base::Now now, ShardOutput&) { machine.recheck_credentials(now); },
+                Priority::reserved);
+  }
+}
+
+// A new revocation list counts without anybody asking: who was revoked at night must not wait for a reload.
+void ServerRuntime::State::watch_revocations() {
+  const std::lock_guard lock(reload_mutex);
+  const std::string stamp = file_stamp(running.credentials.crl_file);
+  if (reloading || stamp == crl_stamp || stamp == crl_refused) return;
+  auto next = open_credentials(running, adapters::net::Side::server, sink);
+  if (!next) {
+    crl_refused = stamp;
+    sink.message("REVOCATIONS_REFUSED", next.error().message);
+    return;
+  }
+  believe(std::move(*next));
+  crl_stamp = stamp;
+  recheck_sessions();
+  sink.message("REVOCATIONS_RELOADED", running.credentials.crl_file);
+}
+
 // ---- reload ---------------------------------------------------------------------------------------------------------
 
 // `then` runs on the thread of the last shard.
@@ -649,18 +710,20 @@ void ServerRuntime::State::reload_config(bool dry_run, const agent::Caller& call
   auto reload = std::make_shared<const Reload>(std::move(*read));
   auto next = std::make_shared<const Beliefs>(std::move(*believed));
   auto stale = std::make_shared<const std::set<std::string>>(stale_psks(running, reload->next));
-  while (!admission->post([this, next] { dtls_admission->replace_credentials(next->credentials); }))
-    std::this_thread::sleep_for(std::chrono::milliseconds{1});
-  while (stream_admission &&
-         !stream_admission->post([this, next] { tls_acceptor->replace_credentials(next->credentials); }))
-    std::this_thread::sleep_for(std::chrono::milliseconds{1});
+  believe(next->credentials);
+  crl_stamp = file_stamp(reload->next.credentials.crl_file);
+  // After this nobody is admitted by a key that was replaced, and sessions that were are closed below.
+  if (ticket_keys) rebind_ticket_keys(*ticket_keys, reload->next, sink);
   on_all_shards([next](Shard& shard, base::Now now, ShardOutput& out) { shard.set_domains(next->domains, now, out); },
                 [=, this] {
                   on_all_shards(
                       [next, stale](Shard& shard, base::Now now, ShardOutput& out) {
                         shard.set_identities(next->identities, *stale, now, out);
                       },
-                      [=, this] { reloaded(reload, caller, done); });
+                      [=, this] {
+                        recheck_sessions();
+                        reloaded(reload, caller, done);
+                      });
                 });
 }
 

@@ -25,10 +25,15 @@ struct Metric {
 };
 using Counts = agent::server::ShardCounts;
 constexpr Metric kMetrics[] = {
-    {&Counts::datagrams, "dots_datagrams_total"},      {&Counts::unknown_peer, "dots_datagrams_unknown_peer_total"},
-    {&Counts::requests, "dots_requests_total"},        {&Counts::heartbeats, "dots_heartbeats_total"},
-    {&Counts::refused, "dots_requests_refused_total"}, {&Counts::notifications, "dots_notifications_total"},
-    {&Counts::answers_cut, "dots_answers_cut_total"},  {&Counts::reports_dropped, "dots_reports_dropped_total"},
+    {&Counts::datagrams, "dots_datagrams_total"},
+    {&Counts::unknown_peer, "dots_datagrams_unknown_peer_total"},
+    {&Counts::requests, "dots_requests_total"},
+    {&Counts::heartbeats, "dots_heartbeats_total"},
+    {&Counts::refused, "dots_requests_refused_total"},
+    {&Counts::notifications, "dots_notifications_total"},
+    {&Counts::answers_cut, "dots_answers_cut_total"},
+    {&Counts::reports_dropped, "dots_reports_dropped_total"},
+    {&Counts::credentials_ended, "dots_sessions_credential_ended_total"},
 };
 static_assert(std::size(kMetrics) * sizeof(std::uint64_t) + sizeof(coap::Counters) == sizeof(Counts),
               "every count of a shard is a metric");

@@ -65,6 +65,9 @@ void StreamAdmissionThread::perform() {
   };
   add("started", out.counters.started);
   add("opened", out.counters.opened);
+  add("resumed", out.counters.resumed);
+  full_ += out.counters.opened - out.counters.resumed;
+  resumed_ += out.counters.resumed;
   add("failed", out.counters.failed);
   add("timed_out", out.counters.timed_out);
   add("limited", out.counters.limited);

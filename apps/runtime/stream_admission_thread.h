@@ -2,6 +2,8 @@
 // connections delays neither live sessions nor those who come over UDP.
 #pragma once
 
+#include <atomic>
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <thread>
@@ -26,6 +28,10 @@ class StreamAdmissionThread {
   // Runs `step` on this thread. False when the queue is full.
   bool post(std::function<void()> step);
 
+  // Handshakes that came to a session since the start. Any thread.
+  std::uint64_t full() const { return full_; }
+  std::uint64_t resumed() const { return resumed_; }
+
  private:
   void perform();
 
@@ -34,6 +40,7 @@ class StreamAdmissionThread {
   ops::facts::Sink& sink_;
   adapters::net::EventLoop loop_;
   agent::StreamAdmissionEffects out_;  // of the event that runs
+  std::atomic<std::uint64_t> full_{0}, resumed_{0};
   std::thread thread_;
 };
 

@@ -50,6 +50,7 @@ struct LimitsConfig {
   std::uint32_t handshake_time_s = 30;
   std::uint32_t message_bytes = 65536;  // over TCP: our Max-Message-Size
   std::uint32_t unsent_bytes = 262144;  // over TCP: what waits for one client
+  std::uint32_t resume_h = 168;  // how long a ticket resumes a session; 0: never
   std::uint32_t audit_records = 100000;
   std::uint32_t pending_names = 1000;
   std::uint64_t disk_reserve_bytes = 1u << 20;  // kept for DELETE on a full disk

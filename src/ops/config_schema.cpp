@@ -128,6 +128,10 @@ SectionSpec limits() {
            number<L>("unsent_bytes", &L::unsent_bytes, "bytes", {65536, 1 << 24},
                      {"What may wait for one client over TCP that does not read; past it the connection is closed.",
                       "262144"})),
+      number<L>("resume_h", &L::resume_h, "h", {1, 168, true},
+                {"How long a session can be resumed by its ticket, without a full handshake. The server's keys for "
+                 "tickets take turns as often, and the one before is kept as long again; 0 turns tickets off.",
+                 "24"}),
       number<L>("audit_records", &L::audit_records, "", {100, 100 * kMillion},
                 {"Lines that the audit log keeps; the oldest go first.", "100000"}),
       number<L>("pending_names", &L::pending_names, "", {1, 100000},

@@ -47,6 +47,9 @@ class SecureChannel {
   virtual const model::PeerIdentity& identity() const = 0;  // REQUIRES: is_open()
   virtual std::size_t max_plaintext() const = 0;            // bytes that fit one datagram under the path MTU
   virtual bool resumed() const = 0;
+  // Why the peer's credential is good no longer: expired, revoked, or not trusted by what is in force now; nothing
+  // while it is good. Cheap unless what is trusted has changed since the last call. REQUIRES: is_open()
+  virtual std::optional<std::string> recheck([[maybe_unused]] base::WallTime now) { return std::nullopt; }
 };
 
 // The stateless half of a DTLS server: what is decided before any state exists (RFC 6347 4.2.1).

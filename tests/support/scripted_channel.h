@@ -148,6 +148,9 @@ class ScriptedChannel final : public ports::SecureChannel {
   const model::PeerIdentity& identity() const override { return *peer_; }
   std::size_t max_plaintext() const override { return max_plaintext_bytes; }
   bool resumed() const override { return false; }
+  std::optional<std::string> recheck(base::WallTime) override { return credential_problem; }
+
+  std::optional<std::string> credential_problem;  // what recheck() says
 
   std::size_t max_plaintext_bytes = 1195;
 

@@ -8,6 +8,7 @@
 #include <ctime>
 #include <fstream>
 #include <iterator>
+#include <mutex>
 #include <optional>
 #include <set>
 
@@ -252,8 +253,27 @@ std::string to_string(const CredentialProblem& problem) {
   return text;
 }
 
-Credentials::Credentials() : handles_(std::make_unique<Handles>()) {}
+struct Credentials::Line {
+  std::mutex mutex;  // guards newest
+  std::weak_ptr<const Credentials> newest;
+};
+
+Credentials::Credentials() : handles_(std::make_unique<Handles>()), line_(std::make_shared<Line>()) {}
 Credentials::~Credentials() = default;
+
+void Credentials::succeed(const std::shared_ptr<const Credentials>& old,
+                          const std::shared_ptr<const Credentials>& next) {
+  // Before anybody else can see `next`.
+  const_cast<Credentials&>(*next).line_ = old->line_;
+  const std::lock_guard lock(next->line_->mutex);
+  next->line_->newest = next;
+}
+
+std::shared_ptr<const Credentials> Credentials::newest() const {
+  const std::lock_guard lock(line_->mutex);
+  return line_->newest.lock();
+}
+
 Side Credentials::side() const { return handles_->side; }
 const model::PeerIdentity& Credentials::own_identity() const { return handles_->own; }
 const std::vector<std::string>& Credentials::warnings() const { return handles_->warnings; }
@@ -292,6 +312,7 @@ base::Result<std::shared_ptr<const Credentials>, std::vector<CredentialProblem>>
   if (const auto failed = install_callbacks(handles, sources.psk)) {
     return Problems{{"", *failed, "check the installation of GnuTLS 3.7"}};
   }
+  credentials->line_->newest = credentials;
   return std::shared_ptr<const Credentials>{std::move(credentials)};
 }
 

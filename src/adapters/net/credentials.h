@@ -49,6 +49,11 @@ class Credentials {
   Side side() const;
   // Who we are to the other side; model::default_cuid() takes it. A server with PSK alone has no names.
   const model::PeerIdentity& own_identity() const;
+  // `next` is in force from now on. Running sessions are checked against it; they keep their own side as it is.
+  static void succeed(const std::shared_ptr<const Credentials>& old, const std::shared_ptr<const Credentials>& next);
+  // What is in force: this one, or what took its place.
+  std::shared_ptr<const Credentials> newest() const;
+
   // What works but should be looked at: soon expired, no DNS-ID, a key that others may read.
   const std::vector<std::string>& warnings() const;
 
@@ -57,7 +62,9 @@ class Credentials {
 
  private:
   Credentials();
+  struct Line;  // those that followed each other; shared by all of them
   std::unique_ptr<Handles> handles_;
+  std::shared_ptr<Line> line_;
 };
 
 }  // namespace dots::adapters::net

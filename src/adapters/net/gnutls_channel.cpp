@@ -105,6 +105,8 @@ bool GnutlsChannel::open(ports::ChannelEvents& events) {
     return false;
   }
   state_ = State::open;
+  if (identity_.kind == model::CredentialKind::x509) expires_unix_s_ = chain_expires_unix_s(session_);
+  checked_with_ = credentials_;
   // A TLS 1.2 ticket serves many times and a resumed session brings none; TLS 1.3 gives a new one each time.
   wants_ticket_ = tickets_ && (!resumed_ || gnutls_protocol_get_version(session_) == GNUTLS_TLS1_3);
   if (wants_ticket_) keep_ticket();
@@ -112,6 +114,16 @@ bool GnutlsChannel::open(ports::ChannelEvents& events) {
   context_.server_name.shrink_to_fit();
   events.opened = true;
   return true;
+}
+
+std::optional<std::string> GnutlsChannel::recheck(base::WallTime now) {
+  if (static_cast<std::int64_t>(base::unix_seconds(now)) > expires_unix_s_) {
+    return "its certificate chain has expired";
+  }
+  const auto newest = credentials_->newest();
+  if (!newest || newest == checked_with_.lock()) return std::nullopt;
+  checked_with_ = newest;
+  return why_refused_now(session_, newest->handles(), context_.server_name);
 }
 
 void GnutlsChannel::fail(std::string reason, ports::ChannelEvents& events) {

@@ -19,6 +19,7 @@ class GnutlsChannel : public ports::SecureChannel {
   bool is_open() const final { return state_ == State::open; }
   const model::PeerIdentity& identity() const final { return identity_; }
   bool resumed() const final { return resumed_; }
+  std::optional<std::string> recheck(base::WallTime now) final;
 
  protected:
   enum class State : std::uint8_t { handshake, open, closed };
@@ -52,6 +53,8 @@ class GnutlsChannel : public ports::SecureChannel {
  private:
   bool take_identity();
   void offer_ticket();
+  std::int64_t expires_unix_s_ = INT64_MAX;        // the peer's chain
+  std::weak_ptr<const Credentials> checked_with_;  // what was in force at the last check
   void keep_ticket();
 
   std::shared_ptr<TicketCache> tickets_;  // client

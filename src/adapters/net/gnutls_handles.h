@@ -57,6 +57,12 @@ std::optional<std::string> install_callbacks(Credentials::Handles& handles, cons
 // False: SessionContext::refusal says why.
 bool check_resumed_peer(gnutls_session_t session);
 
+// The same for a session that runs, against what is trusted now.
+std::optional<std::string> why_refused_now(gnutls_session_t session, const Credentials::Handles& trusted,
+                                           const std::string& server_name);
+// When the first certificate of the peer's chain expires; INT64_MAX without certificates.
+std::int64_t chain_expires_unix_s(gnutls_session_t session);
+
 // Whose tickets a client may offer: server, transport and what it proves itself with.
 std::string ticket_cache_key(const Credentials::Handles& handles, const std::string& server_name, bool datagram);
 

@@ -97,6 +97,71 @@ bool check_resumed_peer(gnutls_session_t session) {
   return false;
 }
 
+namespace {
+
+// The peer's chain as certificates; released with it.
+struct PeerChain {
+  explicit PeerChain(gnutls_session_t session) {
+    unsigned count = 0;
+    const gnutls_datum_t* raw = gnutls_certificate_get_peers(session, &count);
+    for (unsigned i = 0; raw != nullptr && i < count; ++i) {
+      gnutls_x509_crt_t one = nullptr;
+      if (gnutls_x509_crt_init(&one) < 0) break;
+      items.push_back(one);
+      if (gnutls_x509_crt_import(one, &raw[i], GNUTLS_X509_FMT_DER) < 0) return;
+    }
+    complete = count > 0 && items.size() == count;
+  }
+  PeerChain(const PeerChain&) = delete;
+  PeerChain& operator=(const PeerChain&) = delete;
+  ~PeerChain() {
+    for (auto* one : items) gnutls_x509_crt_deinit(one);
+  }
+  std::vector<gnutls_x509_crt_t> items;
+  bool complete = false;
+};
+
+}  // namespace
+
+std::optional<std::string> why_refused_now(gnutls_session_t session, const Credentials::Handles& trusted,
+                                           const std::string& server_name) {
+  const bool client = trusted.side == Side::client;
+  const auto type = client ? gnutls_auth_server_get_type(session) : gnutls_auth_client_get_type(session);
+  if (type == GNUTLS_CRD_PSK) {
+    if (client) return std::nullopt;
+    gnutls_datum_t name{};
+    const bool named = gnutls_psk_server_get_username2(session, &name) >= 0 && name.data != nullptr;
+    const std::string_view identity{reinterpret_cast<const char*>(name.data), named ? name.size : 0};
+    if (named && trusted.psk_keys.contains(identity)) return std::nullopt;
+    return "its PSK identity is no longer known";
+  }
+  const PeerChain chain{session};
+  gnutls_x509_trust_list_t list = nullptr;
+  if (trusted.x509 != nullptr) gnutls_certificate_get_trust_list(trusted.x509, &list);
+  if (!chain.complete || list == nullptr) return "certificates are no longer accepted";
+  std::string purpose = client ? GNUTLS_KP_TLS_WWW_SERVER : GNUTLS_KP_TLS_WWW_CLIENT;
+  std::string name = server_name;
+  std::array<gnutls_typed_vdata_st, 2> wanted{};
+  wanted[0] = {GNUTLS_DT_KEY_PURPOSE_OID, reinterpret_cast<unsigned char*>(purpose.data()), 0};
+  wanted[1] = {GNUTLS_DT_DNS_HOSTNAME, reinterpret_cast<unsigned char*>(name.data()), 0};
+  unsigned status = 0;
+  std::vector<gnutls_x509_crt_t> items = chain.items;
+  const int code =
+      gnutls_x509_trust_list_verify_crt2(list, items.data(), static_cast<unsigned>(items.size()), wanted.data(),
+                                         client ? 2 : 1, GNUTLS_VERIFY_DO_NOT_ALLOW_WILDCARDS, &status, nullptr);
+  if (code < 0) return std::string{"its certificate cannot be verified: "} + gnutls_strerror(code);
+  if (status != 0) return why_refused(status, server_name);
+  return std::nullopt;
+}
+
+std::int64_t chain_expires_unix_s(gnutls_session_t session) {
+  std::int64_t end = INT64_MAX;
+  for (auto* one : PeerChain{session}.items) {
+    end = std::min<std::int64_t>(end, gnutls_x509_crt_get_expiration_time(one));
+  }
+  return end;
+}
+
 std::string ticket_cache_key(const Credentials::Handles& handles, const std::string& server_name, bool datagram) {
   return server_name + (datagram ? " dtls " : " tls ") + base::to_hex(handles.own.fingerprint);
 }

@@ -150,6 +150,7 @@ struct TicketKeys::State {
     return {};
   }
 
+  // What must go goes from memory also when the file cannot be written; the file's binding then tells the next start.
   base::Result<void> start_anew(const std::vector<Psk>& psk, base::WallTime now) {
     auto salt = random_bytes(32);
     if (!salt) return salt.error();
@@ -158,7 +159,9 @@ struct TicketKeys::State {
     if (auto learned = learn(*key); !learned) return learned.error();
     Binding with{std::move(*salt), {}};
     with.marks = marks_of(with.salt, psk);
-    return adopt(Set{std::move(*key), std::nullopt, period}, std::move(with));
+    set = std::make_shared<const Set>(Set{std::move(*key), std::nullopt, period});
+    binding = with;
+    return adopt(*set, std::move(with));
   }
 
   base::Result<bool> turn(base::WallTime now) {

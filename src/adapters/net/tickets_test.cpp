@@ -251,6 +251,7 @@ TEST_F(Tickets, AClientDoesNotResumeWithARevokedServer) {
   EXPECT_EQ(cache_->size(), 0U);
 }
 
+// S9132-7.2-01: the ticket of a session that was opened in idle time is there when it is needed.
 TEST_F(Tickets, TheClientResumesAfterItsOwnRestart) {
   std::string text;
   cache_ = std::make_shared<TicketCache>("", [&](std::string next) { text = std::move(next); });
@@ -285,6 +286,34 @@ TEST(TicketCacheTest, TextThatCannotBeReadIsSkipped) {
   EXPECT_EQ(TicketCache{"nonsense"}.size(), 0U);
   EXPECT_EQ(TicketCache{"tidewall-tickets 1\nticket x 61 00\nticket 5 6 00\nticket 5 61\nticket 5 61 0102\n"}.size(),
             1U);
+}
+
+// S9132-8-02: a running session is checked against what is trusted now.
+TEST_F(Dtls, ARecheckFindsWhatChangedSinceTheHandshake) {
+  const auto issued = pki().issue({.name = "watched", .dns = {"watched.example"}, .not_after_s = 3600});
+  const auto first = load(server_sources(), Side::server);
+  admission_.replace_credentials(first);
+  const auto p = pair(load(sources(issued), Side::client));
+  const auto home = pair(psk_client("home", kKey));
+  ASSERT_TRUE(p->server.opened && home->server.opened);
+  EXPECT_EQ(p->server.channel->recheck(wall_now()), std::nullopt);
+  EXPECT_EQ(p->server.channel->recheck(wall_now() + 3590s), std::nullopt);
+  EXPECT_EQ(p->server.channel->recheck(wall_now() + 3700s), "its certificate chain has expired");
+
+  const auto same = load(server_sources(), Side::server);
+  Credentials::succeed(first, same);
+  admission_.replace_credentials(same);
+  EXPECT_EQ(p->server.channel->recheck(wall_now()), std::nullopt) << "a renewal alone ends nothing";
+  EXPECT_EQ(home->server.channel->recheck(wall_now()), std::nullopt);
+
+  CredentialSources changed = server_sources();
+  changed.crl_file = pki().revoke({issued}, "watched.crl");
+  changed.psk = {{"other", base::Bytes(16, 9)}};
+  const auto next = load(changed, Side::server);
+  Credentials::succeed(same, next);
+  admission_.replace_credentials(next);
+  EXPECT_EQ(p->server.channel->recheck(wall_now()), "its certificate is revoked");
+  EXPECT_EQ(home->server.channel->recheck(wall_now()), "its PSK identity is no longer known");
 }
 
 // An RSA chain makes a ticket of more than two kilobytes: the ClientHello that brings it comes in several datagrams.

@@ -359,6 +359,12 @@ struct ClientHarness {
 
   std::vector<Seen> requests(const std::string& start) const { return of(seen, start); }
   std::vector<Seen> sends(const std::string& start) const { return of(sent, start); }
+  // Each session keeps to its pace.
+  std::vector<Seen> sends(const std::string& start, base::SessionId session) const {
+    auto out = of(sent, start);
+    std::erase_if(out, [&](const Seen& one) { return one.session != session; });
+    return out;
+  }
   static std::vector<Seen> of(const std::vector<Seen>& all, const std::string& start) {
     std::vector<Seen> out;
     for (const Seen& one : all) {

@@ -11,7 +11,17 @@ constexpr int kSlowTries = 100;
 constexpr base::Duration kReliablePatience = std::chrono::seconds{30};
 }  // namespace
 
-void Outbox::add(const Errand& errand) { enqueue({errand, 0}); }
+void Outbox::add(const Errand& errand) { enqueue({errand}); }
+
+std::optional<base::SteadyTime> Outbox::doubtful_at() const {
+  std::optional<base::SteadyTime> first;
+  const auto consider = [&](const Item& item) {
+    if (item.errand.urgent && item.doubtful_at && (!first || *item.doubtful_at < *first)) first = item.doubtful_at;
+  };
+  if (active_) consider(active_->item);
+  for (const Item& item : queue_) consider(item);
+  return first;
+}
 
 void Outbox::enqueue(Item item) {
   if (!item.errand.urgent) {
@@ -134,6 +144,9 @@ void Outbox::pump(coap::Endpoint& endpoint, std::size_t max_datagram, base::Stea
       continue;
     }
     last_send_ = now;
+    if (!item.doubtful_at) {
+      item.doubtful_at = now + std::min<base::Duration>(kDoubtfulAfter, repetition.interval * kDoubtfulTries);
+    }
     active_ = Active{std::move(item), *request, now, repetition.interval, fast};
   }
 }

@@ -34,6 +34,8 @@ class Outbox {
 
   // Sends faster than 3 s apart at most so often for one errand; then a lost link is taken for granted.
   static constexpr int kFastTries = 64;
+  static constexpr int kDoubtfulTries = 8;
+  static constexpr base::Duration kDoubtfulAfter = std::chrono::seconds{3};
 
   void add(const Errand& errand);
   // Answered elsewhere, or not wanted any more. An observation is deregistered at the server.
@@ -50,6 +52,10 @@ class Outbox {
             std::deque<signal::client::SendId>& too_large);
   std::optional<base::SteadyTime> next_deadline(base::SteadyTime now) const;
 
+  // When the first request for help or its withdrawal that has been sent goes too long without an answer: after 3 s, or
+  // kDoubtfulTries sends when the round trip is known.
+  std::optional<base::SteadyTime> doubtful_at() const;
+
   void on_round_trip(base::Duration sample, base::SteadyTime now);
   const RoundTrip& round_trip() const { return round_trip_; }
   std::size_t waiting() const { return queue_.size() + (active_ ? 1 : 0); }
@@ -58,6 +64,7 @@ class Outbox {
   struct Item {
     Errand errand;
     int fast_tries = 0;
+    std::optional<base::SteadyTime> doubtful_at = {};  // once it was sent
   };
   struct Active {
     Item item;

@@ -20,15 +20,21 @@ class Reconnect {
   explicit Reconnect(base::Duration retry);
 
   void on_attempt(base::SteadyTime now);
+  // Beside a session that is open, because a request on it goes unanswered.
+  void on_parallel_attempt(base::SteadyTime now);
   void on_established();
 
   // When the next attempt may start; `urgent`: a mitigation or a withdrawal waits for a session.
   base::SteadyTime next(bool urgent, base::SteadyTime now) const;
+  // When the next parallel attempt may start. RFC 9132 4.7 sets its floor for sessions that could not be established:
+  // an attempt that ended in a session holds up none.
+  base::SteadyTime next_parallel(base::SteadyTime now) const;
   int failed_attempts() const { return attempts_; }
 
  private:
   base::Duration retry_;
   std::optional<base::SteadyTime> last_;
+  std::optional<base::SteadyTime> last_parallel_;
   int attempts_ = 0;  // since the last success
   bool ever_established_ = false;
 };

@@ -103,6 +103,7 @@ json::object render_server(const ServerView& view) {
     if (!session.why.empty()) one["because"] = session.why;
     one["state"] = session.state;
     one["age_s"] = base::whole_seconds(session.age);
+    one["resumed"] = session.resumed;
     one["missed-heartbeats"] = session.missed_heartbeats;
     one["waiting"] = session.waiting;
     if (session.round_trip) {

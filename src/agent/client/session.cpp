@@ -129,6 +129,7 @@ void Session::absorb_channel(ports::ChannelEvents events, base::SteadyTime now, 
   }
   for (const base::Bytes& plaintext : events.plaintexts) {
     if (!endpoint_) break;
+    heard_ = true;
     if (is_open()) on_heartbeat(heartbeat_->on_traffic(now), now, out);
     coap::Effects effects;
     endpoint_->on_datagram(plaintext, now, effects);

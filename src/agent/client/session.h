@@ -71,6 +71,8 @@ class Session {
   base::SteadyTime since() const { return since_; }  // opened, or begun while it is not open
   std::optional<base::Duration> round_trip(base::SteadyTime now) const { return outbox_.round_trip().timeout(now); }
   std::size_t waiting() const { return outbox_.waiting(); }
+  bool has_heard() const { return heard_; }  // plaintext of the server
+  std::optional<base::SteadyTime> doubtful_at() const { return outbox_.doubtful_at(); }
 
  private:
   void absorb_channel(ports::ChannelEvents events, base::SteadyTime now, SessionOutput& out);
@@ -93,6 +95,7 @@ class Session {
   std::optional<signal::Heartbeat> heartbeat_;
   std::optional<coap::RequestId> heartbeat_request_;
   Outbox outbox_;
+  bool heard_ = false;
 };
 
 // The meaning of a response; bodies that cannot be read are told as diagnostic text.

@@ -188,6 +188,7 @@ TEST(ClientSessionsTest, AttemptsUnderAttackKeepTheFloor) {
   h.start();
   h.advance(1s);
   h.mitigate("203.0.113.1/32");
+  h.advance(1s);
   h.lose_down = [](base::SessionId) { return true; };
   h.advance(2000s);
   ASSERT_GE(h.opened.size(), 10u);
@@ -201,6 +202,7 @@ TEST(ClientSessionsTest, WhenTrafficReturnsTheAttemptIsDropped) {
   h.advance(1s);
   const base::SessionId first = h.last_session();
   h.mitigate("203.0.113.1/32");
+  h.advance(1s);
   h.lose_down = [](base::SessionId) { return true; };
   while (h.opened.size() < 2) h.advance(1s);
   h.lose_down = [&](base::SessionId session) { return session != first; };
@@ -217,6 +219,7 @@ TEST(ClientSessionsTest, OfTwoLivingSessionsTheNewOneStays) {
   h.advance(1s);
   const base::SessionId first = h.last_session();
   h.mitigate("203.0.113.1/32");
+  h.advance(1s);
   h.lose_down = [&](base::SessionId session) { return session == first; };
   h.advance(600s);
   ASSERT_EQ(h.opened.size(), 2u);
@@ -232,6 +235,7 @@ TEST(ClientSessionsTest, AfterTheAttackTheLostSessionIsClosed) {
   h.advance(1s);
   const base::SessionId first = h.last_session();
   const base::Mid mid = h.mitigate("203.0.113.1/32");
+  h.advance(1s);
   h.lose_down = [&](base::SessionId session) { return session == first; };
   h.advance(600s);
   ASSERT_TRUE(h.closed.empty());
@@ -248,6 +252,86 @@ TEST(ClientSessionsTest, ASessionThatTheServerClosesIsOpenedAgain) {
   h.advance(1s);
   EXPECT_TRUE(h.told("CLIENT_SESSION_CLOSED"));
   EXPECT_EQ(h.opened.size(), 2u);
+}
+
+// The server has restarted, or a translator has given us another port: the session looks alive and is dead.
+class DeadSession : public ::testing::Test {
+ protected:
+  DeadSession() {
+    h.start();
+    h.advance(2s);
+    first = h.last_session();
+    h.lose_up = [this](base::SessionId session) { return dead && session == first; };
+  }
+  ClientHarness h;
+  base::SessionId first;
+  bool dead = true;
+};
+
+// S9132-4.7-17: after 3 s a second session, seconds after the first was opened, and the request goes over both.
+TEST_F(DeadSession, AnUnansweredRequestOpensAParallelSession) {
+  h.mitigate("203.0.113.1/32");
+  const base::SteadyTime sent = h.now.steady;
+  h.advance(2900ms);
+  EXPECT_EQ(h.opened.size(), 1u);
+  h.advance(200ms);
+  ASSERT_EQ(h.opened.size(), 2u);
+  EXPECT_TRUE(h.told("CLIENT_PARALLEL_SESSION"));
+  h.advance(1s);
+  const auto puts = h.requests("PUT mitigate");
+  ASSERT_EQ(puts.size(), 1u);
+  EXPECT_EQ(puts[0].session, h.opened[1].second);
+  EXPECT_LT(puts[0].at - sent, 3500ms);
+  EXPECT_EQ(h.closed, std::vector<base::SessionId>{first}) << "once the new session has an answer";
+  std::set<base::SessionId> tried;
+  for (const auto& put : h.sends("PUT mitigate")) tried.insert(put.session);
+  EXPECT_EQ(tried.size(), 2u);
+}
+
+// With a round trip that is known, eight sends in vain are enough.
+TEST_F(DeadSession, EightSendsAreEnoughWhenTheRoundTripIsKnown) {
+  dead = false;
+  h.mitigate("203.0.113.1/32");
+  h.advance(2s);
+  dead = true;
+  h.mitigate("203.0.113.2/32");
+  h.advance(8 * 50ms);
+  const auto before = h.now.steady;
+  while (h.opened.size() < 2 && h.now.steady - before < 3s) h.advance(10ms);
+  ASSERT_EQ(h.opened.size(), 2u);
+  EXPECT_LT(h.now.steady - before, 1s);
+  EXPECT_GE(h.sends("PUT mitigate").size(), 1u + Outbox::kDoubtfulTries);
+}
+
+// Heartbeats and questions open none.
+TEST_F(DeadSession, OnlyRequestsForHelpCastDoubt) {
+  dead = false;
+  h.mitigate("203.0.113.1/32");
+  h.advance(1s);
+  dead = true;
+  h.advance(120s);
+  EXPECT_EQ(h.opened.size(), 1u);
+}
+
+// S9132-4.7-12
+TEST_F(DeadSession, ParallelAttemptsAreAtLeast60SecondsApart) {
+  h.lose_up = [](base::SessionId) { return true; };
+  h.mitigate("203.0.113.1/32");
+  h.advance(400s);
+  ASSERT_GE(h.opened.size(), 5u);
+  for (std::size_t i = 2; i < h.opened.size(); ++i) EXPECT_GE(h.opened[i].first - h.opened[i - 1].first, 60s);
+}
+
+// S9132-4.7-18
+TEST_F(DeadSession, AnAnswerOnTheOldSessionEndsTheAttempt) {
+  h.lose_up = [&](base::SessionId session) { return dead || session != first; };
+  h.mitigate("203.0.113.1/32");
+  h.advance(3100ms);
+  ASSERT_EQ(h.opened.size(), 2u);
+  dead = false;
+  h.advance(4s);
+  EXPECT_EQ(h.requests("PUT mitigate").size(), 1u);
+  EXPECT_EQ(h.closed, std::vector<base::SessionId>{h.opened[1].second});
 }
 
 // S9132-4.3-03, S9132-4.3-05: the next address after 250 ms, not after the time-out of the first.

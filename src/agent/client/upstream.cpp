@@ -44,6 +44,30 @@ bool Upstream::connecting() const {
 
 bool Upstream::wants_round() const { return started_ && !connected() && !connecting(); }
 
+std::size_t Upstream::open_sessions() const {
+  return static_cast<std::size_t>(
+      std::count_if(sessions_.begin(), sessions_.end(), [](const auto& session) { return session->is_open(); }));
+}
+
+std::optional<base::SteadyTime> Upstream::doubtful_at() const {
+  std::optional<base::SteadyTime> first;
+  for (const auto& session : sessions_) {
+    if (!session->is_open() || session->is_lost()) continue;
+    const auto at = session->doubtful_at();
+    if (at && (!first || *at < *first)) first = at;
+  }
+  return first;
+}
+
+std::optional<base::SteadyTime> Upstream::next_parallel(base::SteadyTime now) const {
+  if (!started_ || !connected() || connecting()) return std::nullopt;
+  auto at = doubtful_at();
+  if (!at) return std::nullopt;
+  // Two sessions carry the request already: they have their time first.
+  if (open_sessions() > 1) *at += kMinRetry;
+  return std::max(*at, reconnect_.next_parallel(now));
+}
+
 void Upstream::on_datagram(base::SessionId id, base::ByteView datagram, base::SteadyTime now, UpstreamOutput& out) {
   Session* session = find(id);
   if (session == nullptr) return;
@@ -109,6 +133,7 @@ std::optional<base::SteadyTime> Upstream::next_deadline(base::SteadyTime now) co
   const auto consider = [&](const std::optional<base::SteadyTime>& at) {
     if (at && (!earliest || *at < *earliest)) earliest = at;
   };
+  consider(next_parallel(now));
   if (round_ && !round_->resolving && round_->next < round_->ways.size()) consider(round_->next_at);
   consider(next_probe());
   for (const auto& session : sessions_) consider(session->next_deadline(now));
@@ -163,7 +188,7 @@ void Upstream::absorb(base::SessionId id, SessionOutput&& output, base::SteadyTi
     reconnect_.on_established();
     last_failure_.clear();
     memory_.worked(way, now);
-    tell("CLIENT_SESSION_OPENED", server, out);
+    tell("CLIENT_SESSION_OPENED", server + (session->resumed() ? ", resumed" : ""), out);
     // Everything that still waits for an answer goes over the new session as well.
     SessionOutput sent;
     for (const auto& [send_id, errand] : errands_) session->add(errand, now, sent);
@@ -219,22 +244,23 @@ Session* Upstream::best() const {
 void Upstream::review(base::SteadyTime now, UpstreamOutput& out) {
   std::vector<base::SessionId> dropped;
   const Session* const living = best();
-  if (living != nullptr) {
-    // Traffic is there: no attempt is needed but one for a better transport, and of two sessions the new one stays
-    // (RFC 9132 4.7).
-    if (round_ && !(round_->probe && living->way().transport == model::Transport::tcp)) round_.reset();
-    bool before_it = true;
-    for (const auto& session : sessions_) {
-      if (session.get() == living) {
-        before_it = false;
-        continue;
-      }
-      if (session->is_open()) {
-        if (!session->is_lost()) dropped.push_back(session->id());
-      } else if (session->way().transport >= living->way().transport) {
-        if (before_it) memory_.failed(session->way(), "no answer while another way answered", now);
-        dropped.push_back(session->id());
-      }
+  const auto doubtful = doubtful_at();
+  // A session that a parallel attempt has opened ends it, although the doubt lasts until the server speaks.
+  const bool found = round_ && round_->parallel && living != nullptr && living->since() >= round_->begun;
+  const bool settled = living != nullptr && (found || !doubtful || *doubtful > now);
+  // Traffic is there: no attempt is needed but one for a better transport (RFC 9132 4.7).
+  if (settled && round_ && !(round_->probe && living->way().transport == model::Transport::tcp)) round_.reset();
+  bool before_it = true;
+  for (const auto& session : sessions_) {
+    if (living == nullptr) break;
+    if (session.get() == living) {
+      before_it = false;
+    } else if (session->is_open()) {
+      // Of two sessions the new one stays, once the server has spoken on it; until then both carry everything.
+      if (!session->is_lost() && living->has_heard()) dropped.push_back(session->id());
+    } else if (settled && session->way().transport >= living->way().transport) {
+      if (before_it) memory_.failed(session->way(), "no answer while another way answered", now);
+      dropped.push_back(session->id());
     }
   }
   // Without an attack, silence means disconnected; during one it means that the link is full.
@@ -243,9 +269,10 @@ void Upstream::review(base::SteadyTime now, UpstreamOutput& out) {
   }
   for (const base::SessionId id : dropped) drop(id, out);
   if (!started_) return;
-  if (const auto probe = next_probe(); probe && *probe <= now) begin_round(now, out);
+  if (const auto probe = next_probe(); probe && *probe <= now) begin_round(false, now, out);
   if (round_) continue_round(now, out);
-  if (wants_round() && reconnect_.next(mitigating_ || urgent_, now) <= now) begin_round(now, out);
+  if (wants_round() && reconnect_.next(mitigating_ || urgent_, now) <= now) begin_round(false, now, out);
+  if (const auto at = next_parallel(now); at && *at <= now) begin_round(true, now, out);
 }
 
 std::optional<base::SteadyTime> Upstream::next_probe() const {
@@ -257,18 +284,26 @@ std::optional<base::SteadyTime> Upstream::next_probe() const {
   return std::max(living->since(), udp_tried_at_.value_or(living->since())) + settings_.udp_probe;
 }
 
-void Upstream::begin_round(base::SteadyTime now, UpstreamOutput& out) {
-  // Two sessions at most: of two lost ones the newer gives way, the older may still be heard by the server.
-  std::vector<base::SessionId> lost;
+void Upstream::begin_round(bool parallel, base::SteadyTime now, UpstreamOutput& out) {
+  // Two sessions at most: of two lost ones the newer gives way, the older may still be heard by the server; of others a
+  // lost one, or else the older.
+  std::vector<base::SessionId> lost, open;
   for (const auto& session : sessions_) {
+    if (session->is_open()) open.push_back(session->id());
     if (session->is_open() && session->is_lost()) lost.push_back(session->id());
   }
   for (std::size_t i = 1; i < lost.size(); ++i) drop(lost[i], out);
+  if (parallel && open_sessions() > 1) drop(lost.empty() ? open.front() : lost.front(), out);
   round_ = Round{};
   round_->next_at = now;
-  round_->probe = best() != nullptr;
+  round_->begun = now;
+  round_->parallel = parallel;
+  round_->probe = !parallel && best() != nullptr;
   if (round_->probe) {
     udp_tried_at_ = now;
+  } else if (parallel) {
+    tell("CLIENT_PARALLEL_SESSION", "a request goes unanswered", out);
+    reconnect_.on_parallel_attempt(now);
   } else {
     reconnect_.on_attempt(now);
   }
@@ -339,6 +374,7 @@ std::vector<SessionView> Upstream::view(base::SteadyTime now) const {
     view.why = memory_.why(ways_to(addresses, settings_.udp, settings_.tcp), view.way);
     view.state = !session->is_open() ? "connecting" : session->is_lost() ? "lost" : "open";
     view.age = now - session->since();
+    view.resumed = session->resumed();
     view.missed_heartbeats = session->missed_heartbeats();
     view.round_trip = session->round_trip(now);
     view.waiting = session->waiting();

@@ -72,6 +72,7 @@ struct SessionView {
   std::string why;    // this way: what became of better ones
   std::string state;  // "connecting", "open", "lost"
   base::Duration age{};
+  bool resumed = false;
   int missed_heartbeats = 0;
   std::optional<base::Duration> round_trip;
   std::size_t waiting = 0;
@@ -111,13 +112,15 @@ class Upstream {
     std::size_t next = 0;
     base::SteadyTime next_at;
     bool resolving = false;
-    bool probe = false;  // for UDP alone, beside a session over TCP
+    base::SteadyTime begun{};
+    bool parallel = false;  // beside a session whose requests go unanswered
+    bool probe = false;     // for UDP alone, beside a session over TCP
   };
   Session* find(base::SessionId id) const;
   void absorb(base::SessionId id, SessionOutput&& output, base::SteadyTime now, UpstreamOutput& out);
   void drop(base::SessionId id, UpstreamOutput& out);
   void review(base::SteadyTime now, UpstreamOutput& out);
-  void begin_round(base::SteadyTime now, UpstreamOutput& out);
+  void begin_round(bool parallel, base::SteadyTime now, UpstreamOutput& out);
   void continue_round(base::SteadyTime now, UpstreamOutput& out);
   void end_round(UpstreamOutput& out);
   void set_ways(base::SteadyTime now);
@@ -125,6 +128,11 @@ class Upstream {
   Session* best() const;
   std::optional<base::SteadyTime> next_probe() const;
   bool wants_round() const;
+  // When the requests on the sessions that are alive go too long without an answer: perhaps the server has restarted,
+  // or a translator has another address for us. Nothing while all is well.
+  std::optional<base::SteadyTime> doubtful_at() const;
+  std::optional<base::SteadyTime> next_parallel(base::SteadyTime now) const;
+  std::size_t open_sessions() const;
   bool connecting() const;
   void tell(const char* id, const std::string& text, UpstreamOutput& out) const;
 

@@ -91,6 +91,7 @@ struct AdmissionTable::State {
     const model::Path path = entry->first;
     if (events.opened && !events.closed) {
       ++out.counters.opened;
+      if (entry->second.channel->resumed()) ++out.counters.resumed;
       out.admitted.push_back(
           {path, std::move(entry->second.channel), std::move(events.datagrams), std::move(events.plaintexts)});
       base::Bytes random = std::move(entry->second.random);

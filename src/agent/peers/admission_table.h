@@ -33,7 +33,7 @@ struct Admitted {
 };
 
 struct AdmissionCounters {
-  std::uint64_t cookies = 0, dropped = 0, started = 0, opened = 0, failed = 0, timed_out = 0, limited = 0,
+  std::uint64_t cookies = 0, dropped = 0, started = 0, opened = 0, resumed = 0, failed = 0, timed_out = 0, limited = 0,
                 forwarded = 0;
 };
 

@@ -1,10 +1,12 @@
 #include "agent/peers/session_table.h"
 
+#include <deque>
 #include <list>
 #include <map>
 #include <unordered_map>
 #include <utility>
 
+#include "agent/peers/dtls_record.h"
 #include "agent/peers/path_hash.h"
 
 namespace dots::agent {
@@ -12,6 +14,11 @@ namespace {
 
 using Alarms = std::multimap<base::SteadyTime, std::uint64_t>;
 using Order = std::list<std::uint64_t>;
+
+constexpr std::size_t kLargestEarlyBytes = 1500;
+// A check of a certificate costs up to some 0.3 ms: between two of these lots the shard serves others.
+constexpr std::size_t kRechecksAtOnce = 16;
+constexpr base::Duration kRecheckPause = std::chrono::milliseconds{10};
 
 struct Session {
   model::Path path;
@@ -31,6 +38,31 @@ struct SessionTable::State {
   std::unordered_map<model::Path, std::uint64_t, PathHash> by_path;
   Order order;  // longest silent first
   Alarms alarms;
+  struct Early {
+    model::Datagram datagram;
+    base::SteadyTime until;
+  };
+  std::deque<Early> early;  // oldest first
+  std::deque<std::uint64_t> to_recheck;
+  base::SteadyTime recheck_at;
+
+  void keep_early(const model::Datagram& datagram, base::Now now) {
+    const auto record = first_record(datagram.bytes);
+    if (!record || record->type != kApplicationData || record->epoch == 0) return;
+    if (datagram.bytes.size() > kLargestEarlyBytes) return;
+    if (early.size() >= kEarlyRecords) early.pop_front();
+    early.push_back({datagram, now.steady + kEarlyTime});
+  }
+  std::vector<base::Bytes> take_early(const model::Path& path, base::Now now) {
+    std::vector<base::Bytes> taken;
+    std::erase_if(early, [&](Early& one) {
+      if (one.until <= now.steady) return true;
+      if (one.datagram.path != path) return false;
+      taken.push_back(std::move(one.datagram.bytes));
+      return true;
+    });
+    return taken;
+  }
 
   using Entry = std::unordered_map<std::uint64_t, Session>::iterator;
 
@@ -46,11 +78,11 @@ struct SessionTable::State {
     order.splice(order.end(), order, session.place);
   }
 
-  void erase(Entry entry, const std::string& reason, SessionEffects& out) {
+  void erase(Entry entry, const std::string& reason, SessionEffects& out, bool credential = false) {
     if (entry->second.alarm) alarms.erase(*entry->second.alarm);
     order.erase(entry->second.place);
     by_path.erase(entry->second.path);
-    out.closed.push_back({base::SessionId{entry->first}, reason});
+    out.closed.push_back({base::SessionId{entry->first}, reason, credential});
     sessions.erase(entry);
   }
 
@@ -58,11 +90,22 @@ struct SessionTable::State {
     for (auto& bytes : datagrams) out.send.push_back({path, std::move(bytes)});
   }
 
-  void close(Entry entry, const std::string& reason, SessionEffects& out) {
+  void close(Entry entry, const std::string& reason, SessionEffects& out, bool credential = false) {
     ports::ChannelEvents events;
     entry->second.channel->close(events);
     send_all(entry->second.path, std::move(events.datagrams), out);
-    erase(entry, reason, out);
+    erase(entry, reason, out, credential);
+  }
+
+  void recheck(base::Now now, SessionEffects& out) {
+    if (to_recheck.empty() || recheck_at > now.steady) return;
+    for (std::size_t count = 0; count < kRechecksAtOnce && !to_recheck.empty(); ++count) {
+      const auto entry = sessions.find(to_recheck.front());
+      to_recheck.pop_front();
+      if (entry == sessions.end()) continue;
+      if (const auto problem = entry->second.channel->recheck(now.wall)) close(entry, *problem, out, true);
+    }
+    recheck_at = now.steady + kRecheckPause;
   }
 
   void settle(Entry entry, ports::ChannelEvents&& events, base::Now now, SessionEffects& out) {
@@ -123,7 +166,15 @@ void SessionTable::adopt(Admitted admitted, base::Now now, SessionEffects& out) 
   ports::ChannelEvents events;
   events.datagrams = std::move(admitted.last_flight);
   events.plaintexts = std::move(admitted.plaintexts);
+  const model::Path path = entry->second.path;
   s.settle(entry, std::move(events), now, out);
+  for (auto& bytes : s.take_early(path, now)) on_datagram({path, std::move(bytes)}, now, out);
+}
+
+void SessionTable::begin_recheck(base::Now now) {
+  State& s = *state_;
+  s.to_recheck.assign(s.order.begin(), s.order.end());
+  s.recheck_at = now.steady;
 }
 
 void SessionTable::on_datagram(const model::Datagram& datagram, base::Now now, SessionEffects& out) {
@@ -131,6 +182,7 @@ void SessionTable::on_datagram(const model::Datagram& datagram, base::Now now, S
   const auto found = s.by_path.find(datagram.path);
   if (found == s.by_path.end()) {
     ++out.unknown_peer;
+    s.keep_early(datagram, now);
     return;
   }
   const auto entry = s.sessions.find(found->second);
@@ -165,6 +217,7 @@ void SessionTable::close_all(const std::string& reason, base::Now, SessionEffect
 
 void SessionTable::on_timer(base::Now now, SessionEffects& out) {
   State& s = *state_;
+  s.recheck(now, out);
   // At most one round over the alarms that are there: a channel that asks for no delay waits for the next call.
   for (std::size_t rounds = s.alarms.size(); rounds > 0; --rounds) {
     if (s.alarms.empty() || s.alarms.begin()->first > now.steady) return;
@@ -176,8 +229,11 @@ void SessionTable::on_timer(base::Now now, SessionEffects& out) {
 }
 
 std::optional<base::SteadyTime> SessionTable::next_deadline() const {
-  if (state_->alarms.empty()) return std::nullopt;
-  return state_->alarms.begin()->first;
+  const State& s = *state_;
+  std::optional<base::SteadyTime> next;
+  if (!s.alarms.empty()) next = s.alarms.begin()->first;
+  if (!s.to_recheck.empty() && (!next || s.recheck_at < *next)) next = s.recheck_at;
+  return next;
 }
 
 std::size_t SessionTable::size() const { return state_->sessions.size(); }

@@ -18,6 +18,11 @@
 
 namespace dots::agent {
 
+// In a resumed handshake the client speaks last, and its first request follows at once: to the shard's socket, while
+// the session comes from the admission thread. So the newest few records of unknown addresses are kept for a moment.
+inline constexpr std::size_t kEarlyRecords = 64;
+inline constexpr base::Duration kEarlyTime = std::chrono::seconds{2};
+
 struct SessionLimits {
   std::size_t sessions = 100000;
   base::Duration evictable_after = std::chrono::seconds{450};
@@ -36,6 +41,7 @@ struct SessionPlaintext {
 struct SessionClosed {
   base::SessionId session;
   std::string reason;
+  bool credential = false;  // recheck() found the peer's credential good no longer
 };
 
 struct SessionEffects {
@@ -64,6 +70,9 @@ class SessionTable {
   bool send(base::SessionId session, base::ByteView plaintext, base::Now now, SessionEffects& out);
   void close(base::SessionId session, const std::string& reason, base::Now now, SessionEffects& out);
   void close_all(const std::string& reason, base::Now now, SessionEffects& out);
+  // Looks again at the credentials of all sessions, a few in each on_timer() from now on; those that are good no
+  // longer are closed.
+  void begin_recheck(base::Now now);
   void on_timer(base::Now now, SessionEffects& out);
   std::optional<base::SteadyTime> next_deadline() const;
 

@@ -90,6 +90,7 @@ void StreamAdmission::on_bytes(const model::Path& path, base::ByteView bytes, St
     s.erase(entry);
   } else if (events.opened) {
     ++out.counters.opened;
+    if (entry->second.channel->resumed()) ++out.counters.resumed;
     out.admitted.push_back(
         {path, std::move(entry->second.channel), std::move(events.datagrams), std::move(events.plaintexts)});
     s.erase(entry);

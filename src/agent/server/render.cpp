@@ -131,6 +131,7 @@ json::object render_status(const StatusView& status) {
   out["listen"] = json::array(status.listen.begin(), status.listen.end());
   out["shards"] = status.shards;
   out["domains"] = status.domains;
+  out["handshakes"] = json::object{{"full", status.handshakes_full}, {"resumed", status.handshakes_resumed}};
   json::array sessions;
   for (const auto& session : status.sessions) {
     json::object one;
@@ -140,6 +141,7 @@ json::object render_status(const StatusView& status) {
     one["transport"] = model::to_string(session.path.transport);
     one["age_s"] = base::whole_seconds(session.age);
     one["state"] = !session.client ? "stranger" : session.lost ? "silent" : "active";
+    one["resumed"] = session.resumed;
     sessions.push_back(std::move(one));
   }
   out["sessions"] = std::move(sessions);

@@ -32,6 +32,7 @@ struct StatusView {
   base::Duration uptime{};
   std::size_t domains = 0;
   std::size_t shards = 0;
+  std::uint64_t handshakes_full = 0, handshakes_resumed = 0;  // that came to a session, since the start
   std::vector<SessionView> sessions;
   std::vector<signal::server::MitigationView> mitigations;
   std::vector<BackEndView> back_ends;

@@ -127,7 +127,13 @@ void Shard::on_disconnected(const model::Path& path, const std::string& reason, 
   absorb(std::move(effects), now, out);
 }
 
+void Shard::recheck_credentials(base::Now now) {
+  table_.begin_recheck(now);
+  recheck_at_ = now.steady + settings_.recheck_every;
+}
+
 void Shard::on_timer(base::Now now, ShardOutput& out) {
+  if (recheck_at_ && *recheck_at_ <= now.steady) recheck_credentials(now);
   SessionEffects effects;
   table_.on_timer(now, effects);
   absorb(std::move(effects), now, out);
@@ -177,7 +183,8 @@ void Shard::absorb(SessionEffects effects, base::Now now, ShardOutput& out) {
     auto client = identities_->find(opened.identity);
     if (client) {
       out.lines.push_back({"SESSION_OPENED", "client " + client->client.value + " of domain " + client->domain.value +
-                                                 " from " + from_text(opened.path)});
+                                                 " from " + from_text(opened.path) +
+                                                 (opened.resumed ? ", resumed" : "")});
     } else {
       const std::string name = opened.identity.names.empty() ? "(no name)" : opened.identity.names.front();
       out.lines.push_back({"SESSION_STRANGER", "'" + name + "' from " + from_text(opened.path) +
@@ -188,7 +195,8 @@ void Shard::absorb(SessionEffects effects, base::Now now, ShardOutput& out) {
     Session session(opened.session, client, table_.max_plaintext(opened.session), settings_.session, seed_, now,
                     opened.path.transport);
     const auto [live, added] = sessions_.insert_or_assign(
-        opened.session, Live{std::move(session), opened.path, opened.identity, std::nullopt});
+        opened.session, Live{std::move(session), opened.path, opened.identity, opened.resumed, std::nullopt});
+    if (!recheck_at_) recheck_at_ = now.steady + settings_.recheck_every;
     if (client)
       route_to_domain(opened.session, SessionEdge{SessionEdge::Kind::opened, opened.session, client->client}, out);
     SessionOutput output;
@@ -206,9 +214,11 @@ void Shard::absorb(SessionEffects effects, base::Now now, ShardOutput& out) {
     const auto live = sessions_.find(closed.session);
     if (live == sessions_.end()) continue;
     const auto& client = live->second.session.client();
+    if (closed.credential) ++out.counts.credentials_ended;
     if (client) {
-      out.lines.push_back({"SESSION_CLOSED", "client " + client->client.value + " of domain " + client->domain.value +
-                                                 " from " + from_text(live->second.path) + ": " + closed.reason});
+      out.lines.push_back({closed.credential ? "SESSION_CREDENTIAL_ENDED" : "SESSION_CLOSED",
+                           "client " + client->client.value + " of domain " + client->domain.value + " from " +
+                               from_text(live->second.path) + ": " + closed.reason});
       route_to_domain(closed.session, SessionEdge{SessionEdge::Kind::closed, closed.session, client->client}, out);
     }
     out.peers_closed.push_back(live->second.path);
@@ -431,6 +441,7 @@ void Shard::arm(const base::DomainId& id, Owned& owned) {
 
 std::optional<base::SteadyTime> Shard::next_deadline() const {
   std::optional<base::SteadyTime> next = table_.next_deadline();
+  if (recheck_at_ && !sessions_.empty() && (!next || *recheck_at_ < *next)) next = recheck_at_;
   if (!session_deadlines_.empty() && (!next || session_deadlines_.begin()->first < *next)) {
     next = session_deadlines_.begin()->first;
   }
@@ -453,7 +464,8 @@ std::vector<SessionView> Shard::sessions(base::Now now) const {
   std::vector<SessionView> all;
   all.reserve(sessions_.size());
   for (const auto& [id, live] : sessions_) {
-    all.push_back({id, live.session.client(), live.path, now.steady - live.session.opened(), live.session.lost()});
+    all.push_back(
+        {id, live.session.client(), live.path, now.steady - live.session.opened(), live.session.lost(), live.resumed});
   }
   return all;
 }

@@ -36,8 +36,9 @@ struct ShardSettings {
   SessionLimits sessions;
   std::shared_ptr<const SessionSettings> session;
   signal::server::DomainLimits domain;
-  std::uint32_t retry_after_s = 5;            // Max-Age of a 5.03 after a failed commit
-  std::size_t events_while_reloading = 4096;  // kept for a domain; of further ones reports are dropped
+  std::uint32_t retry_after_s = 5;                          // Max-Age of a 5.03 after a failed commit
+  base::Duration recheck_every = std::chrono::seconds{60};  // the credentials of running sessions
+  std::size_t events_while_reloading = 4096;                // kept for a domain; of further ones reports are dropped
 };
 
 // The shard that owns a domain's state.
@@ -59,7 +60,7 @@ struct OperatorLine {
 
 struct ShardCounts {
   std::uint64_t datagrams = 0, unknown_peer = 0, requests = 0, heartbeats = 0, refused = 0, notifications = 0,
-                answers_cut = 0, reports_dropped = 0;
+                answers_cut = 0, reports_dropped = 0, credentials_ended = 0;
   coap::Counters coap;
 };
 
@@ -85,6 +86,7 @@ struct SessionView {
   model::Path path;
   base::Duration age{};
   bool lost = false;
+  bool resumed = false;  // opened by a ticket
 };
 
 class Shard {
@@ -108,6 +110,8 @@ class Shard {
   // The owner's queue was full: the peer is told to come again (clients repeat).
   void on_undelivered(const ToDomain& message, base::Now now, ShardOutput& out);
   void on_timer(base::Now now, ShardOutput& out);
+  // Other credentials are in force: running sessions are checked against them at once, not at the next turn.
+  void recheck_credentials(base::Now now);
   // The wall clock has stepped: idle domains write their deadlines by the new clock as well, before a restart reads
   // them.
   void on_clock_step(base::Now now, ShardOutput& out);
@@ -141,6 +145,7 @@ class Shard {
     Session session;
     model::Path path;
     model::PeerIdentity identity;
+    bool resumed = false;
     std::optional<base::SteadyTime> armed;
   };
   struct Owned {
@@ -180,6 +185,7 @@ class Shard {
   std::optional<signal::server::BackEndsReport> back_ends_;  // the last one, for domains that come later
   std::vector<ToDomain> local_;                              // events of this round for domains of this shard
   Gate gate_;
+  std::optional<base::SteadyTime> recheck_at_;
   // After a failed commit new requests are told to come again for a while, so that batches hold withdrawals alone and
   // may use the reserve of a full disk.
   std::optional<base::SteadyTime> releases_only_until_;

@@ -247,7 +247,8 @@ void Upstream::review(base::SteadyTime now, UpstreamOutput& out) {
   const auto doubtful = doubtful_at();
   // A session that a parallel attempt has opened ends it, although the doubt lasts until the server speaks.
   const bool found = round_ && round_->parallel && living != nullptr && living->since() >= round_->begun;
-  const bool settled = living != nullptr && (found || !doubtful || *doubtful > now);
+  const bool doubt = doubtful && *doubtful <= now;
+  const bool settled = living != nullptr && (found || !doubt);
   // Traffic is there: no attempt is needed but one for a better transport (RFC 9132 4.7).
   if (settled && round_ && !(round_->probe && living->way().transport == model::Transport::tcp)) round_.reset();
   bool before_it = true;
@@ -256,8 +257,8 @@ void Upstream::review(base::SteadyTime now, UpstreamOutput& out) {
     if (session.get() == living) {
       before_it = false;
     } else if (session->is_open()) {
-      // Of two sessions the new one stays, once the server has spoken on it; until then both carry everything.
-      if (!session->is_lost() && living->has_heard()) dropped.push_back(session->id());
+      // Of two sessions the new one stays; in doubt once the server has spoken on it: until then both carry everything.
+      if (!session->is_lost() && (!doubt || living->has_heard())) dropped.push_back(session->id());
     } else if (settled && session->way().transport >= living->way().transport) {
       if (before_it) memory_.failed(session->way(), "no answer while another way answered", now);
       dropped.push_back(session->id());

@@ -214,6 +214,10 @@ SectionSpec domain_client() {
           "psk_identities", &C::psk_identities, "list of texts", 64,
           [](const std::string& t) { return read_line(t, 128); },
           {"Pre-shared key identities of this client; their keys stand in `credentials.psk_file`.", "[\"edge-1\"]"}),
+      number<C>("priority", &C::priority, "", {0, 1000},
+                {"When its request overlaps one of another client of the domain, the higher priority wins; "
+                 "`conflict_winner` decides between equal ones.",
+                 "100"}),
   };
   return s;
 }
@@ -258,6 +262,14 @@ SectionSpec domain() {
       boolean<D>(
           "terminate_after_expiry", &D::terminate_after_expiry,
           {"Does an expired mitigation pass through the terminating period as well? `false` ends it at once.", "true"}),
+      choice<D>("conflict_winner", &D::conflict_winner,
+                Choices<policy::ConflictWinner>{{"first", policy::ConflictWinner::first},
+                                                {"last", policy::ConflictWinner::last},
+                                                {"nobody", policy::ConflictWinner::nobody},
+                                                {"everybody", policy::ConflictWinner::everybody}},
+                {"Two clients of equal priority ask for overlapping targets: the first request wins, the last one, "
+                 "none until one is withdrawn, or both are mitigated. All clients involved are told.",
+                 "\"first\""}),
       choice<D>("broad_scope", &D::broad_scope,
                 Choices<policy::BroadScopeAction>{{"limit", policy::BroadScopeAction::limit},
                                                   {"refuse", policy::BroadScopeAction::refuse},

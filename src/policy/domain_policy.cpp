@@ -140,6 +140,31 @@ Verdict DomainRules::may_resolve_to(const std::string& name, const std::vector<m
   return Verdict::yes();
 }
 
+std::uint32_t DomainRules::priority_of(const base::ClientId& client) const {
+  const auto found = std::find_if(policy_.clients.begin(), policy_.clients.end(),
+                                  [&](const ClientPolicy& known) { return known.id == client; });
+  return found == policy_.clients.end() ? ClientPolicy{}.priority : found->priority;
+}
+
+ConflictOutcome DomainRules::arbitrate(const base::ClientId& newcomer, const base::ClientId& holder) const {
+  if (policy_.conflict_winner == ConflictWinner::everybody) return ConflictOutcome::both;
+  const std::uint32_t new_priority = priority_of(newcomer);
+  const std::uint32_t old_priority = priority_of(holder);
+  if (new_priority != old_priority) {
+    return new_priority > old_priority ? ConflictOutcome::newcomer : ConflictOutcome::holder;
+  }
+  switch (policy_.conflict_winner) {
+    case ConflictWinner::last:
+      return ConflictOutcome::newcomer;
+    case ConflictWinner::nobody:
+      return ConflictOutcome::neither;
+    case ConflictWinner::first:
+    case ConflictWinner::everybody:
+      break;
+  }
+  return ConflictOutcome::holder;
+}
+
 model::Lifetime DomainRules::grant(model::Lifetime requested) const {
   const auto bounded = [](std::uint64_t seconds) {
     return static_cast<std::int64_t>(std::clamp<std::uint64_t>(seconds, 1, kLongestLifetime));

@@ -42,8 +42,17 @@ struct ClientPolicy {
   base::ClientId id;
   std::vector<std::string> certificate_names;  // exact, case-insensitive
   std::vector<std::string> psk_identities;     // exact
+<<<<<<< HEAD
   friend bool operator==(const ClientPolicy&, const ClientPolicy&) = default;
+=======
+  std::uint32_t priority = 100;                // in conflicts with other clients of the domain; the higher one wins
+>>>>>>> 7657e66 (Conflicts between clients, and preconfigured requests that start when the signal is lost)
 };
+
+// Who wins when requests of two clients of equal priority overlap (RFC 9132 4.4.1.3, 4.4.2.1): the one that is there,
+// the one that comes, neither until the conflict is resolved, or both.
+enum class ConflictWinner : std::uint8_t { first, last, nobody, everybody };
+enum class ConflictOutcome : std::uint8_t { holder, newcomer, neither, both };
 
 // What happens to a scope that names neither protocol nor port (RFC 9132 leaves it to the server): it is limited, never
 // silently dropped; `blackhole` is an explicit choice (ARCHITECTURE idea 4).
@@ -65,6 +74,7 @@ struct DomainPolicy {
   base::Duration terminating_period = std::chrono::seconds{120};  // RFC 9132 4.4.4
   base::Duration terminating_period_max = std::chrono::seconds{300};
   bool terminate_after_expiry = true;  // expiry enters the terminating period as well (RFC 8612 SIG-007)
+  ConflictWinner conflict_winner = ConflictWinner::first;
   BroadScopeAction broad_scope = BroadScopeAction::limit;
   std::uint64_t broad_scope_limit_bps = 125000;  // BYTES per second
   std::uint64_t scoped_limit_bps = 0;            // 0: traffic of a scope with protocol or port is dropped
@@ -89,6 +99,10 @@ class DomainRules {
   Verdict may_keep(const model::MitigationScope& scope) const;
   // The addresses that a name gave, on acceptance and on every later resolution.
   Verdict may_resolve_to(const std::string& name, const std::vector<model::IpAddress>& addresses) const;
+  // Two clients ask for overlapping targets: which request may run? `everybody` sets priorities aside.
+  ConflictOutcome arbitrate(const base::ClientId& newcomer, const base::ClientId& holder) const;
+  // Of a client; the default for one that is not configured any more.
+  std::uint32_t priority_of(const base::ClientId& client) const;
   // The lifetime that is granted for a requested one (RFC 9132 4.4.1.1).
   model::Lifetime grant(model::Lifetime requested) const;
 

@@ -22,6 +22,8 @@ Errand errand_of(const signal::client::SendPut& send) {
   errand.request.uri_path = path_of(send.cuid, send.mid);
   errand.request.content_format = wire::kContentFormatDots;
   errand.request.payload = wire::encode(send.request);
+  // An efficacy update is for a mitigation that is there, or for nobody (RFC 9132 4.4.3).
+  if (send.request.attack_status) errand.request.if_match.emplace_back();
   return errand;
 }
 

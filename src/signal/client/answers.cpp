@@ -75,6 +75,11 @@ void Requests::on_answer(SendId id, const Answer& answer, base::Now now, Effects
       entry->put.reset();
       s.on_put_answer(*entry, answer, now, out);
       break;
+    case State::Purpose::efficacy:
+      entry->efficacy.reset();
+      entry->efficacy_ends.reset();
+      s.on_efficacy_answer(*entry, answer, now, out);
+      break;
     case State::Purpose::del:
       entry->del.reset();
       s.on_delete_answer(*entry, answer, now, out);
@@ -115,6 +120,19 @@ void Requests::State::on_put_answer(Entry& entry, const Answer& answer, base::No
   }
 }
 
+// It is a refresh as well (RFC 9132 4.4.3); one that is refused leaves what was granted alone.
+void Requests::State::on_efficacy_answer(Entry& entry, const Answer& answer, base::Now now, Effects& out) {
+  if (model::is_success(answer.code)) {
+    entry.told = entry.telling;
+    return on_put_accepted(entry, answer, now, out);
+  }
+  if (answer.code == ResponseCode::service_unavailable && entry.phase == Phase::active) {
+    const std::uint32_t max_age_s = std::min(answer.max_age_s.value_or(kDefaultMaxAge_s), kLongestWait_s);
+    entry.efficacy_after = now.steady + std::chrono::seconds{max_age_s};
+  }
+  audit(entry, "server", "efficacy", "refused", explain(answer), now, out);
+}
+
 void Requests::State::on_put_accepted(Entry& entry, const Answer& answer, base::Now now, Effects& out) {
   const bool first = !entry.record.acknowledged;
   model::Lifetime granted = *entry.record.request.lifetime;
@@ -129,6 +147,7 @@ void Requests::State::on_put_accepted(Entry& entry, const Answer& answer, base::
 
   collisions = 0;
   entry.phase = Phase::active;
+  entry.deactivated = false;
   entry.reason.clear();
   entry.accepted_at = now.steady;
   entry.retry_at.reset();

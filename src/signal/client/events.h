@@ -39,7 +39,8 @@ struct Answer {
 // Every effect of a step depends on the Persist effects of the same and of all earlier steps: nothing is sent before
 // they are committed (ARCHITECTURE: durable before visible).
 
-// Requests and refreshes alike: same mid, every parameter (RFC 9132 4.4.1.3).
+// Requests, refreshes and efficacy updates alike: same mid, every parameter (RFC 9132 4.4.1.3, 4.4.3). With an
+// attack-status it carries an empty If-Match, and a server that does not know the mid gives no answer at all.
 struct SendPut {
   SendId id;
   base::Cuid cuid;

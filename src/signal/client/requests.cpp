@@ -54,6 +54,12 @@ bool Requests::State::idle() const {
   return std::none_of(live.begin(), live.end(), [](const auto& item) { return item.second.immediate(); });
 }
 
+// Its audit line went with the commit: the operator asks again.
+void Requests::State::forget_efficacy(Entry& entry, Effects& out) {
+  cancel(entry.efficacy, out);
+  entry.efficacy_ends.reset();
+}
+
 void Requests::load(const ports::Snapshot& snapshot, base::Now now, Effects& out) {
   State& s = *state_;
   std::map<base::Mid, const ports::ClientRequestRecord*> stored;
@@ -98,6 +104,7 @@ void Requests::load(const ports::Snapshot& snapshot, base::Now now, Effects& out
       const model::Lifetime lifetime = record.request.lifetime.value_or(model::Lifetime{});
       entry.record.request.lifetime = lifetime;
       if (!(entry.record == record)) s.persist(entry, out);
+      s.forget_efficacy(entry, out);
       // What was held back with the refused commit was never sent.
       if (entry.put) out.push_back(SendPut{*entry.put, entry.record.cuid, entry.record.mid, entry.record.request});
       if (entry.del) out.push_back(SendDelete{*entry.del, entry.record.cuid, entry.record.mid});
@@ -234,6 +241,32 @@ base::Result<void> Requests::refresh(base::Mid mid, const std::string& author, b
   return {};
 }
 
+base::Result<void> Requests::efficacy(base::Mid mid, model::AttackStatus status, const std::string& author,
+                                      base::Now now, Effects& out) {
+  State& s = *state_;
+  Entry* entry = s.find_live(mid);
+  if (entry == nullptr) return base::Error{"no request with mid " + std::to_string(mid.value)};
+  const bool mitigated =
+      entry->status != model::MitigationStatus::signal_loss && entry->status != model::MitigationStatus::withdrawn;
+  if (entry->phase != Phase::active || !mitigated) {
+    return base::Error{"nothing is mitigated for mid " + std::to_string(mid.value) + " now"};
+  }
+  if (entry->efficacy_after && *entry->efficacy_after > now.steady) {
+    return base::Error{"the server asked to wait for " +
+                       std::to_string(base::whole_seconds(*entry->efficacy_after - now.steady) + 1) + " s more"};
+  }
+  s.cancel(entry->efficacy, out);
+  entry->telling = status;
+  entry->efficacy = SendId{++s.last_send};
+  entry->efficacy_ends = now.steady + s.settings.efficacy_patience;
+  s.sends[*entry->efficacy] = {mid, State::Purpose::efficacy};
+  s.audit(*entry, "operator " + author, "efficacy", "requested", std::string(model::name_of(status)), now, out);
+  model::MitigationRequest request = entry->record.request;
+  request.attack_status = status;
+  out.push_back(SendPut{*entry->efficacy, entry->record.cuid, mid, std::move(request)});
+  return {};
+}
+
 void Requests::withdraw_unknown(base::Mid mid, base::Now, Effects& out) {
   State& s = *state_;
   const SendId id{++s.last_send};
@@ -264,6 +297,7 @@ static RequestView view_of(const Entry& entry, base::Now now) {
   if (entry.expires) view.remaining = std::max(base::Duration::zero(), *entry.expires - now.steady);
   view.mitigation_start_s = entry.mitigation_start_s;
   view.conflict = entry.conflict;
+  view.attack_status = entry.told;
   view.counters = entry.counters;
   if (entry.news_at) view.news_age = now.steady - *entry.news_at;
   if (entry.retry_at) view.retry_in = std::max(base::Duration::zero(), *entry.retry_at - now.steady);

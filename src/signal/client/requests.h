@@ -29,6 +29,7 @@ struct Settings {
   base::Duration retry = std::chrono::seconds{60};  // after a server error that names no time
   std::size_t max_requests = 1000;
   std::size_t max_targets_per_request = 256;
+  base::Duration efficacy_patience = std::chrono::seconds{60};
   std::size_t max_ended = 64;  // remembered for the operator, oldest out first
 };
 
@@ -53,9 +54,10 @@ struct RequestView {
   std::optional<std::uint64_t> mitigation_start_s;
   std::optional<model::ConflictInformation> conflict;
   model::DropCounters counters;
-  std::optional<base::Duration> news_age;  // since the server last said something about it
-  std::optional<base::Duration> retry_in;  // with Phase::waiting
-  std::string reason;                      // why it waits, was refused or ended; with the diagnostic text
+  std::optional<model::AttackStatus> attack_status;  // last told to the server, and taken by it
+  std::optional<base::Duration> news_age;            // since the server last said something about it
+  std::optional<base::Duration> retry_in;            // with Phase::waiting
+  std::string reason;                                // why it waits, was refused or ended; with the diagnostic text
 };
 
 class Requests {
@@ -80,6 +82,10 @@ class Requests {
   base::Result<void> withdraw(base::Mid mid, const std::string& author, const std::string& note, base::Now now,
                               Effects& out);
   base::Result<void> refresh(base::Mid mid, const std::string& author, base::Now now, Effects& out);
+  // Tells the server how well the mitigation works (RFC 9132 4.4.3). Given up when no answer comes: by the RFC there is
+  // none when the server does not know the mid.
+  base::Result<void> efficacy(base::Mid mid, model::AttackStatus status, const std::string& author, base::Now now,
+                              Effects& out);
   // Sends DELETE for a mid that we do not know (left behind by a lost state); nothing is stored.
   void withdraw_unknown(base::Mid mid, base::Now now, Effects& out);
 

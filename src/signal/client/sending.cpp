@@ -67,12 +67,14 @@ void Requests::State::cancel_all(Entry& entry, Effects& out) {
   cancel(entry.poll, out);
   cancel(entry.observation, out);
   cancel(entry.del, out);
+  forget_efficacy(entry, out);
 }
 
 void Requests::State::begin_withdrawal(Entry& entry, const std::string& actor, const std::string& text, base::Now now,
                                        Effects& out) {
   cancel(entry.put, out);
   cancel(entry.poll, out);
+  forget_efficacy(entry, out);
   entry.phase = Phase::withdrawing;
   entry.refresh_at.reset();
   entry.retry_at.reset();
@@ -152,6 +154,11 @@ void Requests::on_timer(base::Now now, Effects& out) {
       // A poll that is still on its way is being repeated by the agent.
       if (entry.phase == Phase::active && !entry.poll) s.get(entry, !entry.observation, out);
     }
+    if (due(entry.efficacy_ends)) {
+      entry.efficacy_ends.reset();
+      s.cancel(entry.efficacy, out);
+      s.audit(entry, "server", "efficacy", "unanswered", "the server gave no answer", now, out);
+    }
     if (due(entry.expires) && !entry.refresh_at && !entry.put && entry.phase == Phase::active) {
       s.end(entry, Phase::ended, entry.reason.empty() ? "the lifetime is over" : entry.reason, now, out);
     } else if (due(entry.expires) && entry.phase == Phase::withdrawing && !entry.del) {
@@ -169,6 +176,7 @@ std::optional<base::SteadyTime> Requests::next_deadline() const {
     consider(entry.retry_at);
     consider(entry.refresh_at);
     consider(entry.poll_at);
+    consider(entry.efficacy_ends);
     const bool may_end = entry.phase == Phase::withdrawing
                              ? !entry.del
                              : entry.phase == Phase::active && !entry.put && !entry.refresh_at;

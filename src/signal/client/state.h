@@ -19,16 +19,22 @@ struct Entry {
   std::optional<SendId> poll;
   std::optional<SendId> observation;
   std::optional<SendId> del;
+  std::optional<SendId> efficacy;
 
   std::optional<base::SteadyTime> expires;     // of the granted lifetime
   std::optional<base::SteadyTime> refresh_at;  // Phase::active
   std::optional<base::SteadyTime> retry_at;    // Phase::waiting, and Phase::withdrawing after an error
   std::optional<base::SteadyTime> poll_at;
   std::optional<base::SteadyTime> news_at;
+  std::optional<base::SteadyTime> efficacy_after;  // the server asked to wait
+  std::optional<base::SteadyTime> efficacy_ends;   // then it is given up
   std::optional<base::SteadyTime> accepted_at;
   std::optional<base::SteadyTime> asked_again_at;  // after the server had lost it
 
-  bool no_filter = false;  // the server does not take c=n
+  model::AttackStatus telling{};  // by the efficacy update on its way
+  std::optional<model::AttackStatus> told;
+  bool deactivated = false;  // waiting because of a conflict, and kept by the server
+  bool no_filter = false;    // the server does not take c=n
   std::optional<model::MitigationStatus> status;
   std::optional<std::uint64_t> mitigation_start_s;
   std::optional<model::ConflictInformation> conflict;
@@ -40,7 +46,7 @@ struct Entry {
 };
 
 struct Requests::State {
-  enum class Purpose : std::uint8_t { put, poll, observation, del, del_unknown };
+  enum class Purpose : std::uint8_t { put, poll, observation, del, del_unknown, efficacy };
   struct Pending {
     base::Mid mid;
     Purpose purpose = Purpose::put;
@@ -71,6 +77,7 @@ struct Requests::State {
   void put_when_free(Entry& entry, Effects& out);
   void cancel(std::optional<SendId>& send, Effects& out);
   void cancel_all(Entry& entry, Effects& out);
+  void forget_efficacy(Entry& entry, Effects& out);
   void begin_withdrawal(Entry& entry, const std::string& actor, const std::string& text, base::Now now, Effects& out);
   // Moves the entry to the ended ones and erases its record. `entry` is gone afterwards.
   void end(Entry& entry, Phase how, const std::string& reason, base::Now now, Effects& out);
@@ -81,6 +88,7 @@ struct Requests::State {
 
   // answers.cpp
   void on_put_answer(Entry& entry, const Answer& answer, base::Now now, Effects& out);
+  void on_efficacy_answer(Entry& entry, const Answer& answer, base::Now now, Effects& out);
   void on_put_accepted(Entry& entry, const Answer& answer, base::Now now, Effects& out);
   void on_put_refused(Entry& entry, const Answer& answer, base::Now now, Effects& out);
   void on_collision(Entry& entry, const Answer& answer, base::Now now, Effects& out);
@@ -92,6 +100,7 @@ struct Requests::State {
   void on_get_answer(Entry& entry, Purpose purpose, const Answer& answer, base::Now now, Effects& out);
   void on_status(Entry& entry, const model::MitigationEntry& told, base::Now now, Effects& out);
   void on_unknown_at_server(Entry& entry, base::Now now, Effects& out);
+  void resume(Entry& entry, base::Now now, Effects& out);
   void note_conflict(Entry& entry, const std::optional<model::ConflictInformation>& conflict, Effects& out);
   void follow_lifetime(Entry& entry, model::Lifetime remaining, base::Now now);
 };

@@ -77,6 +77,7 @@ void Requests::State::on_status(Entry& entry, const model::MitigationEntry& told
       if (told.conflict && told.conflict->retry_timer_s) {
         if (entry.phase != Phase::waiting) {
           wait(entry, std::chrono::seconds{*told.conflict->retry_timer_s}, explain(*told.conflict), now, out);
+          entry.deactivated = true;
         }
       } else if (entry.immediate()) {
         end(entry, Phase::ended,
@@ -85,11 +86,26 @@ void Requests::State::on_status(Entry& entry, const model::MitigationEntry& told
       return;
     case MitigationStatus::in_progress:
     case MitigationStatus::successfully_mitigated:
+      // A conflict that had deactivated it is over before its retry-timer (RFC 9132 4.4.1.3): it runs again, on what is
+      // left of its lifetime.
+      if (entry.phase == Phase::waiting && entry.deactivated) resume(entry, now, out);
+      [[fallthrough]];
     case MitigationStatus::exceeded_capability:
     case MitigationStatus::signal_loss:
       if (told.lifetime && entry.phase == Phase::active) follow_lifetime(entry, *told.lifetime, now);
       return;
   }
+}
+
+void Requests::State::resume(Entry& entry, base::Now now, Effects& out) {
+  entry.deactivated = false;
+  entry.phase = Phase::active;
+  entry.reason.clear();
+  entry.retry_at.reset();
+  entry.refresh_at = now.steady;
+  entry.poll_at = now.steady + settings.poll;
+  audit(entry, "server", "activate", "done", "the conflict is over", now, out);
+  out.push_back(Progress{entry.record.mid, Progress::Kind::accepted});
 }
 
 void Requests::State::follow_lifetime(Entry& entry, model::Lifetime remaining, base::Now now) {

@@ -33,8 +33,9 @@ HeartbeatEffects Heartbeat::on_traffic(base::SteadyTime now) {
   last_traffic_ = std::max(last_traffic_, now);
   missed_ = 0;
   awaiting_answer_ = false;
-  effects.recovered = lost_;
+  effects.recovered = lost_ || quiet_;
   lost_ = false;
+  quiet_ = false;
   return effects;
 }
 
@@ -61,6 +62,10 @@ HeartbeatEffects Heartbeat::on_no_answer(base::SteadyTime) {
 HeartbeatEffects Heartbeat::on_timer(base::SteadyTime now) {
   HeartbeatEffects effects;
   if (is_off(config_)) return effects;
+  if (side_ == Side::server && !quiet_ && now >= last_traffic_ + silence_allowed() / 2) {
+    quiet_ = true;
+    effects.quiet = true;
+  }
   if (side_ == Side::server && !lost_ && now >= last_traffic_ + silence_allowed()) {
     lost_ = true;
     effects.lost = true;
@@ -74,7 +79,9 @@ HeartbeatEffects Heartbeat::on_timer(base::SteadyTime now) {
 
 std::optional<base::SteadyTime> Heartbeat::next_deadline() const {
   if (is_off(config_)) return std::nullopt;
-  if (side_ == Side::server && !lost_) return std::min(next_send_, last_traffic_ + silence_allowed());
+  if (side_ == Side::server && !lost_) {
+    return std::min(next_send_, last_traffic_ + silence_allowed() / (quiet_ ? 1 : 2));
+  }
   return next_send_;
 }
 

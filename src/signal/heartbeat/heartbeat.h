@@ -22,9 +22,10 @@ struct HeartbeatConfig {
 struct HeartbeatEffects {
   // Send PUT hb with this peer-hb-status; non-confirmable, not repeated.
   std::optional<bool> send_peer_hb_status;
-  bool lost = false;  // client: missing_hb_allowed consecutive heartbeats unanswered (its caller decides whether an
-                      // attack saturates the link); server: no traffic at all for missing_hb_allowed x interval
-  bool recovered = false;  // traffic came back after `lost`
+  bool lost = false;   // client: missing_hb_allowed consecutive heartbeats unanswered (its caller decides whether an
+                       // attack saturates the link); server: no traffic at all for missing_hb_allowed x interval
+  bool quiet = false;  // server: no traffic at all for half of that time
+  bool recovered = false;  // traffic came back after `lost` or `quiet`
 };
 
 // One for each session. Any traffic of the peer is a sign of life; heartbeats matter when the channel is quiet.
@@ -47,9 +48,10 @@ class Heartbeat {
   bool peer_hb_status(base::SteadyTime now) const;
   int missed() const;
   bool is_lost() const;
+  // How long nothing may be heard; zero while heartbeats are off.
+  base::Duration silence_allowed() const { return config_.interval * config_.missing_hb_allowed; }
 
  private:
-  base::Duration silence_allowed() const { return config_.interval * config_.missing_hb_allowed; }
   void count_unanswered(HeartbeatEffects& effects);
   void send(base::SteadyTime now, HeartbeatEffects& effects);
 
@@ -63,6 +65,7 @@ class Heartbeat {
   int missed_ = 0;
   bool awaiting_answer_ = false;
   bool lost_ = false;
+  bool quiet_ = false;
   bool follow_peer_ = false;  // server: the client said false, so send right after its heartbeats (RFC 9132 4.7)
 };
 

@@ -49,6 +49,8 @@ Answer overlapping(base::Mid higher) {
   return conflict(std::move(information));
 }
 
+Answer conflicting(model::ConflictInformation information) { return conflict(std::move(information)); }
+
 Answer cuid_collision() {
   model::ConflictInformation information;
   information.cause = model::ConflictCause::cuid_collision;
@@ -56,7 +58,9 @@ Answer cuid_collision() {
 }
 
 MitigationStatus shown_status(const Mitigation& mitigation) {
-  if (mitigation.record.status != MitigationStatus::in_progress) return mitigation.record.status;
+  if (mitigation.fade.status) return *mitigation.fade.status;
+  if (!mitigation.running()) return mitigation.record.status;
+  if (mitigation.attack_stopped) return MitigationStatus::attack_stopped;
   return mitigation.rules == RulesReport::State::installed ? MitigationStatus::successfully_mitigated
                                                            : MitigationStatus::in_progress;
 }
@@ -70,7 +74,6 @@ model::Lifetime remaining(const Mitigation& mitigation, base::Now now) {
 
 model::MitigationEntry entry_of(const Mitigation& mitigation, GetMitigation::Filter filter, base::Now now) {
   const ports::MitigationRecord& record = mitigation.record;
-  const bool armed = record.status == MitigationStatus::signal_loss;
   model::MitigationEntry entry;
   entry.mid = record.mid;
   entry.lifetime = remaining(mitigation, now);
@@ -80,7 +83,7 @@ model::MitigationEntry entry_of(const Mitigation& mitigation, GetMitigation::Fil
     // true is the default and says nothing (RFC 9132 4.4.1.1).
     if (!record.request.trigger_mitigation) entry.trigger_mitigation = false;
   }
-  if (filter != GetMitigation::Filter::config && !armed) {
+  if (filter != GetMitigation::Filter::config && mitigation.has_rules()) {
     if (record.started_at) entry.mitigation_start_s = base::unix_seconds(*record.started_at);
     entry.counters = mitigation.counters;
   }

@@ -18,6 +18,8 @@ Answer refused(model::ResponseCode code, std::string diagnostic);
 Answer unavailable(std::string diagnostic, std::uint32_t retry_after_s);
 // 4.09 for a request that overlaps an own request with a higher mid.
 Answer overlapping(base::Mid higher);
+// 4.09 for a request that conflicts with one of another client.
+Answer conflicting(model::ConflictInformation information);
 // 4.09 for a cuid of another client: the cause and nothing else (Figure 11).
 Answer cuid_collision();
 

@@ -29,12 +29,14 @@ std::vector<Effect> Domain::set_rules(std::shared_ptr<const policy::DomainRules>
 }
 const policy::DomainRules& Domain::rules() const { return state_->rules(); }
 std::vector<MitigationView> Domain::view(base::Now now) const { return state_->view(now); }
+ClientCounts Domain::clients() const { return state_->clients(); }
 
 std::vector<Effect> Machine::step(const Event& event, base::Now now) {
   watch_clocks(now);
   // First, so that nothing is answered from a state that is over.
   fire_due(now);
   std::visit([&](const auto& e) { on_event(e, now); }, event);
+  reconsider(now);
   // Notifications that need not wait go out with the change that they tell of.
   fire_due(now);
   return finish();
@@ -46,6 +48,9 @@ void Machine::fire_due(base::Now now) {
       case Alarm::Kind::mitigation:
         on_mitigation_timer(alarm->key, now);
         break;
+      case Alarm::Kind::fade:
+        on_fade_timer(alarm->key, now);
+        break;
       case Alarm::Kind::observer:
         on_observer_timer(alarm->number, now);
         break;
@@ -55,7 +60,11 @@ void Machine::fire_due(base::Now now) {
       case Alarm::Kind::name:
         on_name_timer(alarm->name, now);
         break;
+      case Alarm::Kind::presence:
+        on_presence_timer(base::ClientId{alarm->name}, now);
+        break;
     }
+    reconsider(now);
   }
 }
 
@@ -76,20 +85,6 @@ std::vector<Effect> Machine::finish() {
   }
   touched_.clear();
   return std::exchange(out_, {});
-}
-
-void Machine::on_event(const SessionEdge& edge, base::Now) {
-  if (edge.kind != SessionEdge::Kind::closed) {
-    SessionState& session = sessions_[edge.session];
-    session.client = edge.client;
-    session.silent = edge.kind == SessionEdge::Kind::silent;
-    return;
-  }
-  const auto found = sessions_.find(edge.session);
-  if (found == sessions_.end()) return;
-  const std::set<std::uint64_t> observers = found->second.observers;
-  for (const std::uint64_t number : observers) unobserve(number);
-  sessions_.erase(edge.session);
 }
 
 void Machine::reply(const Origin& origin, Answer answer, bool observe) {
@@ -127,12 +122,10 @@ Mitigation& Machine::put_in(Mitigation mitigation, base::Now now) {
   const auto [at, is_new] = state.mitigations.emplace(mid, std::move(mitigation));
   assert(is_new);
   Mitigation& placed = at->second;
-  state.index_of(placed).add(mid, placed.record.request.scope, placed.record.expanded);
-  if (!placed.armed()) {
-    ++state.active;
-    ++clients_[state.record.client].active;
-    touched_.insert(state.record.client);
-  }
+  placed.number = next_number_++;
+  index_of(placed).add(placed.number, placed.record.request.scope, placed.record.expanded);
+  by_number_[placed.number] = &placed;
+  count(placed, true);
   ++total_;
   use_names(placed, now);
   return placed;
@@ -144,30 +137,53 @@ void Machine::take_out(const Key& key, base::Now now) {
   assert(at != state.mitigations.end());
   Mitigation& leaving = at->second;
   timers_.cancel(leaving.timer);
-  state.index_of(leaving).remove(key.mid, leaving.record.request.scope, leaving.record.expanded);
-  if (!leaving.armed()) {
-    --state.active;
-    --clients_[state.record.client].active;
-    touched_.insert(state.record.client);
-  }
+  timers_.cancel(leaving.fade.timer);
+  index_of(leaving).remove(leaving.number, leaving.record.request.scope, leaving.record.expanded);
+  by_number_.erase(leaving.number);
+  candidates_.erase(leaving.number);
+  count(leaving, false);
   --total_;
   unuse_names(leaving, now);
   state.mitigations.erase(at);
 }
 
-void Machine::set_status(Mitigation& mitigation, MitigationStatus status) {
-  // Running and terminating both count as active; armed requests neither become nor were running.
-  assert(mitigation.armed() == (status == MitigationStatus::signal_loss));
+void Machine::count(const Mitigation& mitigation, bool in) {
+  const auto add = [in](std::size_t& counter, bool counts) {
+    if (counts) counter += in ? 1 : std::size_t(-1);
+  };
+  ClientState& client = clients_[mitigation.record.client];
+  add(cuids_.at(mitigation.record.cuid).lively, mitigation.lively());
+  add(client.active, mitigation.has_rules());
+  if (mitigation.has_rules()) touched_.insert(mitigation.record.client);
+  const bool contended = client.contenders > 0;
+  add(client.contenders, mitigation.contends());
+  if (contended != (client.contenders > 0)) contending_clients_ += contended ? std::size_t(-1) : 1;
+  add(kept_out_, mitigation.kept_out());
+}
+
+void Machine::set_status(Mitigation& mitigation, MitigationStatus status, base::Now now) {
+  if (mitigation.contends() && status != MitigationStatus::in_progress) freed(mitigation, now);
+  count(mitigation, false);
   mitigation.record.status = status;
+  mitigation.held_back = false;
+  count(mitigation, true);
+}
+
+std::string Machine::text_of(const Mitigation& mitigation) const {
+  return client_text(mitigation.record.client) + ", mid=" + std::to_string(mitigation.record.mid.value) +
+         (mitigation.running()       ? ", running"
+          : mitigation.terminating() ? ", terminating"
+                                     : ", inactive");
 }
 
 void Machine::want(const Mitigation& mitigation) {
-  if (mitigation.armed()) return;
+  if (!mitigation.has_rules()) return;
   const ports::MitigationRecord& record = mitigation.record;
   DesiredRules::Want want;
   want.owner = {record.domain, record.cuid, record.mid};
   want.rules = planner_(record.request.scope, record.expanded, rules_->policy());
   want.reason = "requested by " + client_text(record.client);
+  if (mitigation.preconfigured()) want.reason += " for the loss of its signal";
   if (mitigation.terminating()) want.reason += "; active but terminating";
   want.until = record.deadline;
   wants_[mitigation.key()] = std::move(want);
@@ -199,6 +215,15 @@ std::vector<MitigationView> Machine::view(base::Now now) const {
       view.rules_reason = mitigation.rules_reason;
       view.observers = of_all + watching(cuid, mid);
       view.counters = mitigation.counters;
+      view.conflict = conflict_of(mitigation, now);
+      view.held_back = mitigation.held_back;
+      if (view.conflict) {
+        for (const Mitigation* rival : rivals(mitigation)) view.conflict_with.push_back(text_of(*rival));
+        if (mitigation.challenge && mitigation.challenge->until > now.steady) {
+          view.conflict_with.push_back(client_text(mitigation.challenge->client) +
+                                       ", mid=" + std::to_string(mitigation.challenge->mid.value) + ", refused");
+        }
+      }
       views.push_back(std::move(view));
     }
   }

@@ -30,10 +30,12 @@ struct DomainLimits {
   std::size_t observers_per_session = 16;
   std::size_t held_requests = 256;  // waiting for a name
   base::Duration hold_for_name = std::chrono::seconds{2};
-  std::size_t entries_per_answer = 1000;                    // the newest ones; lower mids are left out beyond it
-  std::size_t names_remembered = 4096;                      // last-known-good answers in the store, of the domain
-  base::Duration names_kept = std::chrono::hours{30 * 24};  // so long after their last use
-  std::uint32_t refusals_audited_per_minute = 10;           // of one client; the rest is counted in the next line
+  std::size_t entries_per_answer = 1000;                      // the newest ones; lower mids are left out beyond it
+  std::size_t names_remembered = 4096;                        // last-known-good answers in the store, of the domain
+  base::Duration names_kept = std::chrono::hours{30 * 24};    // so long after their last use
+  std::size_t credentials = 4096;                             // whose cuids are kept for their clients, of the domain
+  base::Duration loss_threshold = std::chrono::seconds{450};  // no sign of life for so long: the signal is lost
+  std::uint32_t refusals_audited_per_minute = 10;             // of one client; the rest is counted in the next line
 };
 
 // A mitigation as operators see it (dotsctl list, show, explain).
@@ -44,6 +46,16 @@ struct MitigationView {
   std::string rules_reason;
   std::size_t observers = 0;
   model::DropCounters counters;
+  std::optional<model::ConflictInformation> conflict;  // as its client is told
+  std::vector<std::string> conflict_with;              // "client b, mid=7, running"; for operators only
+  bool held_back = false;                              // its client is lost, and a conflict keeps it from starting
+};
+
+// Clients of a domain by the state of their signal; the process adds them up over its shards.
+struct ClientCounts {
+  std::size_t known = 0;  // whose signal is there, or was until lately
+  std::size_t quiet = 0;  // of these: nothing heard for half of the loss threshold, and not judged as lost yet
+  friend bool operator==(const ClientCounts&, const ClientCounts&) = default;
 };
 
 class Domain {
@@ -70,6 +82,7 @@ class Domain {
   const policy::DomainRules& rules() const;
 
   std::vector<MitigationView> view(base::Now now) const;
+  ClientCounts clients() const;
 
  private:
   struct State;

@@ -57,7 +57,7 @@ struct ModelStore {
 inline policy::DomainPolicy test_policy() {
   policy::DomainPolicy policy;
   policy.id = base::DomainId{"customer"};
-  policy.clients = {{base::ClientId{"a"}, {}, {}}, {base::ClientId{"b"}, {}, {}}};
+  policy.clients = {{base::ClientId{"a"}, {}, {}}, {base::ClientId{"b"}, {}, {}}, {base::ClientId{"c"}, {}, {}}};
   policy.prefixes = {prefix("192.0.2.0/24"), prefix("198.51.100.0/24"), prefix("2001:db8:6401::/48")};
   policy.names = {"example.net"};
   return policy;
@@ -116,7 +116,9 @@ class DomainTest : public ::testing::Test {
     return request;
   }
   Origin origin(const std::string& client = "a", std::uint8_t token = 0) {
-    return {base::SessionId{client == "a" ? 1U : 2U},
+    return {base::SessionId{client == "a"   ? 1U
+                            : client == "b" ? 2U
+                                            : 3U},
             base::ExchangeId{++exchange_},
             base::ClientId{client},
             {token != 0 ? token : static_cast<std::uint8_t>(100 + exchange_ % 100)}};
@@ -138,10 +140,14 @@ class DomainTest : public ::testing::Test {
              const std::string& cuid = "") {
     return ask(put_event(mid, std::move(request), client, cuid));
   }
-  Answer armed(std::uint32_t mid, const std::string& target) {
-    model::MitigationRequest request = request_for(target);
+  Answer armed(std::uint32_t mid, const std::string& target, std::int64_t lifetime = 3600,
+               const std::string& client = "a") {
+    model::MitigationRequest request = request_for(target, lifetime);
     request.trigger_mitigation = false;
-    return put(mid, std::move(request));
+    return put(mid, std::move(request), client);
+  }
+  void edge(SessionEdge::Kind kind, const std::string& client = "a") {
+    step(SessionEdge{kind, origin(client).session, base::ClientId{client}, {}, {}});
   }
   Answer get(std::optional<std::uint32_t> mid = {}, GetMitigation::Filter filter = GetMitigation::Filter::all,
              const std::string& client = "a", const std::string& cuid = "") {
@@ -216,6 +222,7 @@ class DomainTest : public ::testing::Test {
     asked_names.clear();
     desired.clear();
     operator_answers.clear();
+    notes.clear();
     for (Effect& effect : effects) {
       std::visit(base::Overload{
                      [&](Reply& e) { replies.push_back(std::move(e)); },
@@ -226,6 +233,7 @@ class DomainTest : public ::testing::Test {
                      [&](ResolveName& e) { asked_names.push_back(std::move(e.name)); },
                      [&](OperatorAnswer& e) { operator_answers.push_back(std::move(e)); },
                      [&](ClientMitigating& e) { mitigating[e.client.value] = e.mitigating; },
+                     [&](OperatorNote& e) { notes.emplace_back(e.id); },
                  },
                  effect);
     }
@@ -286,6 +294,7 @@ class DomainTest : public ::testing::Test {
   std::vector<std::string> asked_names;
   std::vector<DesiredRules> desired;
   std::vector<OperatorAnswer> operator_answers;
+  std::vector<std::string> notes;
   std::map<model::RuleOwner, std::vector<model::Rule>> rules;  // what is wanted
   std::map<std::string, bool> mitigating;
 

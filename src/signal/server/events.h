@@ -5,6 +5,7 @@
 #include <map>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <variant>
 #include <vector>
 
@@ -53,11 +54,19 @@ struct DeleteMitigation {
   base::Mid mid;
 };
 // Edges of the client's sessions, reported by the session machines: opened; nothing heard for the whole loss threshold;
-// heard again; closed by either side.
+// heard again after quiet or silent; closed by either side; nothing heard for half of the threshold.
 struct SessionEdge {
-  enum class Kind : std::uint8_t { opened, silent, alive, closed } kind = Kind::opened;
+  enum class Kind : std::uint8_t { opened, silent, alive, closed, quiet } kind = Kind::opened;
   base::SessionId session;
   base::ClientId client;
+  base::Duration loss_after{};   // with closed: the loss threshold that was in force; zero: the domain's default
+  base::Cuid credential_cuid{};  // with opened: the cuid that follows from the credential (RFC 9132 4.4.1.1)
+};
+// The process's view over all shards: so many clients fell silent together that it can hardly be their loss, or the
+// server itself was not there. Nothing preconfigured starts while `held`, and no loss is counted for `grace` from now.
+struct SignalGuard {
+  bool held = false;
+  base::Duration grace{};
 };
 // The peer ended an observation (Reset, Observe 1, or its session is gone).
 struct ObservationCancelled {
@@ -80,6 +89,19 @@ struct BackEndsReport {
   bool able = true;
   std::string reason;  // when not
 };
+// The back end's word on the attack itself (status 3 of RFC 9132 Table 2), from one that can tell.
+struct AttackReport {
+  base::Cuid cuid;
+  base::Mid mid;
+  bool stopped = true;  // false: it goes on after all
+};
+// Sources on accept-lists of the client take part in the attack on this mitigation's targets (conflict-cause 2). The
+// names are those of its filters on the data channel; none: the conflict is over.
+struct AcceptListReport {
+  base::Cuid cuid;
+  base::Mid mid;
+  std::vector<std::string> acl_names;
+};
 // Counters of the rules of one mitigation, as far as the back ends can count.
 struct CountersReport {
   base::Cuid cuid;
@@ -94,10 +116,18 @@ struct OperatorWithdraw {
   std::string author;
   std::string note;
 };
+// The operator frees a cuid from its client, so that another may use it.
+struct OperatorReleaseCuid {
+  std::uint64_t ticket = 0;
+  base::Cuid cuid;
+  std::string author;
+  std::string note;
+};
 struct TimerFired {};
 
-using Event = std::variant<PutMitigation, GetMitigation, DeleteMitigation, SessionEdge, ObservationCancelled,
-                           NameResolved, RulesReport, BackEndsReport, CountersReport, OperatorWithdraw, TimerFired>;
+using Event = std::variant<PutMitigation, GetMitigation, DeleteMitigation, SessionEdge, SignalGuard,
+                           ObservationCancelled, NameResolved, RulesReport, BackEndsReport, AttackReport,
+                           AcceptListReport, CountersReport, OperatorWithdraw, OperatorReleaseCuid, TimerFired>;
 
 // ---- effects ------------------------------------------------------------------------------------------------------
 
@@ -153,8 +183,13 @@ struct ClientMitigating {
   base::ClientId client;
   bool mitigating = false;
 };
+// A line for the log; `id` names a row of ops/facts/messages.inc.
+struct OperatorNote {
+  std::string_view id;
+  std::string details;
+};
 
-using Effect =
-    std::variant<Reply, NoReply, Notify, Persist, DesiredRules, ResolveName, OperatorAnswer, ClientMitigating>;
+using Effect = std::variant<Reply, NoReply, Notify, Persist, DesiredRules, ResolveName, OperatorAnswer,
+                            ClientMitigating, OperatorNote>;
 
 }  // namespace dots::signal::server

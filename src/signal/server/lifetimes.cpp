@@ -28,7 +28,7 @@ void Machine::grant(Mitigation& mitigation, model::Lifetime granted, base::Now n
 }
 
 base::Duration Machine::terminating_period(const Mitigation& mitigation) const {
-  if (mitigation.armed()) return base::Duration::zero();  // nothing runs that would have to end slowly
+  if (!mitigation.has_rules()) return base::Duration::zero();  // nothing runs that would have to end slowly
   const policy::DomainPolicy& policy = rules_->policy();
   base::Duration period = policy.terminating_period;
   for (std::uint32_t i = 0; i < mitigation.record.terminating_cycles && period < policy.terminating_period_max; ++i) {
@@ -41,7 +41,7 @@ void Machine::terminate(Mitigation& mitigation, base::Duration period, base::Now
   if (period <= base::Duration::zero()) {
     return end(mitigation.key(), MitigationStatus::terminated, now);
   }
-  set_status(mitigation, MitigationStatus::client_withdrawn);
+  set_status(mitigation, MitigationStatus::client_withdrawn, now);
   run_for(mitigation, period, now);
   save(mitigation);
   want(mitigation);
@@ -57,7 +57,8 @@ void Machine::end(const Key& key, std::optional<MitigationStatus> last, base::No
     farewell->lifetime = model::Lifetime{0};
     farewell->counters = {};
   }
-  if (!mitigation.armed()) want_nothing(key);
+  if (mitigation.contends()) freed(mitigation, now);
+  if (mitigation.has_rules()) want_nothing(key);
   take_out(key, now);
   persist(ports::EraseMitigation{{domain(), key.cuid, key.mid}});
   changed(key, now, farewell ? &*farewell : nullptr);

@@ -29,12 +29,19 @@ std::vector<Effect> Machine::load(const ports::Snapshot& snapshot, base::Now now
   }
   std::unordered_map<std::string, Name> names_before = std::exchange(names_, {});
   cuids_.clear();
+  immediate_ = {};
+  preconfigured_ = {};
+  by_number_.clear();
+  contending_clients_ = 0;
+  kept_out_ = 0;
+  candidates_.clear();
   total_ = 0;
   timers_.clear();
   idle_names_.clear();
   idle_at_ = 0;
   if (fresh) {
     clients_.clear();
+    present_ = {};
     holds_.clear();
     hold_of_.clear();
     held_ = 0;
@@ -48,6 +55,8 @@ std::vector<Effect> Machine::load(const ports::Snapshot& snapshot, base::Now now
   for (auto& [id, client] : clients_) {
     client.cuids.clear();
     client.active = 0;
+    client.contenders = 0;
+    client.presence_timer = {};
   }
 
   adopt_names(snapshot, std::move(names_before));
@@ -67,9 +76,16 @@ std::vector<Effect> Machine::load(const ports::Snapshot& snapshot, base::Now now
     Mitigation* mitigation = find(key.cuid, key.mid);
     if (mitigation == nullptr) {
       // It was never committed: whatever was asked for it is asked back.
-      if (!old.armed()) want_nothing(key);
+      if (old.has_rules()) want_nothing(key);
       continue;
     }
+    if (!mitigation->has_rules()) {
+      if (old.has_rules()) want_nothing(key);
+      continue;
+    }
+    mitigation->attack_stopped = old.attack_stopped && old.running();
+    mitigation->challenge = std::move(old.challenge);
+    mitigation->acl_names = std::move(old.acl_names);
     mitigation->rules = old.rules;
     mitigation->rules_reason = std::move(old.rules_reason);
     mitigation->audited_failure = std::move(old.audited_failure);
@@ -89,6 +105,16 @@ std::vector<Effect> Machine::load(const ports::Snapshot& snapshot, base::Now now
     observer.farewells.clear();
     observer.dirty = true;
     schedule(observer, now);
+  }
+  if (fresh) {
+    expect_after_start(now);
+  } else {
+    for (auto& [id, client] : clients_) {
+      const bool undecided = client.presence == Presence::waiting || client.presence == Presence::quiet;
+      if (!undecided || !all_silent(client)) continue;
+      client.loss_at = std::max<base::SteadyTime>(client.loss_at, now.steady + kReloadPause);
+      arm_presence(id, client, now);
+    }
   }
   // Said again in any case: what was said last may have been held back with a failed commit.
   for (auto& [id, client] : clients_) {
@@ -124,7 +150,6 @@ void Machine::adopt_names(const ports::Snapshot& snapshot, std::unordered_map<st
 void Machine::adopt(const ports::MitigationRecord& record, const ports::Snapshot& snapshot, base::Now now, bool fresh) {
   switch (record.status) {
     case MitigationStatus::terminated:
-    case MitigationStatus::withdrawn:
       return;  // never written by this machine
     default:
       break;
@@ -136,7 +161,9 @@ void Machine::adopt(const ports::MitigationRecord& record, const ports::Snapshot
   }
   Mitigation mitigation;
   mitigation.record = record;
-  if (!mitigation.armed() && !mitigation.terminating()) mitigation.record.status = MitigationStatus::in_progress;
+  if (!mitigation.armed() && !mitigation.terminating() && !mitigation.deactivated()) {
+    mitigation.record.status = MitigationStatus::in_progress;
+  }
   bool is_over = false;
   if (record.deadline) {
     const base::Duration span = std::max(base::Duration::zero(), record.span);
@@ -168,9 +195,11 @@ std::vector<Effect> Machine::set_rules(std::shared_ptr<const policy::DomainRules
       end(key, MitigationStatus::withdrawn, now);
       continue;
     }
-    re_expand(mitigation);
+    re_expand(mitigation, now);
     want(mitigation);  // limits and actions may have changed
   }
+  reconsider_all();
+  reconsider(now);
   for (auto& [number, observer] : observers_) schedule(observer, now);
   return finish();
 }

@@ -3,9 +3,12 @@
 //   put.cpp        requests: validate, refresh, accept, replace        names.cpp      look-ups, held requests
 //   retrieve.cpp   GET and its observers                               reports.cpp    what the back ends say
 //   withdraw.cpp   DELETE, the operator                                load.cpp       from the store, new policy,
+//   conflicts.cpp  between clients of the domain          armed.cpp      preconfigured requests
+//   presence.cpp   is the signal of a client there?       cuids.cpp      who may use which cuid
 //   clocks lifetimes.cpp  deadlines, the terminating period, the end          domain.cpp     dispatch, views
 #pragma once
 
+#include <array>
 #include <map>
 #include <memory>
 #include <optional>
@@ -30,12 +33,12 @@ class Machine {
   std::vector<Effect> set_rules(std::shared_ptr<const policy::DomainRules> rules, base::Now now);
   const policy::DomainRules& rules() const { return *rules_; }
   std::vector<MitigationView> view(base::Now now) const;
+  ClientCounts clients() const;
 
  private:
   using Origins = std::vector<Origin>;
 
   // ---- domain.cpp
-  void on_event(const SessionEdge& edge, base::Now now);
   void on_event(const TimerFired&, base::Now) {}  // every step fires what is due
   void fire_due(base::Now now);
   // What a step gathers and says once, at its end: rules together, and clients that began or ceased to mitigate.
@@ -53,7 +56,12 @@ class Machine {
   // behind their back.
   Mitigation& put_in(Mitigation mitigation, base::Now now);
   void take_out(const Key& key, base::Now now);
-  void set_status(Mitigation& mitigation, model::MitigationStatus status);
+  ScopeIndex& index_of(const Mitigation& m) { return m.preconfigured() ? preconfigured_ : immediate_; }
+  // What depends on the state of a mitigation is counted; every change of it goes through these.
+  void count(const Mitigation& mitigation, bool in);
+  void set_status(Mitigation& mitigation, model::MitigationStatus status, base::Now now);
+  void note(std::string_view id, std::string details) { out_.emplace_back(OperatorNote{id, std::move(details)}); }
+  std::string text_of(const Mitigation& mitigation) const;
   void save(const Mitigation& mitigation) { persist(ports::PutMitigation{mitigation.record}); }
   // Asks for the rules of the mitigation, or for none when it is gone.
   void want(const Mitigation& mitigation);
@@ -65,11 +73,67 @@ class Machine {
   void decide(const PutMitigation& put, const Origins& origins, Stage stage, base::Now now);
   void refresh(Mitigation& known, const PutMitigation& put, const Origins& origins, base::Now now);
   void create(const PutMitigation& put, const Origins& origins, Stage stage, base::Now now);
-  // Room for one more cuid of the client: free, or freed from one without mitigations.
-  bool make_room_for_cuid(const base::ClientId& client);
   void refuse(const PutMitigation& put, const Origins& origins, const Answer& answer, const std::string& reason,
               const std::string& next_step, base::Now now);
   void refuse(const PutMitigation& put, const Origins& origins, const policy::Verdict& verdict, base::Now now);
+
+  // ---- cuids.cpp
+  // The other client to whom this cuid belongs, by use or as the hash of its credential.
+  std::optional<base::ClientId> taken_by_other(const base::Cuid& cuid, const base::ClientId& client) const;
+  // Room for one more cuid of the client: free, or freed from one without mitigations.
+  bool make_room_for_cuid(const base::ClientId& client);
+  void claim_cuid(const base::Cuid& cuid, const base::ClientId& client, base::Now now);
+  void free_cuid(const base::Cuid& cuid);
+  void remember_credential(const base::Cuid& cuid, const base::ClientId& client);
+  void on_event(const OperatorReleaseCuid& release, base::Now now);
+
+  // ---- conflicts.cpp
+  void on_event(const AcceptListReport& report, base::Now now);
+  // Requests of other clients that overlap and contend, each once.
+  std::vector<Mitigation*> rivals(const base::ClientId& client, const model::MitigationScope& scope,
+                                  const std::vector<model::Prefix>& expanded) const;
+  std::vector<Mitigation*> rivals(const Mitigation& mitigation) const;
+  Contest contest(const base::ClientId& client, const model::MitigationScope& scope,
+                  const std::vector<model::Prefix>& expanded) const;
+  // May a request that is kept out run now?
+  bool blocked(const Mitigation& mitigation) const;
+  // Refuses with 4.09; those in the way learn of it.
+  void refuse_conflict(const PutMitigation& put, const Origins& origins, const std::vector<model::Prefix>& expanded,
+                       const std::vector<Mitigation*>& in_the_way, base::Now now);
+  void refuse_deactivated(Mitigation& known, const PutMitigation& put, const Origins& origins, base::Now now);
+  // Takes the rules from what runs; `for_so_long` is the lifetime of what it gives way to.
+  void give_way(Mitigation& loser, const Mitigation& to, base::Duration for_so_long, base::Now now);
+  void keep_deactivated(Mitigation& mitigation, base::Duration retry, base::Now now);
+  void activate(Mitigation& mitigation, base::Now now);
+  // It contends no more, or runs no more: others may.
+  void freed(const Mitigation& mitigation, base::Now now);
+  void reconsider(base::Now now);
+  void reconsider_all();
+  std::optional<model::ConflictInformation> conflict_of(const Mitigation& mitigation, base::Now now) const;
+  base::Duration retry_after(const std::vector<Mitigation*>& of, base::Now now) const;
+  base::Duration left(const Mitigation& mitigation, base::Now now) const;
+  model::MitigationEntry entry_for(const Mitigation& mitigation, GetMitigation::Filter filter, base::Now now) const;
+  void tell_rivals(const Mitigation& mitigation, base::Now now);
+
+  // ---- armed.cpp
+  void on_event(const AttackReport& report, base::Now now);
+  void start_armed(const base::ClientId& client, base::Now now);
+  void start(Mitigation& mitigation, base::Now now);
+  // Back to waiting; `status` (3 or 7) is shown for four notification intervals before 8.
+  void stand_down(Mitigation& mitigation, model::MitigationStatus status, const std::string& why, base::Now now);
+  void stand_down_for(const Mitigation& immediate, base::Now now);
+  void on_fade_timer(const Key& key, base::Now now);
+
+  // ---- presence.cpp
+  void on_event(const SessionEdge& edge, base::Now now);
+  void on_event(const SignalGuard& guard, base::Now now);
+  void set_presence(ClientState& client, Presence presence);
+  void came_back(const base::ClientId& id, base::Now now);
+  void judge(const base::ClientId& id, std::optional<base::Duration> closed_for_loss, base::Now now);
+  void arm_presence(const base::ClientId& id, ClientState& client, base::Now now);
+  void on_presence_timer(const base::ClientId& id, base::Now now);
+  bool all_silent(const ClientState& client) const;
+  void expect_after_start(base::Now now);
 
   // ---- names.cpp
   void on_event(const NameResolved& event, base::Now now);
@@ -90,7 +154,7 @@ class Machine {
   void forget_later(const std::string& text, Name& name, base::Duration idle, base::Now now);
   std::vector<model::Prefix> expand(const model::MitigationScope& scope) const;
   // After a name or the policy changed: the addresses that this mitigation may be about now.
-  void re_expand(Mitigation& mitigation);
+  void re_expand(Mitigation& mitigation, base::Now now);
   void took_answer(const std::string& name, std::vector<model::IpAddress> addresses, base::Duration ttl, base::Now now);
 
   // ---- retrieve.cpp
@@ -145,6 +209,16 @@ class Machine {
   std::map<base::Cuid, CuidState> cuids_;
   std::map<base::ClientId, ClientState> clients_;
   std::size_t total_ = 0;  // mitigations
+  ScopeIndex immediate_;
+  ScopeIndex preconfigured_;
+  std::unordered_map<ScopeIndex::Number, Mitigation*> by_number_;
+  std::map<base::Cuid, base::ClientId> credential_cuids_;  // seen in sessions
+  std::size_t contending_clients_ = 0;
+  std::size_t kept_out_ = 0;
+  std::set<ScopeIndex::Number> candidates_;  // kept out, and something in their way has gone in this step
+  bool signal_held_ = false;                 // by the process: see SignalGuard
+  base::SteadyTime no_loss_before_{};
+  std::array<std::size_t, 5> present_{};  // clients by presence
   Timers timers_;
 
   std::unordered_map<std::string, Name> names_;

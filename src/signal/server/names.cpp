@@ -54,14 +54,15 @@ std::vector<model::Prefix> Machine::expand(const model::MitigationScope& scope) 
   return expanded;
 }
 
-void Machine::re_expand(Mitigation& mitigation) {
+void Machine::re_expand(Mitigation& mitigation, base::Now now) {
   ports::MitigationRecord& record = mitigation.record;
   std::vector<model::Prefix> expanded = expand(record.request.scope);
   if (expanded == record.expanded) return;
-  ScopeIndex& index = cuids_.at(record.cuid).index_of(mitigation);
-  index.remove(record.mid, record.request.scope, record.expanded);
+  if (mitigation.contends()) freed(mitigation, now);
+  ScopeIndex& index = index_of(mitigation);
+  index.remove(mitigation.number, record.request.scope, record.expanded);
   record.expanded = std::move(expanded);
-  index.add(record.mid, record.request.scope, record.expanded);
+  index.add(mitigation.number, record.request.scope, record.expanded);
   save(mitigation);
   want(mitigation);
 }
@@ -260,7 +261,7 @@ void Machine::took_answer(const std::string& text, std::vector<model::IpAddress>
     break;  // one line for one answer
   }
   const std::set<Key> users = name.users;
-  for (const Key& key : users) re_expand(*find(key.cuid, key.mid));
+  for (const Key& key : users) re_expand(*find(key.cuid, key.mid), now);
 }
 
 void Machine::on_event(const NameResolved& event, base::Now now) {

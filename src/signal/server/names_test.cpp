@@ -172,6 +172,9 @@ TEST_F(Names, RepeatsJoin) {
 }
 
 TEST_F(Names, TwoRequestsShareALookUp) {
+  policy::DomainPolicy policy = test_policy();
+  policy.conflict_winner = policy::ConflictWinner::everybody;
+  start(policy);
   const Origin first = send(1, for_names({"www.example.net"}));
   const Origin second = send(2, for_names({"www.example.net"}), "b");
   EXPECT_THAT(asked_names, IsEmpty());

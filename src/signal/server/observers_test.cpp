@@ -204,7 +204,7 @@ TEST_F(Observers, AreBounded) {
   limits.observers_per_session = 2;
   start(test_policy(), limits);
   put(1, "192.0.2.1/32");
-  put(1, "192.0.2.1/32", 3600, "b");
+  put(1, "192.0.2.2/32", 3600, "b");
   EXPECT_TRUE(observe(1, 1).observe);
   EXPECT_TRUE(observe(1, 2).observe);
   const Reply third = observe(1, 3);

@@ -126,7 +126,10 @@ TEST_F(Overlap, ArmedAndImmediateCoexist) {
   EXPECT_EQ(status(3), 8);
 }
 
-TEST_F(Overlap, OtherClientsRequestsStay) {
+TEST_F(Overlap, OtherClientsRequestsStayWhenEverybodyWins) {
+  policy::DomainPolicy policy = test_policy();
+  policy.conflict_winner = policy::ConflictWinner::everybody;
+  start(policy);
   put(1, "192.0.2.1/32", 3600, "a");
   EXPECT_EQ(put(9, "192.0.2.1/32", 3600, "b").code, ResponseCode::created);
   EXPECT_EQ(status(1), 1);

@@ -43,11 +43,9 @@ void Machine::on_event(const PutMitigation& put, base::Now now) { decide(put, {p
 
 void Machine::decide(const PutMitigation& put, const Origins& origins, Stage stage, base::Now now) {
   const base::ClientId& client = put.origin.client;
-  const auto cuid = cuids_.find(put.cuid);
-  if (cuid != cuids_.end() && cuid->second.record.client != client) {
-    return refuse(put, origins, cuid_collision(),
-                  "the cuid belongs to " + client_text(cuid->second.record.client) + " of this domain",
-                  "give each client its own cuid", now);
+  if (const auto owner = taken_by_other(put.cuid, client)) {
+    return refuse(put, origins, cuid_collision(), "the cuid belongs to " + client_text(*owner) + " of this domain",
+                  "give each client its own cuid; when its owner needs it no more: dotsctl cuid release", now);
   }
   Mitigation* known = find(put.cuid, put.mid);
 
@@ -103,9 +101,17 @@ void Machine::refresh(Mitigation& known, const PutMitigation& put, const Origins
                   "an efficacy update, but the rules could not be installed: " + known.rules_reason,
                   "see the back end's message", now);
   }
+  if (known.deactivated()) {
+    if (blocked(known)) return refuse_deactivated(known, put, origins, now);
+    activate(known, now);
+  }
   const bool revived = known.terminating();
+  Contest contest;
   if (revived) {
-    set_status(known, MitigationStatus::in_progress);
+    contest = this->contest(record.client, record.request.scope, record.expanded);
+    contest.winners.insert(contest.winners.end(), contest.tied.begin(), contest.tied.end());
+    if (contest.is_lost()) return refuse_conflict(put, origins, record.expanded, contest.winners, now);
+    set_status(known, MitigationStatus::in_progress, now);
     ++record.terminating_cycles;
   }
   grant(known, put.request.lifetime ? rules_->grant(*put.request.lifetime) : record.granted, now);
@@ -122,7 +128,11 @@ void Machine::refresh(Mitigation& known, const PutMitigation& put, const Origins
     audit(now, client_text(record.client), put.request.attack_status ? "efficacy" : "refresh", known.key(), "accepted",
           revived ? "active again before it was terminated; " + text : text);
   }
-  for (const Origin& origin : origins) reply(origin, accepted(ResponseCode::changed, put.mid, record.granted));
+  for (Mitigation* loser : contest.beaten) give_way(*loser, known, left(known, now), now);
+  if (revived && !known.preconfigured()) stand_down_for(known, now);
+  Answer answer = accepted(ResponseCode::changed, put.mid, record.granted);
+  answer.entries.front().conflict = conflict_of(known, now);
+  for (const Origin& origin : origins) reply(origin, answer);
   if (revived) changed(known.key(), now);
 }
 
@@ -152,13 +162,15 @@ void Machine::create(const PutMitigation& put, const Origins& origins, Stage sta
   std::optional<base::Mid> higher;
   const auto state = cuids_.find(put.cuid);
   if (state != cuids_.end()) {
-    const ScopeIndex& index = request.trigger_mitigation ? state->second.immediate : state->second.armed;
-    index.visit(request.scope, expanded, [&](base::Mid mid) {
-      if (mid > put.mid && !state->second.mitigations.at(mid).terminating()) {
-        higher = mid;
+    const ScopeIndex& index = request.trigger_mitigation ? immediate_ : preconfigured_;
+    index.visit(request.scope, expanded, [&](ScopeIndex::Number number) {
+      const Mitigation& other = *by_number_.at(number);
+      if (other.record.cuid != put.cuid) return true;
+      if (other.record.mid > put.mid && !other.terminating()) {
+        higher = other.record.mid;
         return false;
       }
-      replaced.insert(mid);
+      replaced.insert(other.record.mid);
       return true;
     });
   }
@@ -167,11 +179,17 @@ void Machine::create(const PutMitigation& put, const Origins& origins, Stage sta
                   "it overlaps mid=" + std::to_string(higher->value) + " of the same client, which is newer", {}, now);
   }
 
+  // What waits for a loss is in nobody's way until then.
+  Contest contest;
+  if (request.trigger_mitigation) contest = this->contest(put.origin.client, request.scope, expanded);
+  if (contest.is_lost()) return refuse_conflict(put, origins, expanded, contest.winners, now);
+  const bool tied = !contest.tied.empty();
   // An armed request wants no rules yet.
   if (unable_ && request.trigger_mitigation) {
     return refuse(put, origins, unavailable("the server cannot mitigate at present: try again", kUnableRetryS),
                   "no back end can install rules: " + *unable_, "see the back end's message", now);
   }
+
   const policy::DomainPolicy& policy = rules_->policy();
   if (total_ + 1 > policy.max_mitigations + replaced.size()) {
     return refuse(put, origins, unavailable("no more mitigations are taken now: the quota is used up", kQuotaRetryS),
@@ -185,13 +203,7 @@ void Machine::create(const PutMitigation& put, const Origins& origins, Stage sta
                   "the client has mitigations under " + std::to_string(policy.max_cuids_per_client) + " other cuids",
                   "raise max_cuids_per_client of the domain, or let the client keep its cuid", now);
   }
-  if (state == cuids_.end()) {
-    CuidState fresh;
-    fresh.record = {domain(), put.cuid, put.origin.client, now.wall};
-    persist(ports::PutCuid{fresh.record});
-    cuids_.emplace(put.cuid, std::move(fresh));
-    clients_[put.origin.client].cuids.insert(put.cuid);
-  }
+  if (state == cuids_.end()) claim_cuid(put.cuid, put.origin.client, now);
 
   Mitigation mitigation;
   ports::MitigationRecord& record = mitigation.record;
@@ -201,14 +213,16 @@ void Machine::create(const PutMitigation& put, const Origins& origins, Stage sta
   record.client = put.origin.client;
   record.request = request;
   record.expanded = expanded;
-  record.status = request.trigger_mitigation ? MitigationStatus::in_progress : MitigationStatus::signal_loss;
+  record.status = !request.trigger_mitigation ? MitigationStatus::signal_loss
+                  : tied                      ? MitigationStatus::withdrawn
+                                              : MitigationStatus::in_progress;
   record.accepted_at = now.wall;
-  if (request.trigger_mitigation) record.started_at = now.wall;
+  if (mitigation.running()) record.started_at = now.wall;
   record.author = client_text(put.origin.client);
   std::string takes_over;
   for (const base::Mid mid : replaced) {
     const Mitigation& old = *find(put.cuid, mid);
-    if (old.terminating()) {
+    if (old.terminating() && mitigation.running()) {
       // A new request inside the period prolongs the mitigation that still runs (RFC 8612 SIG-006).
       record.started_at = std::min(*record.started_at, old.record.started_at.value_or(*record.started_at));
       record.terminating_cycles = std::max(record.terminating_cycles, old.record.terminating_cycles + 1);
@@ -219,33 +233,26 @@ void Machine::create(const PutMitigation& put, const Origins& origins, Stage sta
     end({put.cuid, mid}, std::nullopt, now);
   }
   grant(mitigation, rules_->grant(*request.lifetime), now);
-  const Mitigation& placed = put_in(std::move(mitigation), now);
+  const base::Duration asked_for = left(mitigation, now);
+  if (tied) keep_deactivated(mitigation, retry_after(contest.tied, now), now);
+  Mitigation& placed = put_in(std::move(mitigation), now);
   save(placed);
   want(placed);
   audit(now, client_text(put.origin.client), "request", placed.key(), "accepted",
-        (placed.armed() ? "armed " : "granted ") + lifetime_text(placed.record.granted) + ": " +
-            targets_text(request.scope) + takes_over);
-  for (const Origin& origin : origins) {
-    reply(origin, accepted(ResponseCode::created, put.mid, placed.record.granted));
+        (placed.armed() ? "armed "
+         : tied         ? "kept without effect, because of a conflict, "
+                        : "granted ") +
+            lifetime_text(placed.record.granted) + ": " + targets_text(request.scope) + takes_over);
+  for (Mitigation* loser : contest.beaten) give_way(*loser, placed, asked_for, now);
+  for (Mitigation* rival : contest.tied) {
+    if (rival->running()) give_way(*rival, placed, asked_for, now);
   }
+  if (placed.running()) stand_down_for(placed, now);
+  tell_rivals(placed, now);
+  Answer answer = accepted(ResponseCode::created, put.mid, tied ? remaining(placed, now) : placed.record.granted);
+  answer.entries.front().conflict = conflict_of(placed, now);
+  for (const Origin& origin : origins) reply(origin, answer);
   changed(placed.key(), now);
-}
-
-bool Machine::make_room_for_cuid(const base::ClientId& client) {
-  ClientState& state = clients_[client];
-  if (state.cuids.size() < rules_->policy().max_cuids_per_client) return true;
-  const CuidState* oldest = nullptr;
-  for (const base::Cuid& cuid : state.cuids) {
-    const CuidState& candidate = cuids_.at(cuid);
-    if (!candidate.mitigations.empty()) continue;
-    if (oldest == nullptr || candidate.record.since < oldest->record.since) oldest = &candidate;
-  }
-  if (oldest == nullptr) return false;
-  const base::Cuid cuid = oldest->record.cuid;
-  persist(ports::EraseCuid{domain(), cuid});
-  state.cuids.erase(cuid);
-  cuids_.erase(cuid);
-  return true;
 }
 
 void Machine::refuse(const PutMitigation& put, const Origins& origins, const policy::Verdict& verdict, base::Now now) {

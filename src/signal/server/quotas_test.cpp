@@ -39,7 +39,7 @@ TEST_F(Quotas, CuidsOfAClient) {
               ResponseCode::service_unavailable);
   }
   EXPECT_EQ(store.cuids.size(), 2U);
-  EXPECT_EQ(put(1, request_for("192.0.2.3/32"), "b", "three").code, ResponseCode::created);
+  EXPECT_EQ(put(1, request_for("192.0.2.4/32"), "b", "three").code, ResponseCode::created);
   del(1, "a", "one");
   EXPECT_EQ(put(1, request_for("192.0.2.3/32"), "a", "four").code, ResponseCode::created);
   EXPECT_EQ(store.cuids.count(base::Cuid{"one"}), 0U);

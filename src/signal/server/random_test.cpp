@@ -98,12 +98,44 @@ class Random : public DomainTest {
     std::map<Key, ports::MitigationRecord> all;
     for (const MitigationView& view : views) {
       ports::MitigationRecord record = view.record;
-      if (record.status == model::MitigationStatus::successfully_mitigated) {
+      const bool ends = record.status == model::MitigationStatus::attack_stopped ||
+                        record.status == model::MitigationStatus::withdrawn;
+      if (ends && !record.request.trigger_mitigation) {
+        record.status = model::MitigationStatus::signal_loss;
+      } else if (record.status == model::MitigationStatus::successfully_mitigated ||
+                 record.status == model::MitigationStatus::attack_stopped) {
         record.status = model::MitigationStatus::in_progress;
       }
       all[{record.cuid, record.mid}] = record;
     }
     return all;
+  }
+
+  static bool has_rules(const ports::MitigationRecord& record) {
+    return record.status == model::MitigationStatus::in_progress ||
+           record.status == model::MitigationStatus::client_withdrawn;
+  }
+  // Requests of two clients that share a prefix do not run together, as long as names stand still; and what is kept out
+  // has somebody in its way.
+  void check_conflicts(const std::map<Key, ports::MitigationRecord>& stored) {
+    const auto by_prefix = [](const ports::MitigationRecord& record) {
+      return record.request.scope.target_fqdn.empty() && record.request.scope.target_uri.empty();
+    };
+    for (const auto& [one, r1] : stored) {
+      if (r1.status != model::MitigationStatus::in_progress || !by_prefix(r1)) continue;
+      for (const auto& [two, r2] : stored) {
+        if (r2.client == r1.client || r2.status != model::MitigationStatus::in_progress || !by_prefix(r2)) continue;
+        if (!r1.expanded.front().overlaps(r2.expanded.front())) continue;
+        ASSERT_EQ(policy_.conflict_winner, policy::ConflictWinner::everybody);
+      }
+    }
+    for (const MitigationView& view : domain_->view(now)) {
+      const bool deactivated = view.record.status == model::MitigationStatus::withdrawn;
+      if (deactivated && view.record.request.trigger_mitigation && by_prefix(view.record)) {
+        ASSERT_TRUE(view.conflict) << "kept out by nobody";
+        ++kept_out_;
+      }
+    }
   }
 
   void check() {
@@ -116,20 +148,20 @@ class Random : public DomainTest {
     std::set<model::RuleOwner> owners;
     for (const auto& [owner, list] : rules) {
       ASSERT_EQ(stored.count({owner.cuid, owner.mid}), 1U) << "a rule without a mitigation";
-      ASSERT_NE(stored.at({owner.cuid, owner.mid}).status, model::MitigationStatus::signal_loss);
+      ASSERT_TRUE(has_rules(stored.at({owner.cuid, owner.mid})));
     }
     std::map<std::string, bool> active;
     for (const auto& [key, record] : stored) {
       ASSERT_EQ(store.cuids.at(key.cuid).client, record.client);
-      const bool armed = record.status == model::MitigationStatus::signal_loss;
-      active[record.client.value] = active[record.client.value] || !armed;
-      if (armed) continue;
+      active[record.client.value] = active[record.client.value] || has_rules(record);
+      if (!has_rules(record)) continue;
       const model::RuleOwner owner{policy_.id, key.cuid, key.mid};
       ASSERT_EQ(rules.count(owner), record.expanded.empty() ? 0U : 1U);
       if (!record.expanded.empty()) {
         ASSERT_EQ(rules.at(owner).size(), record.expanded.size());
       }
     }
+    ASSERT_NO_FATAL_FAILURE(check_conflicts(stored));
     for (const auto& [who, is] : mitigating) ASSERT_EQ(is, active[who]) << who;
     ASSERT_LE(stored.size(), policy_.max_mitigations);
     for (const std::string who : {"a", "b"}) {
@@ -166,6 +198,8 @@ class Random : public DomainTest {
     policy.max_mitigations = 12;
     policy.max_cuids_per_client = 2;
     policy.terminate_after_expiry = seed % 2 == 0;
+    policy.conflict_winner = static_cast<policy::ConflictWinner>(seed % 4);
+    policy.clients[1].priority = seed % 3 == 0 ? 200 : 100;
     DomainLimits limits;
     limits.held_requests = 4;
     limits.observers_per_session = 3;
@@ -187,7 +221,8 @@ class Random : public DomainTest {
             settle();
           }
           now = end;
-          if (pick(30) == 0) now.wall += std::chrono::seconds{pick(2000)} - 1000s;
+          // Steps under 5 s are drift, and nobody follows them.
+          if (pick(30) == 0) now.wall += (pick(2) == 0 ? 1 : -1) * std::chrono::seconds{6 + pick(1000)};
           step(TimerFired{});
           break;
         }
@@ -208,13 +243,25 @@ class Random : public DomainTest {
           break;
         case 6:
           if (pick(8) == 0) {
+            step(AttackReport{cuid(), mid(), pick(2) == 0});
+          } else if (pick(8) == 0) {
+            step(OperatorReleaseCuid{1, cuid(), "root", ""});
+          } else if (pick(8) == 0) {
             step(OperatorWithdraw{1, cuid(), mid(), "root", ""});
           } else {
             step(CountersReport{cuid(), mid(), {pick(10), pick(10), pick(10), pick(10)}});
           }
           break;
         case 7:
-          step(SessionEdge{static_cast<SessionEdge::Kind>(pick(4)), base::SessionId{1 + pick(2)}, base::ClientId{"a"}});
+          if (pick(10) == 0) {
+            step(SignalGuard{pick(2) == 0, std::chrono::seconds{pick(100)}});
+          } else {
+            step(SessionEdge{static_cast<SessionEdge::Kind>(pick(5)),
+                             base::SessionId{1 + pick(2)},
+                             base::ClientId{"a"},
+                             std::chrono::seconds{pick(100)},
+                             {}});
+          }
           break;
         case 8:
           if (pick(10) == 0) {
@@ -250,6 +297,7 @@ class Random : public DomainTest {
 
   std::mt19937 random_;
   std::set<std::uint64_t> owed_;
+  std::size_t kept_out_ = 0;
   std::set<std::string> seen_;  // codes, so that the histories are known to reach everything
 };
 
@@ -258,6 +306,7 @@ TEST_F(Random, HistoriesKeepTheInvariants) {
   for (const char* code : {"2.01", "2.02", "2.04", "2.05", "4.00", "4.04", "4.09", "4.12", "5.03"}) {
     EXPECT_EQ(seen_.count(code), 1U) << code;
   }
+  EXPECT_GT(kept_out_, 0U);
 }
 
 }  // namespace

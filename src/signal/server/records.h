@@ -17,34 +17,85 @@
 
 namespace dots::signal::server {
 
+// The newest request of another client that was refused because of this one: shown for as long as the other was told
+// to wait.
+struct Challenge {
+  base::ClientId client;
+  base::Mid mid;
+  model::MitigationScope common;
+  base::SteadyTime until{};
+};
+
+// A preconfigured request has ceased to run: the status that says why is shown for a while, then 8 (RFC 9132 Table 3).
+struct Fade {
+  std::optional<model::MitigationStatus> status;
+  Timers::Handle timer;
+};
+
 struct Mitigation {
-  // Its status is in_progress (running), client_withdrawn (active but terminating) or signal_loss (armed).
+  // Its status is in_progress (running), client_withdrawn (active but terminating), withdrawn (deactivated by a
+  // conflict, and kept) or signal_loss (armed: preconfigured and not running).
   ports::MitigationRecord record;
-  Timers::Handle timer;  // the steady side of record.deadline; none when indefinite
+  ScopeIndex::Number number = 0;  // in the indices of overlaps
+  Timers::Handle timer;           // the steady side of record.deadline; none when indefinite
   RulesReport::State rules = RulesReport::State::pending;
   std::string rules_reason;
   std::string audited_failure;  // a failure that is tried again and again is one line in the audit log
   model::DropCounters counters;
+  bool attack_stopped = false;  // by the back end's word
+  bool held_back = false;       // armed, its client is lost, and a request of another client stands in the way
+  std::optional<Challenge> challenge;
+  Fade fade;
+  std::vector<std::string> acl_names;  // accept-lists that the attack uses (conflict-cause 2)
 
+  bool preconfigured() const { return !record.request.trigger_mitigation; }
   bool armed() const { return record.status == model::MitigationStatus::signal_loss; }
+  bool running() const { return record.status == model::MitigationStatus::in_progress; }
   bool terminating() const { return record.status == model::MitigationStatus::client_withdrawn; }
+  bool deactivated() const { return record.status == model::MitigationStatus::withdrawn; }
+  bool has_rules() const { return running() || terminating(); }
+  // Wants to run and may not, because of a conflict.
+  bool kept_out() const { return deactivated() || held_back; }
+  // What only terminates, or waits for a loss, is in nobody's way (docs/decisions/conflicts.md).
+  bool contends() const { return running() || kept_out(); }
+  // There is something to tell periodically.
+  bool lively() const { return !armed() || fade.status; }
   Key key() const { return {record.cuid, record.mid}; }
+};
+
+// A request that wants to run, against those of other clients.
+struct Contest {
+  std::vector<Mitigation*> winners;  // run, and go on running
+  std::vector<Mitigation*> beaten;   // run, and must give way
+  std::vector<Mitigation*> tied;     // neither they nor the newcomer may run
+  bool is_lost() const { return !winners.empty(); }
 };
 
 struct CuidState {
   ports::CuidRecord record;
   std::map<base::Mid, Mitigation> mitigations;
-  ScopeIndex immediate;
-  ScopeIndex armed;
-  std::size_t active = 0;  // not armed: running or terminating
+  std::size_t lively = 0;
+};
 
-  ScopeIndex& index_of(const Mitigation& m) { return m.record.request.trigger_mitigation ? immediate : armed; }
+// Is the signal of a client there? (docs/decisions/armed-requests.md)
+enum class Presence : std::uint8_t {
+  unseen,   // not heard of since the start, and nothing depends on it
+  here,     // a session of it carries traffic
+  waiting,  // its last session was closed: it may come back
+  quiet,    // nothing heard for half of the time that makes a loss
+  lost,
 };
 
 // A configured client identity, as far as it has shown up.
 struct ClientState {
   std::set<base::Cuid> cuids;
-  std::size_t active = 0;
+  std::size_t active = 0;      // running or terminating
+  std::size_t contenders = 0;  // of all its cuids
+  std::set<base::SessionId> sessions;
+  Presence presence = Presence::unseen;
+  base::SteadyTime quiet_at{};  // waiting
+  base::SteadyTime loss_at{};   // waiting, quiet without a session that is still judged
+  Timers::Handle presence_timer;
   bool told_mitigating = false;  // the last ClientMitigating
   // Refusals in the audit log are bounded: a client in a loop must not push out everybody's history.
   base::SteadyTime refusals_since{};
@@ -91,6 +142,7 @@ struct Observer {
 // A session, as far as it matters here.
 struct SessionState {
   base::ClientId client;
+  bool quiet = false;
   bool silent = false;
   base::SteadyTime next_notification{};  // one for each 3 s in all (RFC 9132 4.4.2.1)
   std::set<std::uint64_t> observers;

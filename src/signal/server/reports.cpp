@@ -6,7 +6,7 @@ namespace dots::signal::server {
 
 void Machine::on_event(const RulesReport& report, base::Now now) {
   Mitigation* mitigation = find(report.cuid, report.mid);
-  if (mitigation == nullptr || mitigation->armed()) return;
+  if (mitigation == nullptr || !mitigation->has_rules()) return;
   const model::MitigationStatus before = shown_status(*mitigation);
   mitigation->rules = report.state;
   mitigation->rules_reason = report.state == RulesReport::State::failed ? report.reason : std::string{};
@@ -30,7 +30,7 @@ void Machine::on_event(const BackEndsReport& report, base::Now) {
 void Machine::on_event(const CountersReport& report, base::Now) {
   // Shown with the next status; a count is no change of status.
   Mitigation* mitigation = find(report.cuid, report.mid);
-  if (mitigation != nullptr && !mitigation->armed()) mitigation->counters = report.counters;
+  if (mitigation != nullptr && mitigation->has_rules()) mitigation->counters = report.counters;
 }
 
 }  // namespace dots::signal::server

@@ -27,7 +27,7 @@ Answer Machine::render(const base::ClientId& client, const base::Cuid& cuid, std
     if (state == nullptr) return missing();
     const auto found = state->mitigations.find(*mid);
     if (found == state->mitigations.end()) return missing();
-    answer.entries.push_back(entry_of(found->second, filter, now));
+    answer.entries.push_back(entry_for(found->second, filter, now));
     return answer;
   }
   if (state == nullptr || state->mitigations.empty()) {
@@ -39,7 +39,7 @@ Answer Machine::render(const base::ClientId& client, const base::Cuid& cuid, std
     answer.left_out = all.size() - limits_.entries_per_answer;
     first = std::prev(all.end(), static_cast<std::ptrdiff_t>(limits_.entries_per_answer));
   }
-  for (; first != all.end(); ++first) answer.entries.push_back(entry_of(first->second, filter, now));
+  for (; first != all.end(); ++first) answer.entries.push_back(entry_for(first->second, filter, now));
   return answer;
 }
 
@@ -129,9 +129,9 @@ void Machine::mark(Observer& observer, base::Now now, const model::MitigationEnt
 bool Machine::shows_activity(const Observer& observer) const {
   const CuidState* state = own_cuid(observer.cuid, observer.client);
   if (state == nullptr) return false;
-  if (!observer.mid) return state->active > 0;
+  if (!observer.mid) return state->lively > 0;
   const auto found = state->mitigations.find(*observer.mid);
-  return found != state->mitigations.end() && !found->second.armed();
+  return found != state->mitigations.end() && found->second.lively();
 }
 
 void Machine::schedule(Observer& observer, base::Now now) {

@@ -21,10 +21,10 @@ struct Key {
 
 // What a deadline is about.
 struct Alarm {
-  enum class Kind : std::uint8_t { mitigation, observer, hold, name } kind = Kind::mitigation;
-  Key key;                   // mitigation
+  enum class Kind : std::uint8_t { mitigation, fade, observer, hold, name, presence } kind = Kind::mitigation;
+  Key key;                   // mitigation, fade
   std::uint64_t number = 0;  // observer, hold
-  std::string name;          // name
+  std::string name;          // name; presence: the client
 };
 
 // Equal deadlines fire in the order in which they were set: who was served last waits longest.

@@ -99,6 +99,17 @@ void build_cli(CLI::App& app, Options& options) {
   withdraw->add_flag("--force", options.which.force, "Client: also when only the server knows of it");
   which(app, "refresh", "Client: renew a mitigation now", options);
   withdraw->add_option("--note", options.which.note, "Why, for the records");
+  which(app, "efficacy", "Client: tell the server how well a mitigation works", options)
+      ->add_option("--status", options.which.attack, "What you see")
+      ->required()
+      ->check(CLI::IsMember({"under-attack", "mitigated"}));
+  CLI::App* cuid = command(app, "cuid", "Server: client unique identifiers");
+  cuid->require_subcommand(1);
+  CLI::App* release = command(*cuid, "release", "Free an identifier from its client, so that another may use it");
+  release->add_option("CUID", options.which.cuid, "The identifier")->required();
+  release->add_option("--domain", options.which.domain, "The client domain, when there are several");
+  release->add_option("--note", options.which.note, "Why, for the records");
+  command(app, "release-armed", "Server: the silent clients are lost, so start their preconfigured requests");
   command(app, "explain", "What is blocked, why, for whom and until when")
       ->add_option("MID|PREFIX", options.explain, "Only what concerns this mitigation or these addresses");
   CLI::App* audit = command(app, "audit", "Who asked for what, and what became of it");

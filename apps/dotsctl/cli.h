@@ -30,6 +30,7 @@ struct Options {
     std::uint32_t mid = 0;
     std::string domain, cuid, server;
     std::string note;
+    std::string attack;  // of efficacy
     bool force = false;
   } which;
   std::string explain;  // MID, prefix or nothing

@@ -80,7 +80,8 @@ complete -o filenames -F _dotsctl dotsctl
 )",
                      fmt::arg("global", option_names(app)), fmt::arg("commands", command_names(app)),
                      fmt::arg("inner", command_names(*app.get_subcommand("emergency")) + " " +
-                                           command_names(*app.get_subcommand("completion"))),
+                                           command_names(*app.get_subcommand("completion")) + " " +
+                                           command_names(*app.get_subcommand("cuid"))),
                      fmt::arg("known", known), fmt::arg("with_value", fmt::join(with_value, "|")));
 }
 

@@ -32,6 +32,8 @@ json::object which_arguments(const Options::Which& which) {
   if (!which.server.empty()) out["server"] = which.server;
   if (!which.note.empty()) out["note"] = which.note;
   if (which.force) out["force"] = true;
+  if (!which.attack.empty())
+    out["attack-status"] = which.attack == "mitigated" ? "attack-successfully-mitigated" : which.attack;
   return out;
 }
 
@@ -52,9 +54,11 @@ std::string render(const std::string& command, const json::value& body) {
   if (command == "explain") return render_explain(body, now);
   if (command == "audit") return render_audit(body);
   if (command == "reload") return render_reload(body);
-  return render_done(command == "mitigate"  ? "requested"
-                     : command == "refresh" ? "is being renewed"
-                                            : "withdrawn",
+  if (command == "cuid release" || command == "release-armed") return text_of(body, "text") + "\n";
+  return render_done(command == "mitigate"   ? "requested"
+                     : command == "refresh"  ? "is being renewed"
+                     : command == "efficacy" ? "is reported on"
+                                             : "withdrawn",
                      body, now);
 }
 
@@ -103,7 +107,12 @@ int run_remote(const std::string& command, const Options& options, Streams strea
   if (command == "watch") return run_watch(options, *socket, streams);
 
   json::object arguments;
-  if (command == "show" || command == "withdraw" || command == "refresh") arguments = which_arguments(options.which);
+  if (command == "show" || command == "withdraw" || command == "refresh" || command == "efficacy")
+    arguments = which_arguments(options.which);
+  if (command == "cuid release") {
+    arguments = which_arguments(options.which);
+    arguments.erase("mid");
+  }
   if (command == "reload" && options.dry_run) arguments["dry_run"] = true;
   if (command == "audit") {
     arguments["limit"] = options.audit.limit;
@@ -114,7 +123,7 @@ int run_remote(const std::string& command, const Options& options, Streams strea
     if (!parsed) return fail(options, streams, kUsage, parsed.error().message, "");
     arguments = std::move(parsed).value();
   }
-  const ApiReply reply = call_api(*socket, command, arguments);
+  const ApiReply reply = call_api(*socket, command == "cuid release" ? "cuid-release" : command, arguments);
   if (const int code = check(options, streams, reply); code != kOk) return code;
   if (command == "mitigate" && options.mitigate.wait) return wait_for_mitigation(options, *socket, reply.body, streams);
   streams.out << (options.json ? json::serialize(reply.body) + "\n" : render(command, reply.body));

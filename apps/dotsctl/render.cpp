@@ -120,6 +120,9 @@ std::string show_one(const json::value& m, std::int64_t now) {
   facts.add("refusal", text_of(m, "refusal"));
   facts.add("reason", text_of(m, "reason"));
   facts.add("conflict", conflict_words(m));
+  facts.add("in conflict with", joined(list_of(m, "conflict-with")));
+  if (member(m, "held-back") != nullptr) facts.add("held back", "the signal is lost, but a conflict is in its way");
+  facts.add("told the server", text_of(m, "attack-status"));
   facts.add("targets", targets(m, 1000));
   if (const auto addresses = list_of(m, "addresses");
       !list_of(m, "target-fqdn").empty() || !list_of(m, "target-uri").empty())
@@ -201,8 +204,9 @@ std::string render_list(const json::value& body, std::int64_t) {
   for (const auto& m : all) {
     std::vector<std::string> row = {text_of(m, "mid")};
     if (domains) row.insert(row.end(), {text_of(m, "domain"), text_of(m, "client")});
+    const std::string conflict = member(m, "conflict-information") != nullptr ? ", conflict" : "";
     if (phases) row.push_back(phase_words(m));
-    row.insert(row.end(), {phases ? status_words(text_of(m, "status")) : state_words(m), lifetime_words(m),
+    row.insert(row.end(), {(phases ? status_words(text_of(m, "status")) : state_words(m)) + conflict, lifetime_words(m),
                            dropped_words(m), drop_rate_words(m)});
     if (rules) row.push_back(text_of(m, "rules"));
     row.push_back(targets(m, 3));

@@ -25,6 +25,7 @@
 #include "apps/runtime/admission_thread.h"
 #include "apps/runtime/gather.h"
 #include "apps/runtime/housekeeper.h"
+#include "apps/runtime/losses.h"
 #include "apps/runtime/mitigator_runner.h"
 #include "apps/runtime/open_credentials.h"
 #include "apps/runtime/open_store.h"
@@ -129,6 +130,12 @@ struct ServerRuntime::State {
   void explain(const ServerArguments& arguments, std::function<void(CallAnswer)> done);
   void audit(const ServerArguments& arguments, std::function<void(CallAnswer)> done);
   void withdraw(const ServerArguments& arguments, const agent::Caller& caller, std::function<void(CallAnswer)> done);
+  template <class Event>
+  void ask_domain(const base::DomainId& domain, Event event, std::optional<base::Mid> mid,
+                  std::function<void(CallAnswer)> done);
+  void release_cuid(const ServerArguments& arguments, const agent::Caller& caller,
+                    std::function<void(CallAnswer)> done);
+  void release_armed(const agent::Caller& caller, std::function<void(CallAnswer)> done);
   void operator_answer(const signal::server::OperatorAnswer& answer);
   void reload_config(bool dry_run, const agent::Caller& caller, std::function<void(CallAnswer)> done);
   void on_all_shards(const ShardThread::Step& step, std::function<void()> then);
@@ -146,6 +153,8 @@ struct ServerRuntime::State {
   ops::facts::Sink& sink;
   const base::SteadyTime started = adapters::net::clock_now().steady;
   std::vector<std::string> listening;
+  std::vector<model::SocketAddress> bound;
+  std::unique_ptr<Losses> losses;
 
   std::unique_ptr<adapters::store::Committer> committer;
   std::unique_ptr<adapters::resolver::AresResolver> resolver;
@@ -171,7 +180,7 @@ struct ServerRuntime::State {
   std::mutex tickets_mutex;  // guards tickets and next_ticket
   struct Ticket {
     std::function<void(CallAnswer)> done;
-    base::Mid mid;
+    std::optional<base::Mid> mid;
   };
   std::map<std::uint64_t, Ticket> tickets;
   std::uint64_t next_ticket = 1;
@@ -195,7 +204,6 @@ base::Result<void> ServerRuntime::State::open() {
   // All sockets are bound before the first read, so that no datagram meets half a server.
   const std::uint32_t count = shard_count(config);
   std::vector<adapters::net::ListenGroup> groups;
-  std::vector<model::SocketAddress> bound;
   for (const auto& address : config.listen.addresses) {
     auto group = adapters::net::open_listen_group(address, count, config.listen.receive_buffer_bytes);
     if (!group) return group.error();
@@ -266,8 +274,14 @@ base::Result<void> ServerRuntime::State::open() {
   auto session = std::make_shared<agent::server::SessionSettings>();
   session->heartbeat = {config.heartbeat_interval, config.missing_hb_allowed};
   session->endpoint.message_bytes = config.limits.message_bytes;
+  agent::server::LossGuardSettings guard{config.limits.hold_share_percent, config.limits.hold_at_least};
+  if (config.heartbeat_interval > base::Duration::zero()) {
+    guard.loss_threshold = config.heartbeat_interval * config.missing_hb_allowed;
+  }
+  losses = std::make_unique<Losses>(guard, count, sink);
   for (std::uint32_t index = 0; index < count; ++index) {
     agent::server::ShardSettings settings;
+    settings.domain.loss_threshold = guard.loss_threshold;
     settings.index = index;
     settings.shards = count;
     settings.session = session;
@@ -366,9 +380,15 @@ ShardWorld ServerRuntime::State::world() {
       [this](const base::DomainId& domain, const std::string& name) { resolve(domain, name); },
       [this](const signal::server::OperatorAnswer& answer) { operator_answer(answer); },
       [this](const std::vector<model::Path>& opened, const std::vector<model::Path>& closed) { peers(opened, closed); },
+      [this](std::uint32_t from, const signal::server::ClientCounts& counts, base::Now now) {
+        losses->counted(from, counts, now);
+      },
+      [this](base::Now now) { losses->stalled(now); },
+      [this] { return losses->verdict(); },
       [this](base::Now now) {
         watch_clock(now);
         tell_able();
+        losses->tick(bound, now);
       },
   };
 }
@@ -604,20 +624,53 @@ void ServerRuntime::State::withdraw(const ServerArguments& arguments, const agen
     }
     const ports::MitigationRecord& record = mitigations.front().record;
     signal::server::OperatorWithdraw event{0, record.cuid, record.mid, caller.name, arguments.note};
-    {
-      const std::lock_guard lock(tickets_mutex);
-      if (tickets.size() >= kMostTickets) {
-        done(call_failed(CallAnswer::Outcome::unavailable, "too many operator changes wait", "try again"));
-        return;
-      }
-      event.ticket = next_ticket++;
-      tickets[event.ticket] = {done, record.mid};
-    }
-    const std::uint64_t ticket = event.ticket;
-    if (!to_domain({record.domain, std::move(event)})) {
-      operator_answer({ticket, false, "the server is busy: try again"});
-    }
+    ask_domain(record.domain, std::move(event), record.mid, done);
   });
+}
+
+template <class Event>
+void ServerRuntime::State::ask_domain(const base::DomainId& domain, Event event, std::optional<base::Mid> mid,
+                                      std::function<void(CallAnswer)> done) {
+  {
+    const std::lock_guard lock(tickets_mutex);
+    if (tickets.size() >= kMostTickets) {
+      done(call_failed(CallAnswer::Outcome::unavailable, "too many operator changes wait", "try again"));
+      return;
+    }
+    event.ticket = next_ticket++;
+    tickets[event.ticket] = {std::move(done), mid};
+  }
+  const std::uint64_t ticket = event.ticket;
+  if (!to_domain({domain, std::move(event)})) operator_answer({ticket, false, "the server is busy: try again"});
+}
+
+void ServerRuntime::State::release_cuid(const ServerArguments& arguments, const agent::Caller& caller,
+                                        std::function<void(CallAnswer)> done) {
+  if (arguments.query.cuid.empty()) {
+    return done(call_failed(CallAnswer::Outcome::bad_request, "cuid is missing", "the audit log names it"));
+  }
+  base::DomainId domain{arguments.domain};
+  {
+    const std::lock_guard lock(reload_mutex);
+    const auto& domains = running.domains;
+    if (domain.value.empty() && domains.size() == 1) domain = domains.front().id;
+    if (std::none_of(domains.begin(), domains.end(), [&](const auto& known) { return known.id == domain; })) {
+      return done(call_failed(CallAnswer::Outcome::not_found,
+                              domain.value.empty() ? "which domain?" : "there is no domain '" + domain.value + "'",
+                              "name it: --domain"));
+    }
+  }
+  ask_domain(domain,
+             signal::server::OperatorReleaseCuid{0, base::Cuid{arguments.query.cuid}, caller.name, arguments.note},
+             std::nullopt, std::move(done));
+}
+
+void ServerRuntime::State::release_armed(const agent::Caller& caller, std::function<void(CallAnswer)> done) {
+  if (losses->release(caller.name, adapters::net::clock_now())) {
+    return done(call_ok(boost::json::object{{"text", "preconfigured requests of silent clients start now"}}));
+  }
+  done(call_failed(CallAnswer::Outcome::conflict, "nothing is held back that could be released",
+                   "dotsctl status tells what is wrong"));
 }
 
 void ServerRuntime::State::operator_answer(const signal::server::OperatorAnswer& answer) {
@@ -630,7 +683,9 @@ void ServerRuntime::State::operator_answer(const signal::server::OperatorAnswer&
     tickets.erase(it);
   }
   if (answer.ok) {
-    ticket.done(call_ok(boost::json::object{{"mid", ticket.mid.value}, {"text", answer.text}}));
+    boost::json::object body{{"text", answer.text}};
+    if (ticket.mid) body["mid"] = ticket.mid->value;
+    ticket.done(call_ok(std::move(body)));
   } else {
     ticket.done(call_failed(CallAnswer::Outcome::conflict, answer.text));
   }
@@ -786,6 +841,11 @@ void ServerRuntime::call(agent::Call call, std::function<void(CallAnswer)> done)
   if (call.operation == "withdraw") {
     if (!call.caller.may_write) return done(forbidden());
     return state_->withdraw(*arguments, call.caller, std::move(done));
+  }
+  if (call.operation == "cuid-release" || call.operation == "release-armed") {
+    if (!call.caller.may_write) return done(forbidden());
+    if (call.operation == "release-armed") return state_->release_armed(call.caller, std::move(done));
+    return state_->release_cuid(*arguments, call.caller, std::move(done));
   }
   if (call.operation == "mitigate") {
     return done(call_failed(CallAnswer::Outcome::bad_request, "a server does not ask for mitigation",

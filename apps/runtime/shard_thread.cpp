@@ -94,6 +94,11 @@ bool ShardThread::post(Step step, adapters::net::Priority priority) {
 void ShardThread::finish_round() {
   const base::Now now = loop_.now();
   watch_clock(now);
+  if (const LossVerdict losses = world_.losses(); losses != losses_) {
+    losses_ = losses;
+    const base::Duration grace = std::max(base::Duration::zero(), losses.no_loss_before - now.steady);
+    shard_->guard({losses.held, grace}, now, round_);
+  }
   shard_->end_of_round(now, round_);
   perform(std::exchange(round_, {}));
   // What could not be handed over was answered in perform; it may have queued more to send.
@@ -104,6 +109,9 @@ void ShardThread::finish_round() {
 }
 
 void ShardThread::perform(ShardOutput out) {
+  // Before anything that another shard could take for a loss.
+  if (out.stalled) world_.stalled(loop_.now());
+  if (out.clients) world_.clients(index_, *out.clients, loop_.now());
   if (!out.peers_opened.empty() || !out.peers_closed.empty()) world_.peers(out.peers_opened, out.peers_closed);
   if (!out.send.empty()) loop_.send(out.send);
   for (const auto& path : out.close) loop_.close_stream(path);

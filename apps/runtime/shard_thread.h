@@ -11,6 +11,7 @@
 #include "adapters/net/event_loop.h"
 #include "adapters/net/udp_socket.h"
 #include "agent/server/shard.h"
+#include "apps/runtime/losses.h"
 #include "ops/facts/messages.h"
 
 namespace dots::runtime {
@@ -25,6 +26,9 @@ struct ShardWorld {
   std::function<void(const base::DomainId&, const std::string& name)> resolve;
   std::function<void(const signal::server::OperatorAnswer&)> operator_answer;
   std::function<void(const std::vector<model::Path>& opened, const std::vector<model::Path>& closed)> peers;
+  std::function<void(std::uint32_t from, const signal::server::ClientCounts&, base::Now)> clients;
+  std::function<void(base::Now)> stalled;  // the shard did not run for a while
+  std::function<LossVerdict()> losses;
   std::function<void(base::Now)> tick;  // by the first shard, about once a second and after each round
 };
 
@@ -62,6 +66,7 @@ class ShardThread {
   adapters::net::EventLoop loop_;
   agent::server::ShardOutput round_;  // of the round that runs
   std::optional<base::Now> last_;
+  LossVerdict losses_;     // as the shard knows it
   bool stopping_ = false;  // the loop's thread
   std::atomic<bool> stopped_{false};
   std::thread thread_;

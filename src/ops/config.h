@@ -53,6 +53,8 @@ struct LimitsConfig {
   std::uint32_t resume_h = 168;  // how long a ticket resumes a session; 0: never
   std::uint32_t audit_records = 100000;
   std::uint32_t pending_names = 1000;
+  std::uint32_t hold_share_percent = 50;  // of clients that fall silent together, before their losses are held back
+  std::uint32_t hold_at_least = 3;        // clients
   std::uint64_t disk_reserve_bytes = 1u << 20;  // kept for DELETE on a full disk
 };
 

@@ -136,6 +136,13 @@ SectionSpec limits() {
                 {"Lines that the audit log keeps; the oldest go first.", "100000"}),
       number<L>("pending_names", &L::pending_names, "", {1, 100000},
                 {"Names that are being looked up at a time.", "1000"}),
+      only(ForRole::server,
+           number<L>("hold_share_percent", &L::hold_share_percent, "percent", {1, 100},
+                     {"When more than this share of the clients falls silent together, preconfigured requests are held "
+                      "back: the outage is more likely the server's. 100: never for that.",
+                      "50"})),
+      only(ForRole::server, number<L>("hold_at_least", &L::hold_at_least, "", {2, kMillion},
+                                      {"Fewer silent clients hold nothing back.", "3"})),
       number<L>("disk_reserve_bytes", &L::disk_reserve_bytes, "bytes", {65536, 1 << 30},
                 {"Disk space kept back so that mitigations can be withdrawn on a full disk.", "1048576"}),
   };

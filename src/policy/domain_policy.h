@@ -42,11 +42,8 @@ struct ClientPolicy {
   base::ClientId id;
   std::vector<std::string> certificate_names;  // exact, case-insensitive
   std::vector<std::string> psk_identities;     // exact
-<<<<<<< HEAD
-  friend bool operator==(const ClientPolicy&, const ClientPolicy&) = default;
-=======
   std::uint32_t priority = 100;                // in conflicts with other clients of the domain; the higher one wins
->>>>>>> 7657e66 (Conflicts between clients, and preconfigured requests that start when the signal is lost)
+  friend bool operator==(const ClientPolicy&, const ClientPolicy&) = default;
 };
 
 // Who wins when requests of two clients of equal priority overlap (RFC 9132 4.4.1.3, 4.4.2.1): the one that is there,

@@ -185,6 +185,15 @@ base::Result<Selection> parse_selection(const json::object& arguments) {
       const auto wait = wait_of(value);
       if (!wait) return wait.error();
       out.wait = *wait;
+    } else if (key == "attack-status") {
+      const auto text = text_of(key, value);
+      if (!text) return text.error();
+      for (const auto known : {model::AttackStatus::under_attack, model::AttackStatus::successfully_mitigated}) {
+        if (*text == model::name_of(known)) out.attack_status = known;
+      }
+      if (!out.attack_status) {
+        return base::Error{"attack-status must be 'under-attack' or 'attack-successfully-mitigated'"};
+      }
     } else if (key == "force") {
       if (!value.is_bool()) return base::Error{"force must be true or false"};
       out.force = value.as_bool();

@@ -31,6 +31,7 @@ struct Selection {
   std::optional<model::Prefix> prefix;
   std::string note;
   base::Duration wait{};
+  std::optional<model::AttackStatus> attack_status;
   bool force = false;
   std::size_t limit = 100;
 };

@@ -21,7 +21,8 @@ void ClientAgent::handle(CallTicket ticket, const Call& call, base::Now now, Cli
 
 void ClientAgent::State::dispatch(CallTicket ticket, const Call& call, base::Now now, ClientEffects& out) {
   const std::string& operation = call.operation;
-  const bool writes = operation == "mitigate" || operation == "withdraw" || operation == "refresh";
+  const bool writes =
+      operation == "mitigate" || operation == "withdraw" || operation == "refresh" || operation == "efficacy";
   if (writes && !call.caller.may_write) {
     answer(ticket,
            call_failed(Outcome::forbidden, author_of(call.caller) + " may look but not change anything",
@@ -43,7 +44,9 @@ void ClientAgent::State::dispatch(CallTicket ticket, const Call& call, base::Now
   const auto selection = parse_selection(call.arguments);
   if (!selection) {
     answer(ticket, call_failed(Outcome::bad_request, selection.error().message), out);
-  } else if (operation == "withdraw" || operation == "refresh") {
+  } else if (operation == "efficacy" && !selection->attack_status) {
+    answer(ticket, call_failed(Outcome::bad_request, "attack-status is missing"), out);
+  } else if (operation == "withdraw" || operation == "refresh" || operation == "efficacy") {
     change(ticket, call, *selection, now, out);
   } else if (operation == "status") {
     answer(ticket, status(now), out);
@@ -58,7 +61,7 @@ void ClientAgent::State::dispatch(CallTicket ticket, const Call& call, base::Now
   } else {
     answer(ticket,
            call_failed(Outcome::bad_request, "a client has no operation '" + operation + "'",
-                       "use status, list, show, explain, mitigate, withdraw, refresh or audit"),
+                       "use status, list, show, explain, mitigate, withdraw, refresh, efficacy or audit"),
            out);
   }
 }
@@ -241,6 +244,8 @@ void ClientAgent::State::change(CallTicket ticket, const Call& call, const Selec
   }
   const auto result = call.operation == "withdraw"
                           ? requests.withdraw(mid, author_of(call.caller), selection.note, now, effects)
+                      : call.operation == "efficacy"
+                          ? requests.efficacy(mid, *selection.attack_status, author_of(call.caller), now, effects)
                           : requests.refresh(mid, author_of(call.caller), now, effects);
   take(*server, std::move(effects));
   if (!result) {

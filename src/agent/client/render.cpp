@@ -77,6 +77,7 @@ json::object render_request(const RequestView& view, bool connected, base::Now n
   if (view.retry_in) out["retry-in_s"] = base::whole_seconds(*view.retry_in);
   if (view.news_age) out["news-age_s"] = base::whole_seconds(*view.news_age);
   if (view.conflict) out["conflict-information"] = render_conflict(*view.conflict);
+  if (view.attack_status) out["attack-status"] = model::name_of(*view.attack_status);
   if (!view.reason.empty()) out[view.phase == Phase::refused ? "refusal" : "reason"] = view.reason;
   out["author"] = record.author;
   if (!record.note.empty()) out["note"] = record.note;

@@ -1,5 +1,7 @@
 #include "agent/server/loss_guard.h"
 
+#include <algorithm>
+
 namespace dots::agent::server {
 
 signal::server::ClientCounts LossGuard::total() const {
@@ -11,22 +13,26 @@ signal::server::ClientCounts LossGuard::total() const {
   return all;
 }
 
-bool LossGuard::counted(std::size_t shard, const signal::server::ClientCounts& counts) {
+bool LossGuard::counted(std::size_t shard, const signal::server::ClientCounts& counts, base::SteadyTime now) {
   shards_.at(shard) = counts;
-  return judge();
+  return judge(settings_.loss_threshold, now);
 }
 
-bool LossGuard::uplink(bool is_up) {
+bool LossGuard::uplink(bool is_up, base::SteadyTime now) {
   uplink_up_ = is_up;
-  return judge();
+  return judge(settings_.loss_threshold, now);
 }
 
-bool LossGuard::release() {
+bool LossGuard::release(base::SteadyTime now) {
   released_ = true;
-  return judge();
+  return judge({}, now);
 }
 
-bool LossGuard::judge() {
+void LossGuard::stalled(base::SteadyTime now) {
+  no_loss_before_ = std::max(no_loss_before_, now + 2 * settings_.loss_threshold);
+}
+
+bool LossGuard::judge(base::Duration grace, base::SteadyTime now) {
   const auto all = total();
   const std::size_t share = settings_.share_percent;
   const bool many = all.quiet >= settings_.at_least && all.quiet * 100 > share * all.known;
@@ -35,6 +41,7 @@ bool LossGuard::judge() {
   if (few) released_ = false;
   const bool before = held_;
   held_ = !uplink_up_ || (!released_ && (held_ ? !few : many));
+  if (before && !held_) no_loss_before_ = std::max(no_loss_before_, now + grace);
   return held_ != before;
 }
 

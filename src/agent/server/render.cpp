@@ -40,6 +40,46 @@ const char* text_of(mitigation::RuleState state) {
   return "pending";
 }
 
+json::object render_conflict(const model::ConflictInformation& conflict) {
+  json::object out;
+  if (conflict.status) out["conflict-status"] = model::name_of(*conflict.status);
+  if (conflict.cause) out["conflict-cause"] = model::name_of(*conflict.cause);
+  if (conflict.retry_timer_s) out["retry-timer"] = *conflict.retry_timer_s;
+  if (conflict.scope) {
+    json::object scope;
+    add_scope(scope, conflict.scope->targets);
+    const auto& names = conflict.scope->acl_names;
+    if (!names.empty()) scope["acl-name"] = json::array(names.begin(), names.end());
+    out["conflict-scope"] = std::move(scope);
+  }
+  return out;
+}
+
+// Why a mitigation that is there blocks nothing; empty for those that do.
+std::string idle_sentence(const MitigationView& view, base::Now now) {
+  const ports::MitigationRecord& record = view.record;
+  using model::MitigationStatus;
+  const bool runs = record.status != MitigationStatus::withdrawn && record.status != MitigationStatus::signal_loss &&
+                    !(record.status == MitigationStatus::attack_stopped && !record.request.trigger_mitigation);
+  std::string text = "mitigation " + std::to_string(record.mid.value) + " of domain " + record.domain.value +
+                     ", client " + record.client.value;
+  if (runs && !view.conflict) return {};
+  if (!record.request.trigger_mitigation && !runs) {
+    text += ", waits for the loss of its client's signal";
+    if (view.held_back) text = text.substr(0, text.rfind(',')) + ", could not start when its client's signal was lost";
+  } else if (!runs) {
+    text += ", is deactivated";
+  } else {
+    text += ", runs in spite of a conflict";
+  }
+  for (const auto& rival : view.conflict_with) text += "; it overlaps " + rival;
+  if (view.conflict && view.conflict->retry_timer_s) {
+    text += "; its client may ask again in " + std::to_string(*view.conflict->retry_timer_s) + " s";
+  }
+  if (view.remaining) text += "; kept until " + base::utc_text(now.wall + *view.remaining);
+  return text;
+}
+
 const MitigationView* find(const std::vector<MitigationView>& views, const model::RuleOwner& owner) {
   const auto it = std::find_if(views.begin(), views.end(), [&](const MitigationView& view) {
     return view.record.domain == owner.domain && view.record.cuid == owner.cuid && view.record.mid == owner.mid;
@@ -111,6 +151,11 @@ json::object render_mitigation(const MitigationView& view, base::Now now) {
   out["accepted-at"] = base::unix_seconds(record.accepted_at);
   out["rules"] = text_of(view.rules);
   if (!view.rules_reason.empty()) out["rules-reason"] = view.rules_reason;
+  if (view.conflict) out["conflict-information"] = render_conflict(*view.conflict);
+  if (!view.conflict_with.empty()) {
+    out["conflict-with"] = json::array(view.conflict_with.begin(), view.conflict_with.end());
+  }
+  if (view.held_back) out["held-back"] = true;
   out["observers"] = view.observers;
   out["author"] = record.author;
   add_counters(out, view.counters);
@@ -204,6 +249,17 @@ json::object render_explain(const std::vector<BackEndView>& back_ends, const std
       rules.push_back(std::move(rule));
       sentences.emplace_back(sentence(story, back_end, now));
     }
+  }
+  for (const MitigationView& view : mitigations) {
+    if (query.mid && view.record.mid != *query.mid) continue;
+    if (!query.cuid.empty() && view.record.cuid.value != query.cuid) continue;
+    const auto& expanded = view.record.expanded;
+    if (query.prefix && std::none_of(expanded.begin(), expanded.end(), [&](const model::Prefix& prefix) {
+          return prefix.overlaps(query.prefix->masked());
+        })) {
+      continue;
+    }
+    if (std::string text = idle_sentence(view, now); !text.empty()) sentences.emplace_back(std::move(text));
   }
   if (sentences.empty()) {
     sentences.emplace_back(query.mid || query.prefix || !query.cuid.empty()

@@ -78,7 +78,8 @@ TEST(Routing, MissingPathParameters) {
   EXPECT_EQ(code(request(wire::Method::del, {"mitigate", "cuid=c", "mid=1"})), "taken");
 }
 
-// S9132-4.4.1.1-02, S9132-4.4.1.1-26, S9132-4.4.2-02, S9132-4.4.4-04, S9132-9-01: order and emptiness of the parameters.
+// S9132-4.4.1.1-02, S9132-4.4.1.1-26, S9132-4.4.2-02, S9132-4.4.4-04, S9132-9-01: order and emptiness of the
+// parameters.
 TEST(Routing, MisplacedAndEmptyPathParameters) {
   for (const auto method : {wire::Method::get, wire::Method::put, wire::Method::del}) {
     EXPECT_EQ(code(request(method, {"mitigate", "mid=1", "cuid=c"})), "4.00");

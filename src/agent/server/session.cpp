@@ -163,6 +163,7 @@ void Session::heartbeat_effects(const signal::HeartbeatEffects& effects, base::N
     heartbeat_request_ = endpoint_.send(request, once, now.steady, sent);
     for (auto& bytes : sent.send) out.send.push_back(std::move(bytes));
   }
+  if (effects.quiet) out.to_domain.emplace_back(SessionEdge{SessionEdge::Kind::quiet, id_, client_->client});
   if (effects.lost) out.to_domain.emplace_back(SessionEdge{SessionEdge::Kind::silent, id_, client_->client});
   if (effects.recovered) out.to_domain.emplace_back(SessionEdge{SessionEdge::Kind::alive, id_, client_->client});
 }

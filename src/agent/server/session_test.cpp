@@ -115,15 +115,21 @@ TEST_F(SessionTest, SendsHeartbeatsToTheClient) {
 
 // S9132-4.4.1.1-49, S9132-4.7-23: silence of 15 x 30 s is a loss; any traffic ends it.
 TEST_F(SessionTest, ReportsSilenceAndReturnAsEdges) {
-  pass(449s);
+  pass(224s);
   EXPECT_TRUE(events.empty());
   pass(2s);
   ASSERT_EQ(events.size(), 1u);
-  EXPECT_EQ(std::get<SessionEdge>(events[0]).kind, SessionEdge::Kind::silent);
-  EXPECT_TRUE(session->lost());
-  send(request(wire::Method::get, {"nothing"}));
+  EXPECT_EQ(std::get<SessionEdge>(events[0]).kind, SessionEdge::Kind::quiet);
+  pass(223s);
+  EXPECT_EQ(events.size(), 1u);
+  pass(2s);
   ASSERT_EQ(events.size(), 2u);
-  EXPECT_EQ(std::get<SessionEdge>(events[1]).kind, SessionEdge::Kind::alive);
+  EXPECT_EQ(std::get<SessionEdge>(events[1]).kind, SessionEdge::Kind::silent);
+  EXPECT_TRUE(session->lost());
+  EXPECT_EQ(session->loss_after(), 450s);
+  send(request(wire::Method::get, {"nothing"}));
+  ASSERT_EQ(events.size(), 3u);
+  EXPECT_EQ(std::get<SessionEdge>(events[2]).kind, SessionEdge::Kind::alive);
 }
 
 // S9132-9-02: a valid credential that is no client of ours is told 4.01, whatever it asks, and reaches nothing.

@@ -10,6 +10,9 @@ namespace {
 
 using namespace signal::server;
 
+// Timers that are so late mean that the process did not run.
+constexpr auto kStall = std::chrono::seconds{10};
+
 const Origin* origin_of(const Event& event) {
   if (const auto* put = std::get_if<PutMitigation>(&event)) return &put->origin;
   if (const auto* get = std::get_if<GetMitigation>(&event)) return &get->origin;
@@ -22,7 +25,8 @@ std::string from_text(const model::Path& path) {
 }
 
 bool is_withdrawal(const Event& event) {
-  return std::holds_alternative<DeleteMitigation>(event) || std::holds_alternative<OperatorWithdraw>(event);
+  return std::holds_alternative<DeleteMitigation>(event) || std::holds_alternative<OperatorWithdraw>(event) ||
+         std::holds_alternative<OperatorReleaseCuid>(event);
 }
 
 // Between two tries something else may have slipped into the batch: a changed address of a name, a step of the clock.
@@ -57,7 +61,8 @@ Shard::Shard(const ShardSettings& settings, std::shared_ptr<const policy::Identi
   for (auto& rules : domains) {
     const base::DomainId id = rules->policy().id;
     if (owner_of(id, settings_.shards) != settings_.index) continue;
-    domains_.emplace(id, Owned{Domain(std::move(rules), planner_, settings_.domain), std::nullopt, false, {}, nullptr});
+    domains_.emplace(id,
+                     Owned{Domain(std::move(rules), planner_, settings_.domain), std::nullopt, false, {}, nullptr, {}});
   }
 }
 
@@ -102,7 +107,9 @@ void Shard::reloaded(const base::DomainId& domain, const ports::Snapshot& snapsh
   gate_.add(domain, it->second.machine.load(own, now, keep_observers));
   if (auto rules = std::exchange(it->second.next_rules, nullptr))
     gate_.add(domain, it->second.machine.set_rules(std::move(rules), now));
+  if (losses_held_) gate_.add(domain, it->second.machine.step(SignalGuard{true, {}}, now));
   arm(domain, it->second);
+  tally(it->second);
   for (const auto& kept : std::exchange(it->second.deferred, {})) {
     step(domain, it->second, kept.event, now, kept.tries);
   }
@@ -133,6 +140,11 @@ void Shard::recheck_credentials(base::Now now) {
 }
 
 void Shard::on_timer(base::Now now, ShardOutput& out) {
+  if (const auto due = next_deadline(); due && now.steady - *due > kStall) {
+    // Before anybody is judged by the silence of this time.
+    guard({losses_held_, 2 * settings_.domain.loss_threshold}, now, out);
+    out.stalled = true;
+  }
   if (recheck_at_ && *recheck_at_ <= now.steady) recheck_credentials(now);
   SessionEffects effects;
   table_.on_timer(now, effects);
@@ -154,6 +166,26 @@ void Shard::on_timer(base::Now now, ShardOutput& out) {
     owned.armed.reset();
     if (!owned.reloading) step(id, owned, TimerFired{}, now);
   }
+}
+
+void Shard::guard(const SignalGuard& guard, base::Now now, ShardOutput& out) {
+  losses_held_ = guard.held;
+  for (auto& [id, owned] : domains_) {
+    if (owned.reloading) {
+      defer(owned, guard, now, out);
+    } else {
+      step(id, owned, guard, now);
+    }
+  }
+}
+
+void Shard::tally(Owned& owned) {
+  const ClientCounts counts = owned.machine.clients();
+  if (counts == owned.clients) return;
+  clients_.known += counts.known - owned.clients.known;
+  clients_.quiet += counts.quiet - owned.clients.quiet;
+  owned.clients = counts;
+  clients_changed_ = true;
 }
 
 void Shard::on_clock_step(base::Now now, ShardOutput&) {
@@ -198,7 +230,13 @@ void Shard::absorb(SessionEffects effects, base::Now now, ShardOutput& out) {
         opened.session, Live{std::move(session), opened.path, opened.identity, opened.resumed, std::nullopt});
     if (!recheck_at_) recheck_at_ = now.steady + settings_.recheck_every;
     if (client)
-      route_to_domain(opened.session, SessionEdge{SessionEdge::Kind::opened, opened.session, client->client}, out);
+      route_to_domain(opened.session,
+                      SessionEdge{SessionEdge::Kind::opened,
+                                  opened.session,
+                                  client->client,
+                                  {},
+                                  base::Cuid{model::default_cuid(opened.identity)}},
+                      out);
     SessionOutput output;
     live->second.session.start(now, output);
     absorb(live, std::move(output), now, out);
@@ -219,7 +257,10 @@ void Shard::absorb(SessionEffects effects, base::Now now, ShardOutput& out) {
       out.lines.push_back({closed.credential ? "SESSION_CREDENTIAL_ENDED" : "SESSION_CLOSED",
                            "client " + client->client.value + " of domain " + client->domain.value + " from " +
                                from_text(live->second.path) + ": " + closed.reason});
-      route_to_domain(closed.session, SessionEdge{SessionEdge::Kind::closed, closed.session, client->client}, out);
+      route_to_domain(
+          closed.session,
+          SessionEdge{SessionEdge::Kind::closed, closed.session, client->client, live->second.session.loss_after()},
+          out);
     }
     out.peers_closed.push_back(live->second.path);
     if (live->second.path.transport == model::Transport::tcp) out.close.push_back(live->second.path);
@@ -281,6 +322,8 @@ void Shard::refuse_event(const Event& event, const std::string& why, base::Now n
     to_session(Reply{origin->session, origin->exchange, unavailable(why, settings_.retry_after_s), false}, now, out);
   } else if (const auto* withdraw = std::get_if<OperatorWithdraw>(&event)) {
     out.operator_answers.push_back({withdraw->ticket, false, why});
+  } else if (const auto* release = std::get_if<OperatorReleaseCuid>(&event)) {
+    out.operator_answers.push_back({release->ticket, false, why});
   }
 }
 
@@ -303,6 +346,7 @@ void Shard::step(const base::DomainId& id, Owned& owned, const Event& event, bas
   if (is_withdrawal(event)) release = Release{id, event, tries};
   gate_.add(id, owned.machine.step(event, now), std::move(release));
   arm(id, owned);
+  tally(owned);
 }
 
 void Shard::again(std::vector<Release> releases, std::vector<Visible>& failed) {
@@ -314,6 +358,7 @@ void Shard::again(std::vector<Release> releases, std::vector<Visible>& failed) {
     if (owned->second.deferred.size() >= settings_.events_while_reloading) continue;
     if (const Origin* origin = origin_of(release.event)) requests.insert({origin->session, origin->exchange});
     if (const auto* withdraw = std::get_if<OperatorWithdraw>(&release.event)) tickets.insert(withdraw->ticket);
+    if (const auto* freed = std::get_if<OperatorReleaseCuid>(&release.event)) tickets.insert(freed->ticket);
     ++release.tries;
     owned->second.deferred.push_back(std::move(release));
   }
@@ -344,6 +389,7 @@ void Shard::run_local(base::Now now, ShardOutput& out) {
 
 void Shard::end_of_round(base::Now now, ShardOutput& out) {
   run_local(now, out);
+  if (std::exchange(clients_changed_, false)) out.clients = clients_;
   if (auto batch = gate_.next_batch()) out.commit = std::move(*batch);
   for (auto& visible : gate_.released()) show(std::move(visible), now, out);
 }
@@ -380,6 +426,9 @@ void Shard::show(Visible visible, base::Now now, ShardOutput& out) {
                  [&](OperatorAnswer& answer) { out.operator_answers.push_back(std::move(answer)); },
                  // Idle and mitigating sets are the same until they can be negotiated (RFC 9132 4.5).
                  [&](ClientMitigating&) {},
+                 [&](OperatorNote& note) {
+                   out.lines.push_back({note.id, std::move(note.details)});
+                 },
                  [&](Persist&) {},
              },
              visible.effect);

@@ -78,6 +78,8 @@ struct ShardOutput {
   std::vector<model::Path> close;  // TCP connections, after `send`
   std::vector<OperatorLine> lines;
   ShardCounts counts;
+  std::optional<signal::server::ClientCounts> clients;  // of the domains here, when it has changed
+  bool stalled = false;  // this shard did not run for a while: silence that it saw meanwhile proves nothing
 };
 
 struct SessionView {
@@ -128,6 +130,9 @@ class Shard {
   void set_identities(std::shared_ptr<const policy::Identities> identities, const std::set<std::string>& stale_psks,
                       base::Now now, ShardOutput& out);
 
+  // What the process says about losses (LossGuard); to be said before end_of_round of the round in which it changed.
+  void guard(const signal::server::SignalGuard& guard, base::Now now, ShardOutput& out);
+
   // Call once after each round of the calls above, and after committed() and reloaded().
   void end_of_round(base::Now now, ShardOutput& out);
   void committed(const ports::CommitResult& result, base::Now now, ShardOutput& out);
@@ -154,6 +159,7 @@ class Shard {
     bool reloading = false;
     std::vector<Release> deferred;                          // withdrawals, reports and edges that came while reloading
     std::shared_ptr<const policy::DomainRules> next_rules;  // came while reloading
+    signal::server::ClientCounts clients{};                 // as added to the shard's
   };
   using SessionMap = std::unordered_map<base::SessionId, Live>;
 
@@ -165,6 +171,7 @@ class Shard {
   void step(const base::DomainId& id, Owned& owned, const signal::server::Event& event, base::Now now, int tries = 0);
   // Withdrawals out of a refused batch are done again; what of them must not be told as failed goes from `failed`.
   void again(std::vector<Release> releases, std::vector<Visible>& failed);
+  void tally(Owned& owned);
   void run_local(base::Now now, ShardOutput& out);
   void show(Visible visible, base::Now now, ShardOutput& out);
   void show_failed(Visible visible, base::Now now, ShardOutput& out);
@@ -186,6 +193,9 @@ class Shard {
   std::vector<ToDomain> local_;                              // events of this round for domains of this shard
   Gate gate_;
   std::optional<base::SteadyTime> recheck_at_;
+  signal::server::ClientCounts clients_;
+  bool clients_changed_ = false;
+  bool losses_held_ = false;
   // After a failed commit new requests are told to come again for a while, so that batches hold withdrawals alone and
   // may use the reserve of a full disk.
   std::optional<base::SteadyTime> releases_only_until_;

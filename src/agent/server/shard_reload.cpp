@@ -35,8 +35,8 @@ void Shard::set_domains(const std::vector<std::shared_ptr<const policy::DomainRu
   for (const auto& rules : domains) {
     const base::DomainId& id = rules->policy().id;
     if (owner_of(id, settings_.shards) != settings_.index || owns(id)) continue;
-    domains_.emplace(id,
-                     Owned{signal::server::Domain(rules, planner_, settings_.domain), std::nullopt, true, {}, nullptr});
+    domains_.emplace(
+        id, Owned{signal::server::Domain(rules, planner_, settings_.domain), std::nullopt, true, {}, nullptr, {}});
     out.reload.push_back(id);
     if (back_ends_) local_.push_back({id, *back_ends_});
   }

@@ -67,6 +67,7 @@ class ShardTest : public ::testing::Test {
     for (auto& want : out.wants) wants.push_back(std::move(want));
     for (const auto& id : out.reload) reloads.push_back(id);
     for (auto& answer : out.operator_answers) operator_answers.push_back(std::move(answer));
+    if (out.clients) clients = out.clients;
     for (auto& line : out.lines) lines.push_back(std::string{line.id});
     for (const auto& datagram : out.send) to_peer(datagram);
     for (const auto& path : out.close) closed.push_back(path);
@@ -177,7 +178,7 @@ class ShardTest : public ::testing::Test {
     peer.endpoint->send(request, {}, now.steady, effects);
     for (const auto& bytes : effects.send) from_peer(peer, bytes);
   }
-  static coap::Request put(std::uint32_t mid, const std::string& prefix) {
+  static coap::Request put(std::uint32_t mid, const std::string& prefix, bool armed = false) {
     coap::Request out;
     out.method = wire::Method::put;
     out.uri_path =
@@ -185,7 +186,8 @@ class ShardTest : public ::testing::Test {
     model::MitigationRequest body;
     body.scope.target_prefix = {*model::parse_prefix(prefix)};
     body.scope.target_protocol = {17};
-    body.lifetime = model::Lifetime{600};
+    body.lifetime = model::Lifetime{armed ? 5000 : 600};
+    body.trigger_mitigation = !armed;
     out.content_format = 271;
     out.payload = wire::encode(body);
     return out;
@@ -214,6 +216,7 @@ class ShardTest : public ::testing::Test {
   std::vector<signal::server::OperatorAnswer> operator_answers;
   std::vector<std::string> lines;
   std::vector<model::Path> closed;  // TCP
+  std::optional<signal::server::ClientCounts> clients;
 };
 
 // S9132-3-07: the same requests over TCP.
@@ -621,6 +624,59 @@ TEST_F(ReloadTest, APolicyThatComesWhileTheDomainIsBeingReadIsNotLost) {
   finish(0, out);
   settle_all();
   EXPECT_TRUE(shards[0]->mitigations(now).empty());
+}
+
+// Clients are counted by the owner of their domain; a shard whose timers come late says so before it judges anybody.
+TEST_F(ShardTest, CountsClientsAndNoticesAStall) {
+  connect("acme.example", 1001);
+  ASSERT_TRUE(clients);
+  EXPECT_EQ(*clients, (signal::server::ClientCounts{1, 0}));
+  ShardOutput out;
+  now = now + 225s;
+  shards[0]->on_timer(now, out);
+  EXPECT_TRUE(out.stalled) << "its first heartbeat was due long ago";
+  finish(0, out);
+  EXPECT_EQ(*clients, (signal::server::ClientCounts{1, 1}));
+  out = {};
+  now = *shards[0]->next_deadline() > now.steady ? now + (*shards[0]->next_deadline() - now.steady) : now;
+  shards[0]->on_timer(now, out);
+  EXPECT_FALSE(out.stalled);
+}
+
+// S9132-4.7-21, and the decision on the server's own outages: what the stall made silent starts only when the client
+// has not come back within twice the threshold.
+TEST_F(ShardTest, AStallStartsNothing) {
+  Peer& peer = connect("acme.example", 1001);
+  send(peer, put(1, "192.0.2.1/32", true));
+  settle_all();
+  EXPECT_EQ(codes(peer), "2.01 ");
+  wants.clear();
+  ShardOutput out;
+  now = now + 1000s;
+  shards[0]->on_timer(now, out);
+  finish(0, out);
+  settle_all();
+  EXPECT_TRUE(wants.empty());
+  for (int i = 0; i < 60; ++i) {
+    now = now + 15s;
+    out = {};
+    shards[0]->on_timer(now, out);
+    finish(0, out);
+    settle_all();
+    EXPECT_EQ(wants.empty(), i < 59) << i;
+  }
+}
+
+// The same cuid in two domains is no collision (RFC 9132 4.4.1.1: it is unique among the clients of a domain).
+TEST_F(ShardTest, TheSameCuidInAnotherDomain) {
+  Peer& acme = connect("acme.example", 1001);
+  send(acme, put(1, "192.0.2.1/32"));
+  settle_all();
+  Peer& zeta = connect("zeta.example", 1002);
+  send(zeta, put(1, "198.51.100.1/32"));
+  settle_all();
+  EXPECT_EQ(codes(acme), "2.01 ");
+  EXPECT_EQ(codes(zeta), "2.01 ");
 }
 
 }  // namespace

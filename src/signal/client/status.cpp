@@ -102,7 +102,9 @@ void Requests::State::resume(Entry& entry, base::Now now, Effects& out) {
   entry.phase = Phase::active;
   entry.reason.clear();
   entry.retry_at.reset();
-  entry.refresh_at = now.steady;
+  // What is left may be little; but no server makes us hurry.
+  entry.refresh_at = std::max(now.steady + std::chrono::seconds{3},
+                              entry.accepted_at.value_or(base::SteadyTime{}) + kQuietAfterAcceptance);
   entry.poll_at = now.steady + settings.poll;
   audit(entry, "server", "activate", "done", "the conflict is over", now, out);
   out.push_back(Progress{entry.record.mid, Progress::Kind::accepted});

@@ -54,6 +54,24 @@ TEST(HeartbeatTest, FollowingKeepsTheMinimumSpacing) {
   for (std::size_t i = 1; i < times.size(); ++i) EXPECT_GE(times[i] - times[i - 1], 15s);
 }
 
+// A server says that a session is quiet at half of what makes a loss, once; traffic takes it back.
+TEST(HeartbeatTest, AServerIsToldOfQuietSessions) {
+  Heartbeat heartbeat(Side::server, {30s, 15}, kStart);
+  std::vector<base::Duration> quiet;
+  const auto wait = [&](base::Duration until) {
+    while (*heartbeat.next_deadline() <= at(until)) {
+      const base::SteadyTime now = *heartbeat.next_deadline();
+      if (heartbeat.on_timer(now).quiet) quiet.push_back(now - kStart);
+    }
+  };
+  wait(400s);
+  EXPECT_EQ(quiet, std::vector<base::Duration>{225s});
+  EXPECT_TRUE(heartbeat.on_traffic(at(400s)).recovered);
+  EXPECT_FALSE(heartbeat.on_traffic(at(401s)).recovered);
+  wait(700s);
+  EXPECT_EQ(quiet.size(), 2u);
+}
+
 // S9132-4.5.1-04
 TEST(HeartbeatTest, ZeroSwitchesOff) {
   Heartbeat heartbeat(Side::server, {0s, 15}, kStart);

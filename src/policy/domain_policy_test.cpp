@@ -184,5 +184,27 @@ TEST(TargetUri, RefusesWhatNamesNoHost) {
   EXPECT_FALSE(parse_target_uri("http://ex\xc3\xa4mple.net/"));
 }
 
+// S9132-4.4.1.3-25: the policy is the server's; the higher priority goes before the order of requests.
+TEST(DomainRules, ArbitratesBetweenClients) {
+  DomainPolicy policy;
+  policy.clients = {
+      {base::ClientId{"low"}, {}, {}, 10}, {base::ClientId{"one"}, {}, {}}, {base::ClientId{"two"}, {}, {}}};
+  const base::ClientId low{"low"};
+  const base::ClientId one{"one"};
+  const base::ClientId two{"two"};
+  for (const auto& [winner, among_equals] : {std::pair{ConflictWinner::first, ConflictOutcome::holder},
+                                             std::pair{ConflictWinner::last, ConflictOutcome::newcomer},
+                                             std::pair{ConflictWinner::nobody, ConflictOutcome::neither}}) {
+    policy.conflict_winner = winner;
+    const DomainRules rules{policy};
+    EXPECT_EQ(rules.arbitrate(one, two), among_equals);
+    EXPECT_EQ(rules.arbitrate(one, low), ConflictOutcome::newcomer);
+    EXPECT_EQ(rules.arbitrate(low, one), ConflictOutcome::holder);
+  }
+  policy.conflict_winner = ConflictWinner::everybody;
+  EXPECT_EQ(DomainRules{policy}.arbitrate(low, one), ConflictOutcome::both);
+  EXPECT_EQ(DomainRules{policy}.priority_of(base::ClientId{"gone"}), 100U);
+}
+
 }  // namespace
 }  // namespace dots::policy

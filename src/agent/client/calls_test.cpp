@@ -51,6 +51,28 @@ TEST(ClientCallsTest, WaitAnswersWithTheServersWord) {
   EXPECT_EQ(h.answered(withdrawal).body.at("mitigation").at("phase").as_string(), "ended");
 }
 
+// S9132-4.4.3-06: with an empty If-Match, and the same body but for the attack-status.
+TEST(ClientCallsTest, EfficacyIsToldWithIfMatch) {
+  ClientHarness h;
+  h.start();
+  h.advance(1s);
+  h.call("mitigate", {{"target-prefix", {"203.0.113.1/32"}}});
+  h.advance(1s);
+  EXPECT_EQ(h.answered(h.call("efficacy", {{"mid", 1}, {"attack-status", "fine"}})).outcome, Outcome::bad_request);
+  EXPECT_EQ(h.answered(h.call("efficacy", {{"mid", 1}})).outcome, Outcome::bad_request);
+  const auto ticket = h.call("efficacy", {{"mid", 1}, {"attack-status", "under-attack"}});
+  h.advance(1s);
+  EXPECT_EQ(h.answered(ticket).outcome, Outcome::ok);
+  const auto puts = h.requests("PUT mitigate");
+  ASSERT_EQ(puts.size(), 2u);
+  EXPECT_TRUE(puts[0].request.if_match.empty());
+  EXPECT_EQ(puts[1].request.if_match, std::vector<base::Bytes>{{}});
+  const auto body = wire::decode_mitigation_request(puts[1].request.payload);
+  ASSERT_TRUE(body);
+  EXPECT_EQ(body->attack_status, model::AttackStatus::under_attack);
+  EXPECT_EQ(body->scope.target_prefix, std::vector<model::Prefix>{*model::parse_prefix("203.0.113.1/32")});
+}
+
 TEST(ClientCallsTest, WaitIsBounded) {
   ClientHarness h;
   h.lost_request = [](const coap::Request&) { return true; };
@@ -114,7 +136,7 @@ TEST(ClientCallsTest, BadArgumentsAreNamed) {
 TEST(ClientCallsTest, WhoMayOnlyLookChangesNothing) {
   ClientHarness h;
   h.start();
-  for (const char* operation : {"mitigate", "withdraw", "refresh"}) {
+  for (const char* operation : {"mitigate", "withdraw", "refresh", "efficacy"}) {
     const auto ticket = h.call(operation, {{"target-prefix", {"203.0.113.1"}}}, false);
     EXPECT_EQ(h.answered(ticket).outcome, Outcome::forbidden);
   }

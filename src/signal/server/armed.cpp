@@ -13,6 +13,7 @@ namespace {
 
 // RFC 9132 Table 3: 3 and 7 are told four times, then 8.
 constexpr int kFarewellNotifications = 4;
+constexpr auto kTryAgain = std::chrono::seconds{1};
 
 }  // namespace
 
@@ -70,6 +71,17 @@ void Machine::start(Mitigation& mitigation, base::Now now) {
     end(key, MitigationStatus::withdrawn, now);
   }
   tell_rivals(mitigation, now);
+}
+
+void Machine::start_again(Mitigation& mitigation, base::Now now) {
+  const base::ClientId& id = mitigation.record.client;
+  ClientState& client = clients_[id];
+  if (client.presence != Presence::lost) return;
+  count(mitigation, false);
+  mitigation.held_back = true;
+  count(mitigation, true);
+  candidates_.insert(mitigation.number);
+  timers_.set(client.presence_timer, now.steady + kTryAgain, {Alarm::Kind::presence, {}, 0, id.value});
 }
 
 void Machine::stand_down(Mitigation& mitigation, MitigationStatus status, const std::string& why, base::Now now) {

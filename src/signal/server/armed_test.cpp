@@ -299,6 +299,23 @@ TEST_F(Armed, AFailedCommitKeepsTheVerdictPending) {
   EXPECT_EQ(status(1), 1);
 }
 
+TEST_F(Armed, AStartThatWasNotCommittedIsTriedAgain) {
+  armed(1, "192.0.2.0/24", 5000);
+  armed(2, "198.51.100.0/24", 5000);
+  lose();
+  step(AttackReport{base::Cuid{"cuid-a"}, base::Mid{2}, true});
+  edge(Kind::alive);
+  step(AttackReport{base::Cuid{"cuid-a"}, base::Mid{1}, true});
+  const ModelStore kept = store;
+  lose();
+  EXPECT_EQ(rules.size(), 2U);
+  reload(kept);
+  EXPECT_THAT(rules, IsEmpty());
+  EXPECT_EQ(status(1), 1) << "by the next step";
+  EXPECT_EQ(status(2), 1);
+  EXPECT_EQ(rules.size(), 2U);
+}
+
 TEST_F(Armed, TheGuardHoldsAndLetsGo) {
   armed(1, "192.0.2.0/24", 9000);
   step(SignalGuard{true, {}});

@@ -81,6 +81,7 @@ std::vector<Effect> Machine::load(const ports::Snapshot& snapshot, base::Now now
     }
     if (!mitigation->has_rules()) {
       if (old.has_rules()) want_nothing(key);
+      if (mitigation->armed() && (old.running() || old.held_back)) start_again(*mitigation, now);
       continue;
     }
     mitigation->attack_stopped = old.attack_stopped && old.running();

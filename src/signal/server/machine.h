@@ -119,6 +119,8 @@ class Machine {
   void on_event(const AttackReport& report, base::Now now);
   void start_armed(const base::ClientId& client, base::Now now);
   void start(Mitigation& mitigation, base::Now now);
+  // Its start was not committed: tried again by the next step.
+  void start_again(Mitigation& mitigation, base::Now now);
   // Back to waiting; `status` (3 or 7) is shown for four notification intervals before 8.
   void stand_down(Mitigation& mitigation, model::MitigationStatus status, const std::string& why, base::Now now);
   void stand_down_for(const Mitigation& immediate, base::Now now);

@@ -94,6 +94,7 @@ void Machine::arm_presence(const base::ClientId& id, ClientState& client, base::
 void Machine::on_presence_timer(const base::ClientId& id, base::Now now) {
   ClientState& client = clients_[id];
   timers_.cancel(client.presence_timer);
+  if (client.presence == Presence::lost) return;  // the step itself tries again what was not committed
   if (client.presence == Presence::waiting) set_presence(client, Presence::quiet);
   if (client.loss_at > now.steady) return arm_presence(id, client, now);
   if (signal_held_) return;  // looked at again when the process lets go

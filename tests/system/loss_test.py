@@ -21,7 +21,7 @@ FLOOD = pathlib.Path(__file__).resolve().parent.parent.parent / "scripts" / "lab
 LOSSES = (25, 50, 70)
 # The goal of docs/performance.md is 5 s at the 99th percentile; what is held here is what no honest run misses.
 REQUEST_BOUND_S = 15
-HANDSHAKE_TIME_S = 90
+HANDSHAKE_TIME_S = 120
 
 
 class Link:
@@ -211,4 +211,4 @@ if __name__ == "__main__":
     if sys.argv[1] == "--curve":
         curve(pathlib.Path(sys.argv[2]), int(sys.argv[3]) if len(sys.argv) > 3 else 50)
     else:
-        run_parts("loss", 290, [requests_under_loss, handshakes_under_loss, link_full_of_attack])
+        run_parts("loss", 480, [requests_under_loss, handshakes_under_loss, link_full_of_attack])

@@ -16,7 +16,7 @@ def stop_under_load(report, rig, round_number, answered_before):
     base = f"{DOTS}/mitigate/cuid=stopping"
     server = rig.start("server")
     first = 100 * round_number
-    for mid in range(first, first + 4):
+    for mid in range(first, first + 5):
         answer = rig.coap("put", f"{base}/mid={mid}", mitigation(f"203.0.113.{mid % 100}/32", port=first + 1))
         if not report.check(answer.code == "2.01", f"round {round_number}: mid {mid} is accepted before", answer):
             return
@@ -27,7 +27,7 @@ def stop_under_load(report, rig, round_number, answered_before):
                                            body=mitigation(f"203.0.113.{10 + i}/32", port=first + 1))
         if i % 3 == 0:
             talks["delete", first + i // 3] = rig.coap_start("delete", f"{base}/mid={first + i // 3}", seconds=3)
-            talks["get", mid] = rig.coap_start("get", f"{base}/mid={first + 3}", seconds=3)
+            talks["get", mid] = rig.coap_start("get", f"{base}/mid={first + 4}", seconds=3)
     processes = rig.processes[-len(talks):]
     wait_for(lambda: sum(p.poll() is not None for p in processes) >= answered_before, 20, every=0.005)
     begin = time.monotonic()
@@ -46,7 +46,7 @@ def stop_under_load(report, rig, round_number, answered_before):
     undone = [mid for (what, mid), a in answers.items()
               if what == "delete" and a.code == "2.02" and there.get(mid, ENDING[0]) not in ENDING]
     report.check(not undone, f"{name}: every withdrawal holds after the restart", f"undone {undone}: {there}")
-    report.check(there.get(first + 3) not in (None, *ENDING), f"{name}: what nobody withdrew goes on", there)
+    report.check(there.get(first + 4) not in (None, *ENDING), f"{name}: what nobody withdrew goes on", there)
     report.check(rig.stop(server) == 0, f"{name}: a stop without load ends with 0")
 
 

@@ -468,14 +468,18 @@ void ServerRuntime::State::reload(std::uint32_t from, const base::DomainId& doma
 
 void ServerRuntime::State::want(signal::server::DesiredRules rules) {
   std::vector<mitigation::Reconciler::Want> wants;
+  std::vector<ToDomain> again;
   for (auto& want : rules.wants) {
+    const std::lock_guard lock(back_ends_mutex);
     if (want.rules.empty()) {
-      const std::lock_guard lock(back_ends_mutex);
       back_ends.forget(want.owner);
+    } else if (auto told = back_ends.wanted(want.owner)) {
+      again.push_back(std::move(*told));
     }
     wants.push_back({std::move(want.owner), std::move(want.rules), std::move(want.reason), want.until});
   }
   for (auto& runner : runners) runner->want(wants);
+  to_domains(std::move(again));
 }
 
 void ServerRuntime::State::resolve(const base::DomainId& domain, const std::string& name) {

@@ -1,8 +1,10 @@
 // A secure channel without cryptography, for unit tests and simulations: the shapes of DTLS 1.2 (cookie, flights,
-// repeats, epochs, replay window, close) in clear, deterministic bytes, so that the peer tables sort the datagrams as
-// they sort real ones.
+// repeats, epochs, replay window, integrity, close) in clear, deterministic bytes, so that the peer tables sort the
+// datagrams as they sort real ones.
 //
-//   hello -> (cookie) -> hello with cookie -> server hello -> finished -> finished; then data, close.
+//   hello -> (cookie) -> hello with cookie -> server hello, hello done -> key exchange, finished -> finished;
+//   then data, close. Each flight is one datagram (without hello done and key exchange) unless `two_part_flights` is
+//   set: then flights may lose one half and arrive in either order.
 #pragma once
 
 #include <algorithm>
@@ -22,7 +24,10 @@
 
 namespace dots::test {
 
-// 13 bytes of record header as in DTLS; the first 8 payload bytes of protected records are the session's key.
+inline constexpr std::uint8_t kScriptedHello = 1, kScriptedServerHello = 2, kScriptedVerify = 3,
+                              kScriptedHelloDone = 14, kScriptedKeyExchange = 16, kScriptedRefusal = 40;
+
+// 13 bytes of record header as in DTLS; protected records carry the session's key (8), a tag (8) and the plaintext.
 inline base::Bytes scripted_record(std::uint8_t type, std::uint16_t epoch, std::uint64_t sequence,
                                    base::ByteView payload) {
   base::Bytes out{type, 0xfe, 0xfd, static_cast<std::uint8_t>(epoch >> 8), static_cast<std::uint8_t>(epoch & 0xff)};
@@ -41,6 +46,32 @@ inline std::uint64_t scripted_number(base::ByteView bytes) {
 
 inline void scripted_put(base::Bytes& out, std::uint64_t value) {
   for (int shift = 56; shift >= 0; shift -= 8) out.push_back(static_cast<std::uint8_t>(value >> shift & 0xff));
+}
+
+inline constexpr std::size_t kScriptedProtection = 13 + 16;
+
+// What stands for the authentication of DTLS: a damaged or forged record has another tag.
+inline std::uint64_t scripted_tag(std::uint64_t key, std::uint8_t type, std::uint64_t sequence, base::ByteView text) {
+  std::uint64_t tag = (0xcbf29ce484222325 ^ key ^ type) * 0x100000001b3 ^ sequence;
+  for (const std::uint8_t byte : text) tag = (tag ^ byte) * 0x100000001b3;
+  return tag;
+}
+
+// A protected record of this key; `sequence` is below 2^48.
+inline base::Bytes scripted_protected(std::uint8_t type, std::uint64_t key, std::uint64_t sequence,
+                                      base::ByteView text = {}) {
+  base::Bytes payload;
+  payload.reserve(16 + text.size());
+  scripted_put(payload, key);
+  scripted_put(payload, scripted_tag(key, type, sequence, text));
+  payload.insert(payload.end(), text.begin(), text.end());
+  return scripted_record(type, 1, sequence, payload);
+}
+
+// The plaintext of a record of application data, for those who watch the network of a simulation.
+inline std::optional<base::ByteView> scripted_plaintext(base::ByteView d) {
+  if (d.size() < kScriptedProtection || d[0] != 23) return std::nullopt;
+  return d.subspan(kScriptedProtection);
 }
 
 inline model::PeerIdentity scripted_identity(const std::string& name) {
@@ -104,7 +135,7 @@ class ScriptedChannel final : public ports::SecureChannel {
   ScriptedChannel(std::uint64_t key, std::string own_name, std::optional<model::PeerIdentity> peer)
       : key_(key), own_(std::move(own_name)), peer_(std::move(peer)) {}
 
-  void start(ports::ChannelEvents& events) { flight({ScriptedHello{key_, cookie_, own_}.datagram(next_++)}, events); }
+  void start(ports::ChannelEvents& events) { send_flight(Flight::hello, events); }
 
   void on_datagram(base::ByteView d, ports::ChannelEvents& events) override {
     if (closed_ || d.size() < 13) return;
@@ -113,12 +144,13 @@ class ScriptedChannel final : public ports::SecureChannel {
       if (d[0] == 22 && d.size() >= 25 && !open_) clear_handshake(d, events);
       return;
     }
-    if (d.size() < 21 || scripted_number(d.subspan(13)) != key_) return;  // another session's key, or forged
+    if (d.size() < kScriptedProtection || scripted_number(d.subspan(13)) != key_) return;  // another session's key
     const std::uint64_t sequence = scripted_number(d.subspan(3)) & 0xffffffffffff;
+    const base::ByteView body = d.subspan(kScriptedProtection);
+    if (scripted_number(d.subspan(21)) != scripted_tag(key_, d[0], sequence, body)) return;     // damaged or forged
     if (seen_.contains(sequence) || (seen_.size() >= 64 && sequence < *seen_.begin())) return;  // replay window
     seen_.insert(sequence);
     if (seen_.size() > 64) seen_.erase(seen_.begin());
-    const base::ByteView body = d.subspan(21);
     if (d[0] == 22) return finished(events);
     if (!open_) return;
     if (d[0] == 23) events.plaintexts.emplace_back(body.begin(), body.end());
@@ -126,12 +158,12 @@ class ScriptedChannel final : public ports::SecureChannel {
   }
 
   void on_timeout(ports::ChannelEvents& events) override {
-    if (open_ || closed_ || last_flight_.empty()) return;
+    if (flight_ == Flight::none) return;
     if (++repeats_ > 6) return fail("handshake timed out", events);
-    for (const auto& bytes : last_flight_) events.datagrams.push_back(bytes);
+    repeat_flight(events);
   }
   std::optional<base::Duration> timeout() const override {
-    if (open_ || closed_ || last_flight_.empty()) return std::nullopt;
+    if (closed_ || flight_ == Flight::none) return std::nullopt;
     return base::Duration{std::chrono::seconds{1}} * (1 << std::min(repeats_, 6));
   }
   base::Result<void> send(base::ByteView plaintext, ports::ChannelEvents& events) override {
@@ -153,50 +185,81 @@ class ScriptedChannel final : public ports::SecureChannel {
   std::optional<std::string> credential_problem;  // what recheck() says
 
   std::size_t max_plaintext_bytes = 1195;
+  bool two_part_flights = false;
 
  private:
+  enum class Flight : std::uint8_t { none, hello, server_hello, client_finished };
+
   base::Bytes protect(std::uint8_t type, base::ByteView plaintext) {
-    base::Bytes payload;
-    scripted_put(payload, key_);
-    payload.insert(payload.end(), plaintext.begin(), plaintext.end());
-    return scripted_record(type, 1, next_++, payload);
+    return scripted_protected(type, key_, next_++, plaintext);
   }
-  void flight(std::vector<base::Bytes> datagrams, ports::ChannelEvents& events) {
-    last_flight_ = std::move(datagrams);
-    repeats_ = 0;
-    for (const auto& bytes : last_flight_) events.datagrams.push_back(bytes);
+  void send_flight(Flight flight, ports::ChannelEvents& events) {
+    if (flight_ != flight) repeats_ = 0;
+    flight_ = flight;
+    repeat_flight(events);
+  }
+  // With new record numbers, as in DTLS.
+  void repeat_flight(ports::ChannelEvents& events) {
+    const auto put = [&](base::Bytes datagram) { events.datagrams.push_back(std::move(datagram)); };
+    if (flight_ == Flight::hello) put(ScriptedHello{key_, cookie_, own_}.datagram(next_++));
+    if (flight_ == Flight::server_hello) {
+      put(clear(kScriptedServerHello, own_));
+      if (two_part_flights) put(clear(kScriptedHelloDone));
+    }
+    if (flight_ == Flight::client_finished) {
+      if (two_part_flights) put(clear(kScriptedKeyExchange));
+      put(protect(22, {}));
+    }
   }
   void fail(const std::string& reason, ports::ChannelEvents& events) {
     closed_ = events.closed = true;
+    flight_ = Flight::none;
     events.reason = reason;
   }
+  base::Bytes clear(std::uint8_t type, const std::string& text = {}) {
+    base::Bytes body;
+    scripted_put(body, key_);
+    body.insert(body.end(), text.begin(), text.end());
+    return scripted_record(22, 0, next_++, scripted_handshake(type, body));
+  }
   void clear_handshake(base::ByteView d, ports::ChannelEvents& events) {
-    if (client_ && d[13] == 3 && !cookie_) {
+    const std::uint8_t type = d[13];
+    if (type == kScriptedVerify && client_ && !cookie_) {
       cookie_ = scripted_number(d.subspan(25));
-      start(events);
-    } else if (client_ && d[13] == 2) {
-      if (peer_ || d.size() < 33 || scripted_number(d.subspan(25)) != key_)
-        return;  // a repeat, or of another handshake
-      peer_ = scripted_identity(std::string{base::as_text(d.subspan(33))});
-      flight({protect(22, {})}, events);
-    } else if (client_ && d[13] == 14) {
-      fail("the server refused these credentials", events);
-    } else if (!client_ && d[13] == 1) {
+      repeats_ = 0;
+      return repeat_flight(events);
+    }
+    if (type == kScriptedHello && !client_) {
       if (!peer_) {
-        events.datagrams.push_back(scripted_record(22, 0, next_++, scripted_handshake(14, {})));
+        events.datagrams.push_back(clear(kScriptedRefusal));
         return fail("unknown credentials", events);
       }
-      base::Bytes body;
-      scripted_put(body, key_);
-      body.insert(body.end(), own_.begin(), own_.end());
-      flight({scripted_record(22, 0, next_++, scripted_handshake(2, body))}, events);
+      return send_flight(Flight::server_hello, events);
     }
+    if (d.size() < 33 || scripted_number(d.subspan(25)) != key_) return;  // of another handshake
+    if (client_ && type == kScriptedRefusal) return fail("the server refused these credentials", events);
+    if (client_ && type == kScriptedServerHello && !peer_) {
+      peer_ = scripted_identity(std::string{base::as_text(d.subspan(33))});
+      if (!two_part_flights) hello_done_ = true;
+    } else if (client_ && type == kScriptedHelloDone) {
+      hello_done_ = true;
+    } else if (!client_ && type == kScriptedKeyExchange) {
+      key_exchanged_ = true;
+      if (peer_finished_) finished(events);
+      return;
+    } else {
+      return;
+    }
+    // Both parts of the server's flight, in either order; a repeat of its end is answered by the same flight again.
+    if (peer_ && hello_done_) send_flight(Flight::client_finished, events);
   }
   void finished(ports::ChannelEvents& events) {
+    peer_finished_ = true;
+    if (client_ ? !peer_ || !hello_done_ : two_part_flights && !key_exchanged_) return;
     if (!client_) events.datagrams.push_back(protect(22, {}));  // repeated when the client's is
-    if (open_ || (client_ && !peer_)) return;
+    if (open_) return;
     open_ = events.opened = true;
-    last_flight_.clear();
+    flight_ = Flight::none;
   }
 
   bool client_ = false;
@@ -205,9 +268,10 @@ class ScriptedChannel final : public ports::SecureChannel {
   std::optional<model::PeerIdentity> peer_;
   std::optional<std::uint64_t> cookie_;
   bool open_ = false, closed_ = false;
+  bool hello_done_ = false, key_exchanged_ = false, peer_finished_ = false;  // parts of the peer's flight
   std::uint64_t next_ = 0;
   int repeats_ = 0;
-  std::vector<base::Bytes> last_flight_;
+  Flight flight_ = Flight::none;
   std::set<std::uint64_t> seen_;
 };
 
@@ -239,10 +303,13 @@ class ScriptedAdmission final : public ports::Admission {
       return verdict;
     }
     verdict.kind = Verdict::Kind::admit;
-    verdict.channel = std::make_unique<ScriptedChannel>(hello->key, name_, identify_(hello->name));
+    auto channel = std::make_unique<ScriptedChannel>(hello->key, name_, identify_(hello->name));
+    channel->two_part_flights = two_part_flights;
+    verdict.channel = std::move(channel);
     return verdict;
   }
 
+  bool two_part_flights = false;
   std::uint64_t considered = 0;
 
  private:
@@ -258,9 +325,12 @@ class ScriptedConnector final : public ports::ChannelConnector {
   base::Result<std::unique_ptr<ports::SecureChannel>> connect(const std::string&,
                                                               ports::ChannelEvents& events) override {
     auto channel = std::make_unique<ScriptedChannel>(key_++, own_);
+    channel->two_part_flights = two_part_flights;
     channel->start(events);
     return std::unique_ptr<ports::SecureChannel>{std::move(channel)};
   }
+
+  bool two_part_flights = false;
 
  private:
   std::string own_;

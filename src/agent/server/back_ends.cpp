@@ -70,6 +70,12 @@ std::vector<ToDomain> BackEnds::counted(std::size_t back_end, const std::vector<
   return out;
 }
 
+std::optional<ToDomain> BackEnds::wanted(const model::RuleOwner& owner) const {
+  const auto it = owners_.find(owner);
+  if (it == owners_.end() || !it->second.told_once) return std::nullopt;
+  return ToDomain{owner.domain, it->second.told};
+}
+
 void Exemptions::opened(const model::Path& path) {
   const ports::SignalExemption one{path.local.ip, path.local.port, model::host_prefix(path.peer.ip)};
   if (live_[one]++ == 0) changed_ = true;

@@ -28,6 +28,9 @@ class BackEnds {
   std::optional<signal::server::BackEndsReport> able(std::size_t back_end, bool able, const std::string& reason);
   // Forgets owners that want nothing any more.
   void forget(const model::RuleOwner& owner) { owners_.erase(owner); }
+  // The owner wants its rules again. What was told last is told once more: a domain that was read from the store anew
+  // does not know it, and for rules that stay the back ends have no news.
+  std::optional<ToDomain> wanted(const model::RuleOwner& owner) const;
   std::size_t size() const { return owners_.size(); }
 
  private:

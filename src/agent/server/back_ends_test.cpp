@@ -25,6 +25,19 @@ TEST(BackEnds, InstalledOnlyWhenAllHaveInstalled) {
   EXPECT_EQ(std::get<RulesReport>(failed.at(0).event).reason, "no room");
 }
 
+TEST(BackEnds, WhoWantsItsRulesAgainIsToldAgain) {
+  BackEnds one(1);
+  EXPECT_FALSE(one.wanted(kOwner)) << "nothing is known yet";
+  one.reported(0, {{kOwner, RuleState::installed, ""}});
+  const auto again = one.wanted(kOwner);
+  ASSERT_TRUE(again);
+  EXPECT_EQ(again->domain, kOwner.domain);
+  EXPECT_EQ(std::get<RulesReport>(again->event).state, RulesReport::State::installed);
+  EXPECT_EQ(std::get<RulesReport>(again->event).mid, kOwner.mid);
+  one.forget(kOwner);
+  EXPECT_FALSE(one.wanted(kOwner));
+}
+
 TEST(BackEnds, CountersAddUpAndUnknownIsNotZero) {
   BackEnds two(2);
   model::DropCounters some;

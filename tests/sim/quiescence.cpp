@@ -1,0 +1,156 @@
+// The end of a simulation: all faults are over, everything has had its time, and nothing may be left hanging.
+#include <algorithm>
+#include <set>
+
+#include "tests/sim/simulation.h"
+
+namespace dots::sim {
+
+void Simulation::quiesce() {
+  tell("--- all faults end");
+  timeline_.run_until(began_ + std::chrono::seconds{scenario_.setting("length_s")});
+  for (auto& [name, one] : clients_) check_dark(*one);
+  network_.all_well();
+  server_store_faults_ = server_store_delay_s_ = back_end_faults_ = 0;
+  hand_over_full_ = hand_over_delay_s_ = names_fail_ = 0;
+  crash_at_.clear();
+  back_end_.down = false;
+  start_server();
+  for (auto& [name, one] : clients_) {
+    one->store_faults = one->store_delay_s = 0;
+    start_client(*one);
+  }
+  // A dead session is noticed, the next attempt comes, what waits for five minutes is asked again, periods end.
+  const auto heartbeats = scenario_.setting("heartbeat_s") * (scenario_.setting("missing_hb_allowed") + 3);
+  if (!timeline_.run_for(std::chrono::seconds{heartbeats + scenario_.setting("reconnect_s") + 300 + 300 + 60})) {
+    fail("time stands still");
+  }
+}
+
+void Simulation::check_end() {
+  if (!failure_.empty()) return;
+  if (!server_) return fail("the server is not there at the end");
+  check_server_end();
+  for (auto& [name, one] : clients_) {
+    if (failure_.empty()) check_client_end(*one);
+  }
+}
+
+namespace {
+
+std::string differences(const ports::MitigationRecord& memory, const ports::MitigationRecord& disk) {
+  std::string text;
+  if (memory.status != disk.status) {
+    text += " status " + std::to_string(static_cast<int>(memory.status)) + "/" +
+            std::to_string(static_cast<int>(disk.status));
+  }
+  if (memory.deadline != disk.deadline) text += " deadline";
+  if (memory.granted != disk.granted) text += " granted";
+  if (memory.expanded != disk.expanded) text += " expanded";
+  if (memory.request != disk.request) text += " request";
+  return text;
+}
+
+}  // namespace
+
+// Memory, disk and back end say the same.
+void Simulation::check_server_end() {
+  if (server_->busy()) fail("a commit never ends");
+  if (server_->handshakes() != 0) fail("a handshake never ends");
+  std::set<ports::MitigationKey> in_memory;
+  for (auto view : server_->mitigations()) {
+    // What the back end says makes 1 or 2 of "running"; the disk knows only that it runs.
+    if (view.record.status == model::MitigationStatus::successfully_mitigated) {
+      view.record.status = model::MitigationStatus::in_progress;
+    }
+    const ports::MitigationKey key{view.record.domain, view.record.cuid, view.record.mid};
+    in_memory.insert(key);
+    const auto stored = server_parts_.disk->mitigations.find(key);
+    if (stored == server_parts_.disk->mitigations.end()) return fail(to_string(key) + " is in memory only");
+    if (stored->second != view.record) {
+      return fail(to_string(key) + " differs between memory and disk:" + differences(view.record, stored->second));
+    }
+    const bool runs = view.record.status == model::MitigationStatus::in_progress;
+    if (runs && view.rules != signal::server::RulesReport::State::installed) {
+      return fail(to_string(key) +
+                  " runs, but the server does not know that its rules are installed: " + view.rules_reason);
+    }
+  }
+  for (const auto& [key, record] : server_parts_.disk->mitigations) {
+    if (!in_memory.contains(key)) return fail(to_string(key) + " is on the disk only");
+  }
+  if (!server_->runner().settled()) return fail("the reconciler has not come to rest");
+  const auto wanted = oracle_->rules_of_disk();
+  for (const auto& [match, owners] : wanted) {
+    if (!back_end_.rules.contains(match)) {
+      return fail("a rule of " + owners.begin()->domain.value + "/" + owners.begin()->cuid.value +
+                  "/mid=" + std::to_string(owners.begin()->mid.value) + " is not installed");
+    }
+  }
+  for (const auto& [match, installed] : back_end_.rules) {
+    if (!wanted.contains(match)) return fail("nobody can explain the rule " + model::to_string(installed.rule));
+  }
+}
+
+// Client and server agree about every request, and about the session.
+void Simulation::check_client_end(Client& one) {
+  const auto status = one.node->ask("status");
+  const auto body = one.node->ask("list");
+  if (status.is_null() || body.is_null()) return fail(one.name + " does not answer its operator");
+  std::size_t open = 0;
+  for (const auto& server : status.at("servers").as_array()) {
+    if (server.at("state") != "connected") return fail(one.name + " has no session at the end");
+    for (const auto& session : server.at("sessions").as_array()) open += session.at("state") == "open" ? 1 : 0;
+  }
+  std::size_t alive = 0;
+  for (const auto& session : server_->sessions()) {
+    if (!session.lost && network_.owner(session.path.peer) == one.name) ++alive;
+  }
+  if (alive != open) {
+    return fail(one.name + " has " + std::to_string(open) + " live sessions, the server sees " + std::to_string(alive));
+  }
+
+  std::map<std::uint32_t, signal::server::MitigationView> at_server;
+  for (const auto& view : server_->mitigations()) {
+    if (view.record.cuid.value != "cuid-" + one.name) continue;
+    if (view.record.status == model::MitigationStatus::client_withdrawn) continue;
+    at_server.emplace(view.record.mid.value, view);
+  }
+  const bool short_of_room = scenario_.setting("max_mitigations") < 10;
+  for (const auto& entry : body.at("mitigations").as_array()) {
+    const auto& request = entry.as_object();
+    const auto mid = request.at("mid").to_number<std::uint32_t>();
+    const std::string phase{request.at("phase").as_string()};
+    const std::string what = one.name + "'s request " + std::to_string(mid);
+    if (phase == "ended" || phase == "refused") continue;
+    if (phase != "active") {
+      if (short_of_room && !at_server.contains(mid) && (phase == "waiting" || phase == "requesting")) continue;
+      return fail(what + " is still " + phase + " at the end: " +
+                  (request.contains("reason") ? std::string(request.at("reason").as_string()) : "for no reason"));
+    }
+    const auto found = at_server.find(mid);
+    if (found == at_server.end()) return fail(what + " is active for the client and unknown to the server");
+    const auto& record = found->second.record;
+    const std::string shown{request.contains("status") ? request.at("status").as_string() : "nothing"};
+    const auto expected = record.request.trigger_mitigation ? model::MitigationStatus::successfully_mitigated
+                                                            : model::MitigationStatus::signal_loss;
+    if (shown != model::name_of(expected)) {
+      return fail(what + " is " + std::string(model::name_of(expected)) + ", but the client was told " + shown);
+    }
+    if (request.contains("lifetime") && found->second.remaining) {
+      const auto left = request.at("lifetime").to_number<std::int64_t>();
+      const auto granted = static_cast<std::int64_t>(base::whole_seconds(*found->second.remaining));
+      if (left > granted + 5 || left < granted - 5) {
+        return fail(what + " has " + std::to_string(granted) + " s left at the server, " + std::to_string(left) +
+                    " s by the client");
+      }
+    }
+    at_server.erase(found);
+  }
+  if (!at_server.empty()) {
+    fail("the server mitigates " + one.name + "'s request " + std::to_string(at_server.begin()->first) +
+         ", which the client does not want");
+  }
+}
+
+}  // namespace dots::sim

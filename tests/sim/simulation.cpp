@@ -1,0 +1,565 @@
+#include "tests/sim/simulation.h"
+
+#include <cstdio>
+#include <utility>
+
+#include "mitigation/plan.h"
+
+namespace dots::sim {
+
+using adapters::store::Fault;
+using model::SocketAddress;
+using world::CallFate;
+using world::CommitFate;
+
+namespace {
+
+const std::map<std::string, std::string> kPrefixes{
+    {"acme", "192.0.2.0/24"}, {"zeta", "198.51.100.0/24"}, {"omni", "203.0.113.0/24"}};
+
+base::Duration seconds_of(double s) { return base::Duration{static_cast<std::int64_t>(s * 1e9)}; }
+
+std::vector<std::string> split(const std::string& text, char separator) {
+  std::vector<std::string> parts(1);
+  for (const char c : text) {
+    if (c == separator) {
+      parts.emplace_back();
+    } else {
+      parts.back() += c;
+    }
+  }
+  return parts;
+}
+
+}  // namespace
+
+Simulation::Simulation(const Scenario& scenario, Coverage& coverage, bool verbose)
+    : scenario_(scenario),
+      coverage_(coverage),
+      verbose_(verbose),
+      random_(scenario.seed ^ 0x5eedULL),
+      network_(timeline_, random_, std::chrono::milliseconds{scenario.setting("latency_ms")}) {
+  const auto setting = [&](const char* name) { return scenario_.setting(name); };
+  const std::vector<std::string> names = client_names(scenario_);
+  auto session = std::make_shared<agent::server::SessionSettings>();
+  session->heartbeat = {std::chrono::seconds{setting("heartbeat_s")}, static_cast<int>(setting("missing_hb_allowed"))};
+  server_parts_.shard.session = session;
+  server_parts_.shards = static_cast<std::uint32_t>(setting("shards"));
+  server_parts_.two_part_flights = setting("two_part_flights") != 0;
+  server_parts_.back_end = &back_end_;
+  server_parts_.clock = &server_clock_;
+  std::map<std::string, policy::DomainPolicy> domains;
+  for (const std::string& name : names) {
+    const std::string domain = name.substr(0, name.find('.'));
+    auto& policy = domains[domain];
+    policy.id = base::DomainId{domain};
+    policy.clients.push_back({base::ClientId{name}, {name}, {}});
+    policy.prefixes = {*model::parse_prefix(kPrefixes.at(domain))};
+    policy.names = {domain + ".example"};
+    policy.max_mitigations = static_cast<std::uint32_t>(setting("max_mitigations"));
+    policy.terminating_period = std::chrono::seconds{setting("terminating_s")};
+    auto client = std::make_unique<Client>();
+    client->name = name;
+    client->domain = domain;
+    client->parts.credential = name;
+    client->parts.two_part_flights = server_parts_.two_part_flights;
+    client->parts.clock = &client->clock;
+    agent::client::ServerSettings server;
+    server.upstream.name = server.requests.server = "upstream";
+    server.upstream.host = "dots.example.net";
+    server.upstream.addresses = {SocketAddress{*model::parse_ip_address("203.0.113.250"), 4646}};
+    server.upstream.retry = std::chrono::seconds{setting("reconnect_s")};
+    server.upstream.session.heartbeat = session->heartbeat;
+    server.requests.cuid = base::Cuid{"cuid-" + name};
+    server.requests.refresh_before_percent = static_cast<std::uint32_t>(setting("refresh_percent"));
+    client->parts.settings.version = "simulated";
+    client->parts.settings.servers = {server};
+    domain_by_client_[name] = domain;
+    clients_[name] = std::move(client);
+  }
+  for (const auto& [id, policy] : domains) server_parts_.domains.push_back(policy);
+  Oracle::World world;
+  world.timeline = &timeline_;
+  world.server_clock = &server_clock_;
+  world.disk = server_parts_.disk;
+  world.domains = domains;
+  world.coverage = &coverage_;
+  world.fail = [this](const std::string& why) { fail(why); };
+  oracle_ = std::make_unique<Oracle>(std::move(world));
+
+  network_.to_server = [this](const model::Datagram& datagram) {
+    if (!server_ || server_stopping_) return;
+    const std::string* domain = domain_of(datagram.path.peer);
+    if (const auto text = test::scripted_plaintext(datagram.bytes); text && domain != nullptr) {
+      oracle_->server_received(datagram.path, *domain, *text);
+    }
+    server_->on_datagram(datagram);
+  };
+  network_.to_client = [this](const std::string& name, base::SessionId session_id, base::ByteView bytes) {
+    if (auto& node = client(name).node) node->on_datagram(session_id, bytes);
+  };
+}
+
+double Simulation::seconds() const { return static_cast<double>((timeline_.now() - began_).count()) / 1e9; }
+
+void Simulation::tell(const std::string& text) const {
+  if (verbose_) std::printf("%9.3f  %s\n", seconds(), text.c_str());
+}
+
+void Simulation::fail(const std::string& why) {
+  tell("FAILED: " + why);
+  if (!failure_.empty()) return;
+  failure_ = why;
+  failed_at_ = seconds();
+}
+
+const std::string* Simulation::domain_of(const SocketAddress& address) const {
+  const auto it = domain_by_client_.find(network_.owner(address));
+  return it == domain_by_client_.end() ? nullptr : &it->second;
+}
+
+Outcome Simulation::run() {
+  start_server();
+  for (auto& [name, one] : clients_) start_client(*one);
+  for (const Action& action : scenario_.actions) {
+    if (!timeline_.run_until(began_ + seconds_of(action.at_s))) fail("time stands still");
+    if (!failure_.empty()) break;
+    perform(action);
+    check_bounds();
+  }
+  if (failure_.empty()) {
+    quiesce();
+    check_end();
+  }
+  return {failure_, failed_at_, timeline_.events()};
+}
+
+// ---- processes ----------------------------------------------------------------------------------------------------
+
+world::CommitHooks Simulation::commit_hooks(const std::string& whose, double& faults, double& delay_s) {
+  world::CommitHooks hooks;
+  hooks.fate = [this, whose, &faults, &delay_s] {
+    CommitFate fate;
+    fate.takes = std::chrono::microseconds{300} + random_.up_to(std::chrono::milliseconds{2} + seconds_of(delay_s));
+    if (random_.chance(faults)) {
+      const double dice = random_.fraction();
+      fate.fault = dice < 0.5 ? Fault::refuse : dice < 0.75 ? Fault::unknown_applied : Fault::unknown_not_applied;
+      fate.unsettled = random_.chance(0.3) ? static_cast<int>(random_.below(9)) : 0;
+      fate.load_fails = random_.chance(0.5);
+    }
+    if (whose == "server" && crash_at_ == "commit" && --crash_after_ <= 0) {
+      crash_at_.clear();
+      timeline_.after(random_.up_to(2 * fate.takes), [this] {
+        end_server(random_.chance(0.5));
+        timeline_.after(std::chrono::seconds{1}, [this] { start_server(); });
+      });
+    }
+    return fate;
+  };
+  hooks.outcome = [this, whose](const char* outcome) {
+    coverage_.took("store of the " + std::string(whose == "server" ? "server" : "client"), outcome);
+    if (std::string_view{outcome} != "committed") tell(whose + "'s store: " + outcome);
+  };
+  return hooks;
+}
+
+void Simulation::start_server() {
+  server_wanted_ = true;
+  if (server_ || server_stopping_) return;
+  tell("server starts");
+  server_parts_.seed = scenario_.seed * 4096 + ++server_starts_;
+  oracle_->server_started();
+  world::ServerHooks hooks;
+  hooks.send = [this](const model::Datagram& datagram) {
+    const std::string* domain = domain_of(datagram.path.peer);
+    if (const auto text = test::scripted_plaintext(datagram.bytes); text && domain != nullptr) {
+      oracle_->server_sent(datagram.path, *domain, *text);
+    }
+    network_.from_server(datagram);
+  };
+  hooks.line = [this](std::string_view id, const std::string& details) {
+    if (id == "SESSION_CLOSED") {
+      coverage_.took("session at the server", "open -> " + details.substr(details.rfind(": ") + 2));
+    } else if (id.starts_with("SESSION_")) {
+      coverage_.took("session at the server", "none -> open");
+    } else if (id == "HAND_OVER_FULL") {
+      coverage_.took("hand-over", "full");
+    }
+    tell("server: " + std::string(id) + " " + details);
+  };
+  hooks.resolve = [this](const base::DomainId& domain, const std::string& name) {
+    resolve(name, [this, domain](const ports::Resolution& resolution) {
+      if (server_) server_->resolved(domain, resolution);
+    });
+  };
+  hooks.hand_over = [this]() -> std::optional<base::Duration> {
+    if (random_.chance(hand_over_full_)) return std::nullopt;
+    return random_.up_to(seconds_of(hand_over_delay_s_));
+  };
+  hooks.want = [this](const signal::server::DesiredRules& rules) { oracle_->wanted(rules); };
+  hooks.operator_answer = [this](const signal::server::OperatorAnswer& answer) {
+    coverage_.took("operator's withdrawal", answer.ok ? "done" : "refused");
+  };
+  hooks.commit = commit_hooks("server", server_store_faults_, server_store_delay_s_);
+  hooks.commit.before_applied = [this](const auto& changes) { oracle_->server_commits(changes); };
+  hooks.runner.fate = [this] {
+    CallFate fate;
+    fate.takes = std::chrono::milliseconds{1} + random_.up_to(std::chrono::milliseconds{20});
+    if (random_.chance(back_end_faults_)) {
+      const double dice = random_.fraction();
+      fate.kind = dice < 0.5    ? CallFate::Kind::refused
+                  : dice < 0.75 ? CallFate::Kind::dies_before
+                                : CallFate::Kind::dies_after;
+      fate.takes += random_.up_to(std::chrono::seconds{2});
+    }
+    if (crash_at_ == "back_end" && --crash_after_ <= 0) {
+      crash_at_.clear();
+      timeline_.after(random_.up_to(2 * fate.takes), [this] {
+        end_server(random_.chance(0.5));
+        timeline_.after(std::chrono::seconds{1}, [this] { start_server(); });
+      });
+    }
+    return fate;
+  };
+  hooks.runner.happened = [this](const char* what) {
+    coverage_.took("back end", what);
+    tell(std::string{"back end: "} + what);
+  };
+  hooks.runner.removing = [this](const model::Rule& rule) { oracle_->removing(rule); };
+  hooks.runner.reported = [this](const std::vector<mitigation::OwnerReport>& reports) {
+    for (const auto& report : reports) {
+      const char* state = report.state == mitigation::RuleState::installed ? "installed"
+                          : report.state == mitigation::RuleState::failed  ? "failed"
+                                                                           : "pending";
+      oracle_->reported({report.owner.domain, report.owner.cuid, report.owner.mid}, state);
+    }
+  };
+  server_ = std::make_unique<world::ServerNode>(timeline_, server_parts_, std::move(hooks));
+}
+
+void Simulation::end_server(bool running_commit_comes_through) {
+  if (!server_) return;
+  tell("server ends");
+  server_->crash(running_commit_comes_through);
+  server_.reset();
+  server_stopping_ = false;
+  for (auto& [name, one] : clients_) one->dark_since.reset();
+}
+
+// A clean stop: sessions are closed, the commit that is out comes to its end.
+void Simulation::stop_server() {
+  if (!server_ || server_stopping_) return;
+  tell("server stops");
+  server_wanted_ = false;
+  server_stopping_ = true;
+  server_->close_all("the server stops");
+  auto wait = std::make_shared<std::function<void()>>();
+  *wait = [this, weak = std::weak_ptr(wait)] {
+    if (!server_stopping_) return;
+    if (server_->busy()) {
+      if (const auto again = weak.lock()) timeline_.after(std::chrono::milliseconds{50}, [again] { (*again)(); });
+      return;
+    }
+    end_server(true);
+    if (server_wanted_) start_server();
+  };
+  timeline_.after(std::chrono::milliseconds{50}, [wait] { (*wait)(); });
+}
+
+void Simulation::start_client(Client& one) {
+  if (one.node) return;
+  tell(one.name + " starts");
+  one.parts.seed = scenario_.seed * 65536 + std::hash<std::string>{}(one.name) % 997 * 64 + ++one.starts;
+  world::ClientHooks hooks;
+  const std::string name = one.name;
+  hooks.open = [this, name](base::SessionId session, const SocketAddress& server) {
+    network_.open(name, session, server);
+  };
+  hooks.send = [this, name](base::SessionId session, const base::Bytes& bytes) {
+    network_.from_client(name, session, bytes);
+  };
+  hooks.close = [this, name](base::SessionId session) { network_.close(name, session); };
+  hooks.message = [this, &one](const signal::client::OperatorMessage& message) {
+    tell(one.name + ": " + message.id + " " + message.details);
+    if (message.id.starts_with("CLIENT_SESSION_")) coverage_.took("session at the client", message.id.substr(15));
+    if (one.look_due) return;
+    one.look_due = true;
+    timeline_.after({}, [this, &one] {
+      one.look_due = false;
+      look_at(one);
+    });
+  };
+  hooks.commit = commit_hooks(name, one.store_faults, one.store_delay_s);
+  hooks.commit.before_applied = [this, &one](const std::vector<ports::Change>& changes) {
+    for (const auto& change : changes) {
+      const auto* gone = std::get_if<ports::EraseClientRequest>(&change);
+      if (gone == nullptr) continue;
+      const auto it = one.parts.disk->client_requests.find({gone->server, gone->mid});
+      if (it == one.parts.disk->client_requests.end() || !it->second.withdrawing) continue;
+      oracle_->client_forgot({base::DomainId{one.domain}, it->second.cuid, gone->mid});
+    }
+  };
+  one.node = std::make_unique<world::ClientNode>(timeline_, one.parts, std::move(hooks));
+  one.node->start();
+  look_at(one);
+}
+
+void Simulation::end_client(Client& one) {
+  if (!one.node) return;
+  tell(one.name + " ends");
+  one.node->crash(random_.chance(0.5));
+  one.node.reset();
+  one.dark_since.reset();
+  network_.close_all(one.name);
+}
+
+// ---- actions ------------------------------------------------------------------------------------------------------
+
+void Simulation::perform(const Action& action) {
+  const auto& words = action.words;
+  if (verbose_) {
+    std::string text = "---";
+    for (const auto& word : words) text += " " + word;
+    tell(text);
+  }
+  const std::string& verb = words.front();
+  const auto value = [&](std::size_t index) { return std::stod(words.at(index)); };
+  const auto whole = [&](std::size_t index) { return std::stoll(words.at(index)); };
+  if (verb == "crash_at") {
+    crash_at_ = words.at(1);
+    crash_after_ = whole(2);
+  } else if (verb == "back_end") {
+    back_end(words.at(1), words.at(2));
+  } else if (verb == "hand_over") {
+    hand_over_full_ = value(1);
+    hand_over_delay_s_ = value(2);
+  } else if (verb == "operator_withdraw") {
+    operator_withdraw(static_cast<std::uint64_t>(whole(1)));
+  } else if (verb == "names") {
+    names_fail_ = value(1);
+  } else if (verb == "forge") {
+    forge(whole(1));
+  } else if (words.at(1) != "server") {
+    client_action(client(words.at(1)), words);
+  } else if (verb == "crash") {
+    server_wanted_ = false;
+    end_server(random_.chance(0.5));
+  } else if (verb == "stop") {
+    stop_server();
+  } else if (verb == "start") {
+    start_server();
+  } else if (verb == "store") {
+    server_store_faults_ = value(2);
+    server_store_delay_s_ = value(3);
+  } else if (verb == "clock") {
+    server_clock_.offset += std::chrono::seconds{whole(2)};
+    // An idle shard looks at the clocks each second.
+    timeline_.after(random_.up_to(std::chrono::seconds{1}), [this] {
+      if (server_ && !server_stopping_) server_->notice_clock_step();
+    });
+  } else {
+    fail("the scenario says '" + verb + "', which nobody knows");
+  }
+}
+
+void Simulation::client_action(Client& one, const std::vector<std::string>& words) {
+  const std::string& verb = words.front();
+  const auto value = [&](std::size_t index) { return std::stod(words.at(index)); };
+  Network::Link& link = network_.link(one.name);
+  if (verb == "mitigate" || verb == "arm") {
+    mitigate(one, words.at(2), std::stoll(words.at(3)), verb == "mitigate");
+  } else if (verb == "withdraw" || verb == "refresh") {
+    if (!one.node) return;
+    std::vector<std::uint32_t> live;
+    for (const auto& [mid, phase] : one.phases) {
+      if (phase != "refused" && phase != "ended") live.push_back(mid);
+    }
+    if (live.empty()) return;
+    const std::uint32_t mid = live[std::stoull(words.at(2)) % live.size()];
+    one.node->call(verb, {{"mid", mid}}, [this, &one, verb, mid](const agent::CallAnswer& answer) {
+      tell(one.name + ": " + verb + " mid " + std::to_string(mid) + ": " +
+           (answer.outcome == agent::CallAnswer::Outcome::ok ? "taken" : answer.message));
+      timeline_.after({}, [this, &one] { look_at(one); });
+    });
+  } else if (verb == "loss") {
+    if (value(2) >= 1 && value(3) >= 1 && one.node && server_ && !server_stopping_) {
+      one.dark_since = timeline_.now();
+    } else {
+      check_dark(one);
+    }
+    link.loss_up = value(2);
+    link.loss_down = value(3);
+  } else if (verb == "duplicate") {
+    link.duplicate = value(2);
+  } else if (verb == "delay") {
+    link.delay = seconds_of(value(2));
+  } else if (verb == "jitter") {
+    link.jitter = seconds_of(value(2));
+  } else if (verb == "damage") {
+    link.damage = value(2);
+  } else if (verb == "rebind") {
+    network_.rebind(one.name);
+  } else if (verb == "crash") {
+    end_client(one);
+  } else if (verb == "stop") {
+    if (one.node) one.node->stop();
+    end_client(one);
+  } else if (verb == "start") {
+    start_client(one);
+  } else if (verb == "store") {
+    one.store_faults = value(2);
+    one.store_delay_s = value(3);
+  } else if (verb == "clock") {
+    one.clock.offset += std::chrono::seconds{std::stoll(words.at(2))};
+  } else {
+    fail("the scenario says '" + verb + "', which nobody knows");
+  }
+}
+
+void Simulation::mitigate(Client& one, const std::string& target, std::int64_t lifetime_s, bool trigger) {
+  if (!one.node) return;
+  boost::json::object arguments;
+  const auto parts = split(target, ':');
+  if (target.starts_with("www")) {
+    arguments["target-fqdn"] = {parts[0]};
+  } else {
+    arguments["target-prefix"] = {parts[0]};
+  }
+  if (parts.size() > 1) arguments["target-protocol"] = {parts[1]};
+  if (parts.size() > 2) arguments["target-port-range"] = {parts[2]};
+  arguments["lifetime"] = lifetime_s;
+  if (!trigger) arguments["trigger-mitigation"] = false;
+  one.node->call("mitigate", std::move(arguments), [this, &one](const agent::CallAnswer& answer) {
+    if (answer.outcome != agent::CallAnswer::Outcome::ok) {
+      tell(one.name + ": mitigate: " + answer.message);
+      coverage_.took("operator's wish", "refused");
+      return;
+    }
+    const auto& told = answer.body.at("mitigation").as_object();
+    const base::Mid mid{told.at("mid").to_number<std::uint32_t>()};
+    tell(one.name + ": mitigate: mid " + std::to_string(mid.value));
+    coverage_.took("operator's wish", "taken");
+    // What the operator was told survives a crash of the client.
+    const bool over = told.at("phase") == "ended" || told.at("phase") == "refused";
+    if (!over && !one.parts.disk->client_requests.contains({"upstream", mid})) {
+      fail(one.name + " told its operator of mid " + std::to_string(mid.value) + ", which is not stored");
+    }
+    timeline_.after({}, [this, &one] { look_at(one); });
+  });
+}
+
+void Simulation::resolve(const std::string& name, std::function<void(const ports::Resolution&)> done) {
+  ports::Resolution resolution;
+  resolution.name = name;
+  if (random_.chance(names_fail_)) {
+    resolution.reason = "no answer";
+    coverage_.took("name", "failed");
+  } else {
+    resolution.outcome = ports::Resolution::Outcome::answered;
+    const auto parts = split(name, '.');  // www1.acme.example
+    const std::string prefix = kPrefixes.at(parts.at(1));
+    const std::string host = parts.at(0) == "www1" ? "90" : "218";
+    resolution.addresses = {*model::parse_ip_address(prefix.substr(0, prefix.rfind('.') + 1) + host)};
+    resolution.ttl = std::chrono::seconds{random_.between(10, 120)};
+    coverage_.took("name", "answered");
+  }
+  timeline_.after(random_.up_to(std::chrono::seconds{3}),
+                  [resolution = std::move(resolution), done = std::move(done)] { done(resolution); });
+}
+
+void Simulation::back_end(const std::string& what, const std::string& how) {
+  if (what == "down") {
+    back_end_.down = true;
+    if (how == "empty") back_end_.rules.clear();
+  } else if (what == "up") {
+    back_end_.down = false;
+  } else if (what == "faults") {
+    back_end_faults_ = std::stod(how);
+  } else {
+    // Somebody else removes a rule of ours and adds one that nobody wants.
+    if (!back_end_.rules.empty()) back_end_.rules.erase(back_end_.rules.begin());
+    model::Rule rule;
+    rule.match.target = *model::parse_prefix("203.0.113.77/32");
+    back_end_.rules[rule.match] = {rule, {}};
+  }
+}
+
+void Simulation::forge(std::int64_t datagrams) {
+  for (std::int64_t i = 0; i < datagrams; ++i) {
+    model::Datagram datagram;
+    datagram.path.local = {*model::parse_ip_address("203.0.113.250"), 4646};
+    datagram.path.peer.ip = *model::parse_ip_address("198.19.0." + std::to_string(random_.below(256)));
+    datagram.path.peer.port = static_cast<std::uint16_t>(random_.below(65536));
+    if (random_.chance(0.7)) {
+      datagram.bytes =
+          test::ScriptedHello{random_.next(), random_.chance(0.3) ? std::optional(random_.next()) : std::nullopt,
+                              "stranger"}
+              .datagram(0);
+    } else {
+      datagram.bytes = test::scripted_protected(23, random_.next(), random_.below(99), base::as_bytes("garbage"));
+      // In the name of a live peer.
+      if (server_) {
+        const auto sessions = server_->sessions();
+        if (!sessions.empty()) datagram.path = sessions[random_.below(sessions.size())].path;
+      }
+    }
+    if (server_ && !server_stopping_) server_->on_datagram(datagram);
+  }
+}
+
+void Simulation::operator_withdraw(std::uint64_t pick) {
+  if (!server_ || server_stopping_) return;
+  const auto all = server_->mitigations();
+  if (all.empty()) return;
+  const auto& record = all[pick % all.size()].record;
+  tell("the server's operator withdraws " + to_string(ports::MitigationKey{record.domain, record.cuid, record.mid}));
+  oracle_->operator_withdraws({record.domain, record.cuid, record.mid});
+  server_->operator_withdraw(record.domain, record.cuid, record.mid, ++tickets_);
+}
+
+// ---- looking ------------------------------------------------------------------------------------------------------
+
+void Simulation::look_at(Client& one) {
+  if (!one.node) return;
+  one.node->call("list", {}, [this, &one](const agent::CallAnswer& answer) {
+    std::map<std::uint32_t, std::string> phases;
+    for (const auto& entry : answer.body.at("mitigations").as_array()) {
+      const auto& request = entry.as_object();
+      const auto mid = request.at("mid").to_number<std::uint32_t>();
+      const std::string phase{request.at("phase").as_string()};
+      phases[mid] = phase;
+      const auto before = one.phases.find(mid);
+      const std::string from = before == one.phases.end() ? "none" : before->second;
+      if (from != phase) coverage_.took("request at the client", from + " -> " + phase);
+    }
+    one.phases = std::move(phases);
+  });
+}
+
+// Nothing got through for long enough: both sides say so.
+void Simulation::check_dark(Client& one) {
+  const auto since = std::exchange(one.dark_since, std::nullopt);
+  if (!since || !server_ || server_stopping_ || !one.node) return;
+  const auto threshold =
+      std::chrono::seconds{scenario_.setting("heartbeat_s") * (scenario_.setting("missing_hb_allowed") + 2) + 15};
+  if (timeline_.now() - *since < threshold) return;
+  coverage_.took("heartbeat", "both sides saw the loss");
+  one.node->call("status", {}, [this, &one](const agent::CallAnswer& answer) {
+    for (const auto& server : answer.body.at("servers").as_array()) {
+      if (server.at("state") == "connected") fail(one.name + " believes in a session that has been dead for long");
+    }
+  });
+  for (const auto& session : server_->sessions()) {
+    if (network_.owner(session.path.peer) == one.name && !session.lost) {
+      fail("the server believes in a session of " + one.name + " that has been dead for long");
+    }
+  }
+}
+
+void Simulation::check_bounds() {
+  if (!server_) return;
+  if (server_->handshakes() > 300) fail("too many handshakes are held");
+  if (server_->mitigations().size() > 200) fail("too many mitigations are held");
+}
+
+}  // namespace dots::sim

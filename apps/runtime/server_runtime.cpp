@@ -120,7 +120,7 @@ struct ServerRuntime::State {
   void peers(const std::vector<model::Path>& opened, const std::vector<model::Path>& closed);
   void watch_clock(base::Now now);
   void tell_able();
-  void to_domains(std::vector<ToDomain> messages);
+  void to_domains(const std::vector<ToDomain>& messages);
   bool to_domain(ToDomain message);
   void stop();
 
@@ -243,20 +243,12 @@ base::Result<void> ServerRuntime::State::open() {
   for (std::size_t i = 0; i < config.mitigators.size(); ++i) {
     auto runner = make_runner(config.mitigators[i], hold, sink,
                               {[this, i](const std::vector<mitigation::OwnerReport>& reports) {
-                                 std::vector<ToDomain> messages;
-                                 {
-                                   const std::lock_guard lock(back_ends_mutex);
-                                   messages = back_ends.reported(i, reports);
-                                 }
-                                 to_domains(std::move(messages));
+                                 const std::lock_guard lock(back_ends_mutex);
+                                 to_domains(back_ends.reported(i, reports));
                                },
                                [this, i](const std::vector<mitigation::OwnerCounters>& counters) {
-                                 std::vector<ToDomain> messages;
-                                 {
-                                   const std::lock_guard lock(back_ends_mutex);
-                                   messages = back_ends.counted(i, counters);
-                                 }
-                                 to_domains(std::move(messages));
+                                 const std::lock_guard lock(back_ends_mutex);
+                                 to_domains(back_ends.counted(i, counters));
                                },
                                [this, i](bool able, const std::string& reason) {
                                  const std::lock_guard lock(back_ends_mutex);
@@ -401,10 +393,15 @@ bool ServerRuntime::State::to_domain(ToDomain message) {
                           priority);
 }
 
-// Reports of back ends: when a queue is full the next report says it again.
-void ServerRuntime::State::to_domains(std::vector<ToDomain> messages) {
-  for (auto& message : messages) {
-    if (!to_domain(std::move(message))) sink.count("dots_hand_over_refused_total", "reports", 1);
+// Reports of back ends: when a queue is full the next report says it again. REQUIRES: back_ends_mutex is held, so that
+// two threads cannot change the order of what is said of one mitigation.
+void ServerRuntime::State::to_domains(const std::vector<ToDomain>& messages) {
+  for (const auto& message : messages) {
+    if (to_domain(message)) continue;
+    sink.count("dots_hand_over_refused_total", "reports", 1);
+    if (const auto* report = std::get_if<signal::server::RulesReport>(&message.event)) {
+      back_ends.undelivered({message.domain, report->cuid, report->mid});
+    }
   }
 }
 
@@ -468,18 +465,18 @@ void ServerRuntime::State::reload(std::uint32_t from, const base::DomainId& doma
 
 void ServerRuntime::State::want(signal::server::DesiredRules rules) {
   std::vector<mitigation::Reconciler::Want> wants;
-  std::vector<ToDomain> again;
   for (auto& want : rules.wants) {
-    const std::lock_guard lock(back_ends_mutex);
-    if (want.rules.empty()) {
-      back_ends.forget(want.owner);
-    } else if (auto told = back_ends.wanted(want.owner)) {
-      again.push_back(std::move(*told));
+    {
+      const std::lock_guard lock(back_ends_mutex);
+      if (want.rules.empty()) {
+        back_ends.forget(want.owner);
+      } else if (const auto told = back_ends.wanted(want.owner)) {
+        to_domains({*told});
+      }
     }
     wants.push_back({std::move(want.owner), std::move(want.rules), std::move(want.reason), want.until});
   }
   for (auto& runner : runners) runner->want(wants);
-  to_domains(std::move(again));
 }
 
 void ServerRuntime::State::resolve(const base::DomainId& domain, const std::string& name) {

@@ -1,5 +1,7 @@
 #include "agent/server/back_ends.h"
 
+#include <utility>
+
 namespace dots::agent::server {
 namespace {
 
@@ -17,6 +19,9 @@ std::optional<std::uint64_t> sum(std::optional<std::uint64_t> a, std::optional<s
 
 std::vector<ToDomain> BackEnds::reported(std::size_t back_end, const std::vector<mitigation::OwnerReport>& reports) {
   std::vector<ToDomain> out;
+  for (const auto& owner : std::exchange(undelivered_, {})) {
+    if (auto told = wanted(owner)) out.push_back(std::move(*told));
+  }
   for (const auto& report : reports) {
     Owner& owner = owners_[report.owner];
     owner.reports[back_end] = report;

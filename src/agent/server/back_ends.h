@@ -31,6 +31,8 @@ class BackEnds {
   // The owner wants its rules again. What was told last is told once more: a domain that was read from the store anew
   // does not know it, and for rules that stay the back ends have no news.
   std::optional<ToDomain> wanted(const model::RuleOwner& owner) const;
+  // A report found no room in the queue of its domain: it comes again with the next call of reported().
+  void undelivered(const model::RuleOwner& owner) { undelivered_.insert(owner); }
   std::size_t size() const { return owners_.size(); }
 
  private:
@@ -43,6 +45,7 @@ class BackEnds {
   std::size_t back_ends_;
   std::map<model::RuleOwner, Owner> owners_;
   std::map<std::size_t, std::string> unable_;  // with the reason
+  std::set<model::RuleOwner> undelivered_;
 };
 
 // The exemptions that stand before all drops (ARCHITECTURE idea 4): live peers one by one up to `most`, and for every

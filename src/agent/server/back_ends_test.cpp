@@ -38,6 +38,15 @@ TEST(BackEnds, WhoWantsItsRulesAgainIsToldAgain) {
   EXPECT_FALSE(one.wanted(kOwner));
 }
 
+TEST(BackEnds, AReportThatFoundNoRoomComesAgain) {
+  BackEnds one(1);
+  one.reported(0, {{kOwner, RuleState::installed, ""}});
+  EXPECT_TRUE(one.reported(0, {}).empty());
+  one.undelivered(kOwner);
+  EXPECT_EQ(only_state(one.reported(0, {})), RulesReport::State::installed);
+  EXPECT_TRUE(one.reported(0, {}).empty()) << "once is enough";
+}
+
 TEST(BackEnds, CountersAddUpAndUnknownIsNotZero) {
   BackEnds two(2);
   model::DropCounters some;

@@ -172,6 +172,7 @@ class Run {
 }  // namespace dots::sim
 
 int main(int count, char** arguments) {
+  std::setvbuf(stdout, nullptr, _IOLBF, 0);  // a failure is told when it happens
   dots::sim::Options options;
   for (int i = 1; i < count; ++i) {
     const std::string name = arguments[i];

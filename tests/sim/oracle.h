@@ -57,7 +57,7 @@ class Oracle {
   };
   struct Session {
     std::map<base::Bytes, Request> requests;  // by token
-    base::SteadyTime paid_until{};  // how far the notifications so far reach at their pace
+    base::SteadyTime paid_until{};            // how far the notifications so far reach at their pace
   };
   struct Stored {  // what the disk was told of a key
     base::SteadyTime at;

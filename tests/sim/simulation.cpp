@@ -522,6 +522,7 @@ void Simulation::operator_withdraw(std::uint64_t pick) {
 void Simulation::look_at(Client& one) {
   if (!one.node) return;
   one.node->call("list", {}, [this, &one](const agent::CallAnswer& answer) {
+    if (answer.outcome != agent::CallAnswer::Outcome::ok) return;  // its commit was refused
     std::map<std::uint32_t, std::string> phases;
     for (const auto& entry : answer.body.at("mitigations").as_array()) {
       const auto& request = entry.as_object();
@@ -545,6 +546,7 @@ void Simulation::check_dark(Client& one) {
   if (timeline_.now() - *since < threshold) return;
   coverage_.took("heartbeat", "both sides saw the loss");
   one.node->call("status", {}, [this, &one](const agent::CallAnswer& answer) {
+    if (answer.outcome != agent::CallAnswer::Outcome::ok) return;
     for (const auto& server : answer.body.at("servers").as_array()) {
       if (server.at("state") == "connected") fail(one.name + " believes in a session that has been dead for long");
     }

@@ -52,7 +52,7 @@ void ClientNode::stop() {
 }
 
 void ClientNode::finish(ClientEffects effects) {
-  for (const auto& open : effects.open) hooks_.open(open.session, open.server);
+  for (const auto& open : effects.open) hooks_.open(open.session, open.way.server);
   for (const auto& send : effects.send) hooks_.send(send.session, send.datagram);
   for (const auto& session : effects.close) hooks_.close(session);
   for (const auto& name : effects.resolve) hooks_.resolve(name);

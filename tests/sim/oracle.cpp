@@ -166,7 +166,11 @@ void Oracle::put(const ports::MitigationRecord& record, const std::vector<ports:
 
   if (fresh && !put_seen_.contains(key)) world_.fail(to_string(key) + " is stored, but nobody asked for it");
   if ((fresh || before == MitigationStatus::client_withdrawn) && runs && forgotten_.contains(key)) {
-    world_.fail(to_string(key) + " was withdrawn, and is back");
+    const auto ago = [&](base::SteadyTime at) {
+      return std::to_string(std::chrono::duration<double>(now - at).count());
+    };
+    world_.fail(to_string(key) + " was withdrawn, and is back: status " + (fresh ? "none" : "5") + " -> 1; PUT came " +
+                ago(put_seen_[key]) + " s ago, DELETE " + ago(delete_seen_[key]) + " s ago");
   }
   if (record.status == MitigationStatus::client_withdrawn && !fresh && before != record.status) {
     if (!delete_seen_.contains(key) && !is_over(found->second)) {

@@ -134,8 +134,11 @@ void Requests::load(const ports::Snapshot& snapshot, base::Now now, Effects& out
       const base::Duration granted = std::chrono::seconds{record->granted->seconds};
       const base::Duration age = std::clamp(now.wall - *record->granted_at, base::Duration::zero(), granted);
       entry.expires = now.steady + (granted - age);
-      entry.refresh_at =
-          std::max(now.steady, now.steady - age + refresh_after(*record->granted, s.settings.refresh_before_percent));
+      // What is being withdrawn must not be asked for again.
+      if (!record->withdrawing) {
+        entry.refresh_at =
+            std::max(now.steady, now.steady - age + refresh_after(*record->granted, s.settings.refresh_before_percent));
+      }
     }
     entry.phase = record->withdrawing ? Phase::withdrawing : record->acknowledged ? Phase::active : Phase::requesting;
   }

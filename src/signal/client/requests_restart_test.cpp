@@ -68,6 +68,18 @@ TEST(ClientRestartTest, AWithdrawalGoesOn) {
   EXPECT_TRUE(h.deletes.empty());
 }
 
+TEST(ClientRestartTest, AWithdrawalThatOutlastsItsRefreshTimeBringsNothingBack) {
+  RequestsHarness h;
+  const base::Mid mid = h.mitigate("192.0.2.1/32");
+  h.accept(3600);
+  h.withdraw(mid);
+  h.now = h.now + base::Duration{2h};
+  h.restart();
+  EXPECT_EQ(h.deletes.size(), 1u);
+  h.advance(2h);
+  EXPECT_TRUE(h.puts.empty());
+}
+
 TEST(ClientRestartTest, RecordsOfOtherServersAreNotOurs) {
   RequestsHarness h;
   h.mitigate("192.0.2.1/32");

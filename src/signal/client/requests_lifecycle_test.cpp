@@ -438,5 +438,20 @@ TEST(ClientLifecycleTest, EveryChangeIsAuditedWithItsAuthor) {
   EXPECT_EQ(h.audit.back().actor, "operator alice");
 }
 
+TEST(ClientLifecycleTest, AWithdrawalByTheServerThatMeetsARefreshLeavesTheWordToItsAnswer) {
+  RequestsHarness h;
+  const base::Mid mid = h.mitigate("192.0.2.1/32");
+  h.accept();
+  Effects out;
+  ASSERT_TRUE(h.machine.refresh(mid, "alice", h.now, out));
+  h.take(out);
+  h.notify(mid, MitigationStatus::withdrawn);
+  EXPECT_EQ(h.view(mid).phase, Phase::active) << "the refresh may have made it anew at the server";
+  h.accept(3600);
+  EXPECT_EQ(h.view(mid).phase, Phase::active);
+  h.notify(mid, MitigationStatus::withdrawn);
+  EXPECT_EQ(h.view(mid).phase, Phase::ended);
+}
+
 }  // namespace
 }  // namespace dots::signal::client

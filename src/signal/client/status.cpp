@@ -79,7 +79,8 @@ void Requests::State::on_status(Entry& entry, const model::MitigationEntry& told
           wait(entry, std::chrono::seconds{*told.conflict->retry_timer_s}, explain(*told.conflict), now, out);
           entry.deactivated = true;
         }
-      } else if (entry.immediate()) {
+      } else if (entry.immediate() && !entry.put) {
+        // As above: a refresh that is on its way creates it anew, and its answer decides.
         end(entry, Phase::ended,
             "withdrawn by the server" + (told.conflict ? ": " + explain(*told.conflict) : std::string()), now, out);
       }

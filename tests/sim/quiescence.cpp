@@ -137,8 +137,7 @@ void Simulation::check_client_end(Client& one) {
     if (found == at_server.end()) return fail(what + " is active for the client and unknown to the server");
     const auto& record = found->second.record;
     const std::string shown{request.contains("status") ? request.at("status").as_string() : "nothing"};
-    const auto expected = record.request.trigger_mitigation ? model::MitigationStatus::successfully_mitigated
-                                                            : model::MitigationStatus::signal_loss;
+    const model::MitigationStatus expected = record.status;
     if (shown != model::name_of(expected)) {
       return fail(what + " is " + std::string(model::name_of(expected)) + ", but the client was told " + shown);
     }

@@ -49,7 +49,7 @@ class Generator {
 
   void choose_settings() {
     auto& s = scenario_.settings;
-    s["length_s"] = random_.between(420, 900);
+    s["length_s"] = random_.between(520, 900);
     s["domains"] = random_.between(1, 2);
     s["clients"] = random_.between(1, 2);  // of each domain
     s["shards"] = random_.between(1, 3);
@@ -150,6 +150,12 @@ class Generator {
   void server_crash_at_step() {
     add(time(), {"crash_at", random_.chance(0.5) ? "commit" : "back_end", std::to_string(random_.between(1, 12))});
   }
+  void client_crash_at_commit() {
+    const double at = time();
+    const std::string who = client();
+    add(at, {"crash_at", who, "1"});
+    add(at + 0.001, {"mitigate", who, target(who), "600"});
+  }
   void store_faults() {
     const double at = time();
     const std::string who = random_.chance(0.6) ? "server" : client();
@@ -186,7 +192,8 @@ class Generator {
   }
   void forged_hellos() { add(time(), {"forge", std::to_string(random_.between(10, 200))}); }
 
-  static constexpr std::array<Fault, 19> kFaults{&Generator::loss,
+  static constexpr std::array<Fault, 20> kFaults{&Generator::client_crash_at_commit,
+                                                 &Generator::loss,
                                                  &Generator::duplication,
                                                  &Generator::delay,
                                                  &Generator::reordering,

@@ -154,6 +154,13 @@ world::CommitHooks Simulation::commit_hooks(const std::string& whose, double& fa
         timeline_.after(std::chrono::seconds{1}, [this] { start_server(); });
       });
     }
+    if (crash_at_ == whose && --crash_after_ <= 0) {
+      crash_at_.clear();
+      timeline_.after(random_.up_to(fate.takes), [this, whose] {
+        end_client(client(whose));
+        timeline_.after(std::chrono::seconds{1}, [this, whose] { start_client(client(whose)); });
+      });
+    }
     return fate;
   };
   hooks.outcome = [this, whose](const char* outcome) {

@@ -71,7 +71,12 @@ inline base::Bytes scripted_protected(std::uint8_t type, std::uint64_t key, std:
 // The plaintext of a record of application data, for those who watch the network of a simulation.
 inline std::optional<base::ByteView> scripted_plaintext(base::ByteView d) {
   if (d.size() < kScriptedProtection || d[0] != 23) return std::nullopt;
-  return d.subspan(kScriptedProtection);
+  const std::uint64_t sequence = scripted_number(d.subspan(3)) & 0xffffffffffff;
+  const base::ByteView text = d.subspan(kScriptedProtection);
+  if (scripted_number(d.subspan(21)) != scripted_tag(scripted_number(d.subspan(13)), d[0], sequence, text)) {
+    return std::nullopt;  // damaged on its way
+  }
+  return text;
 }
 
 inline model::PeerIdentity scripted_identity(const std::string& name) {

@@ -187,6 +187,8 @@ void Oracle::put(const ports::MitigationRecord& record, const std::vector<ports:
   if (fresh && runs) {
     for (const auto& [other, old] : world_.disk->mitigations) {
       if (!same_client(other, key) || other.mid == key.mid || old.status != MitigationStatus::in_progress) continue;
+      // Preconfigured ones that run are settled among the two types by policy (RFC 9132 4.4.1.3).
+      if (old.request.trigger_mitigation != record.request.trigger_mitigation) continue;
       if (!share_an_address(old.expanded, record.expanded)) continue;
       const bool goes = std::any_of(batch.begin(), batch.end(), [&](const auto& change) {
         const auto* gone = std::get_if<ports::EraseMitigation>(&change);
@@ -216,6 +218,11 @@ void Oracle::erase(const MitigationKey& key, const std::vector<ports::Change>& b
     return;
   }
   const ports::MitigationRecord& old = found->second;
+  // Its deadline was written anew after a step of the clock, and it is over by that one: judged by the same batch.
+  const bool rewritten = std::any_of(batch.begin(), batch.end(), [&](const auto& change) {
+    const auto* put = std::get_if<ports::PutMitigation>(&change);
+    return put != nullptr && MitigationKey{put->record.domain, put->record.cuid, put->record.mid} == key;
+  });
   const bool replaced = std::any_of(batch.begin(), batch.end(), [&](const auto& change) {
     const auto* put = std::get_if<ports::PutMitigation>(&change);
     if (put == nullptr) return false;
@@ -228,7 +235,7 @@ void Oracle::erase(const MitigationKey& key, const std::vector<ports::Change>& b
   const bool armed = old.status == MitigationStatus::signal_loss;
   const bool armed_withdrawn = armed && delete_seen_.contains(key);
   // A batch may hold the DELETE and the end of an old period, or the whole life of a short one.
-  if (!replaced && !withdrawn && !armed_withdrawn && !is_over(old)) {
+  if (!replaced && !withdrawn && !armed_withdrawn && !rewritten && !is_over(old)) {
     world_.fail(
         to_string(key) + " with status " + std::to_string(static_cast<int>(old.status)) +
         " is erased before its time: not replaced, not withdrawn by the operator, " +

@@ -34,7 +34,7 @@ class Generator {
     std::vector<std::size_t> kinds(kFaults.size());
     for (std::size_t i = 0; i < kinds.size(); ++i) kinds[i] = i;
     for (std::size_t i = kinds.size(); i > 1; --i) std::swap(kinds[i - 1], kinds[random_.below(i)]);
-    kinds.resize(static_cast<std::size_t>(random_.between(4, 7)));
+    kinds.resize(static_cast<std::size_t>(random_.between(6, 9)));
     for (const std::size_t kind : kinds) {
       const auto times = random_.between(1, 3);
       for (std::int64_t i = 0; i < times; ++i) (this->*kFaults[kind])();
@@ -49,7 +49,7 @@ class Generator {
 
   void choose_settings() {
     auto& s = scenario_.settings;
-    s["length_s"] = random_.between(520, 900);
+    s["length_s"] = random_.between(720, 1020);
     s["domains"] = random_.between(1, 2);
     s["clients"] = random_.between(1, 2);  // of each domain
     s["shards"] = random_.between(1, 3);

@@ -91,6 +91,7 @@ class ClientRuntimeTest : public testing::Test {
   QuietSink sink_;
 };
 
+// S8811-2-03
 TEST_F(ClientRuntimeTest, AMitigationFromTheWishToTheEnd) {
   auto server = ServerRuntime::start(server_, sink_);
   ASSERT_TRUE(server) << server.error().message;

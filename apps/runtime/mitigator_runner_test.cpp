@@ -120,6 +120,7 @@ class RunnerTest : public testing::TestWithParam<bool> {
 };
 INSTANTIATE_TEST_SUITE_P(ReadingInBetweenAndBeside, RunnerTest, testing::Bool());
 
+// S8811-2.2.2-08
 TEST_P(RunnerTest, InstallsWhatIsWantedAndRemovesWhatIsNot) {
   start();
   runner->want({want(1, {dns}), want(2, {dns, ntp})});
@@ -263,6 +264,7 @@ TEST_P(RunnerTest, WhatOthersRemovedComesBackAndWhatTheyAddedGoes) {
               sink.messages("FOREIGN_RULE_REMOVED") == 1);
 }
 
+// S8612-SIG-006-06, S8811-2.2.2-10
 TEST_P(RunnerTest, CountersReachTheirOwners) {
   start();
   runner->want({want(1, {dns}), want(2, {dns, ntp})});

@@ -54,7 +54,7 @@ TEST(Asking, SendsTheTypeThatIsAskedFor) {
   EXPECT_EQ(Bench::only(bench.send(put(true)).second).type, MessageType::confirmable);
 }
 
-// S9132-7.2-08
+// S9132-7.2-08, S8612-SEC-004-02
 TEST(Asking, EveryRequestHasItsOwnIdAndARandomTokenOfEightBytes) {
   std::set<base::Bytes> tokens;
   std::set<std::uint16_t> ids;
@@ -169,7 +169,7 @@ TEST(Asking, LateAndForeignAnswersAreCountedAndNotDelivered) {
   EXPECT_TRUE(effects.send.empty());
 }
 
-// RFC 7252 4.2: jittered first timeout, doubling, the same message id.
+// S8612-3.1-03: RFC 7252 4.2: jittered first timeout, doubling, the same message id.
 TEST(Asking, ConfirmableRequestsAreRetransmitted) {
   std::set<base::Duration> timeouts;
   for (std::uint64_t seed = 1; seed <= 50; ++seed) {

@@ -41,6 +41,7 @@ TEST(Bounds, CachedAnswersByCount) {
   EXPECT_EQ(bench.in(put(5)).requests.size(), 1U);
 }
 
+// S8811-5-06
 TEST(Bounds, CachedAnswersByBytes) {
   EndpointLimits limits;
   limits.answered_bytes = 1000;

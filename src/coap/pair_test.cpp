@@ -70,7 +70,8 @@ class Link {
   int sequence_ = 0;
 };
 
-// Every request is executed at most once and, with enough tries, answered with its own answer; also both ways at once.
+// S8612-GEN-002-01, S8612-SEC-004-03, S8811-1.3-01: Every request is executed at most once and, with enough tries,
+// answered with its own answer; also both ways at once.
 TEST(Pair, RequestsSurviveABadLinkAndAreExecutedOnce) {
   for (const bool confirmable : {false, true}) {
     for (std::uint64_t seed = 1; seed <= 20; ++seed) {

@@ -134,6 +134,7 @@ TEST(Serving, ASeparateAnswerIsGivenUpAfterItsRetransmissionsOrAReset) {
   }
 }
 
+// S8612-SEC-004-02, S8612-SEC-004-03
 TEST(Serving, ADuplicateGetsTheSameAnswerAndIsNotDelivered) {
   for (const auto type : {MessageType::non_confirmable, MessageType::confirmable}) {
     Bench bench;

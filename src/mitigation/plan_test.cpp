@@ -27,6 +27,7 @@ class PlanTest : public testing::Test {
   std::vector<Rule> plan_for(std::vector<Prefix> expanded) { return plan(scope, expanded, policy); }
 };
 
+// S8811-2.2.2-08
 TEST_F(PlanTest, ProtocolAndPortsGiveOneRuleForEachPair) {
   scope.target_protocol = {17, 6};
   scope.target_port_range = {{53, 53}, {8080, 8090}};

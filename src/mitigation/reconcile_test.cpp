@@ -310,7 +310,7 @@ TEST_F(ReconcileTest, ARestartOfTheDaemonKeepsWhatTheKernelCounted) {
   EXPECT_EQ(counters(1).bytes_dropped, 7000u);
 }
 
-// S9132-4.4.2-20: RFC 9132 4.4.2, bps-dropped and pps-dropped
+// S9132-4.4.2-20, S9132-4.4.2-21: RFC 9132 4.4.2, bps-dropped and pps-dropped
 TEST_F(ReconcileTest, RatesAverageFullFiveMinuteBucketsOverTheTimeSinceTheTrigger) {
   reconciler.learned({}, now);
   want(1, {udp(1)});

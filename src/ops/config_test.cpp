@@ -276,6 +276,7 @@ TEST_F(ConfigTest, RefusesACredentialThatTwoClientsClaim) {
   EXPECT_THAT(found[0], HasSubstr("give each name to one client only"));
 }
 
+// S8811-5-02
 TEST_F(ConfigTest, RefusesSecretsThatEverybodyMayRead) {
   put("server.key", "x", 0644);
   put("psk.txt", "edge-1:00112233445566778899aabbccddeeff\n", 0604);

@@ -23,7 +23,7 @@ model::MitigationScope scope_of(const std::string& target) {
   return scope;
 }
 
-// S9132-4.4.1.1-29, S9132-4.4-10, S9132-11-04
+// S9132-4.4.1.1-29, S9132-4.4-10, S9132-11-04, S8811-2.1-03, S8811-2.2.2-03
 TEST(DomainRules, OnlyPrefixesInsideAnOwnedOne) {
   const DomainRules rules{some_policy()};
   EXPECT_TRUE(rules.may_target(prefix("192.0.2.0/24")).allowed);
@@ -47,7 +47,8 @@ TEST(DomainRules, ForbiddenSpaceEvenWhenOwned) {
   EXPECT_TRUE(rules.may_target(prefix("203.0.113.1/32")).allowed);
 }
 
-// S9132-3-15: the peer learns which target was refused and nothing else; the operator learns what to do.
+// S9132-3-15, S8612-SEC-003-02: the peer learns which target was refused and nothing else; the operator learns what to
+// do.
 TEST(DomainRules, AVerdictExplainsItself) {
   const DomainRules rules{some_policy()};
   const Verdict verdict = rules.may_target(prefix("203.0.113.0/24"));
@@ -58,6 +59,7 @@ TEST(DomainRules, AVerdictExplainsItself) {
   EXPECT_FALSE(verdict.next_step.empty());
 }
 
+// S8612-SEC-005-02, S8811-2.2.2-03
 TEST(DomainRules, NamesByLabelNotByText) {
   const DomainRules rules{some_policy()};
   EXPECT_TRUE(rules.may_name("example.net").allowed);
@@ -85,7 +87,7 @@ TEST(DomainRules, AddressesOfNamesPassTheSameChecks) {
   EXPECT_FALSE(rules.may_resolve_to("example.net", {}).allowed);
 }
 
-// S9132-4.4.1.1-36, S9132-4.4.1.1-24
+// S9132-4.4.1.1-36, S9132-4.4.1.1-24, S8612-SEC-005-02
 TEST(DomainRules, EveryTargetOfARequest) {
   const DomainRules rules{some_policy()};
   EXPECT_FALSE(rules.may_request({}).allowed);

@@ -19,7 +19,7 @@ model::PeerIdentity psk(const std::string& identity) { return {model::Credential
 
 KnownClient known(const std::string& d, const std::string& c) { return {base::DomainId{d}, base::ClientId{c}}; }
 
-// S9132-4.4-09, S9132-4.4-10
+// S9132-4.4-09, S9132-4.4-10, S8811-2.1-01
 TEST(Identities, NamesAClientOfADomain) {
   const auto identities = Identities::build({
       domain("a", {{base::ClientId{"edge"}, {"Dots.Example.net"}, {"key-1", "key-2"}}}),
@@ -32,7 +32,7 @@ TEST(Identities, NamesAClientOfADomain) {
   EXPECT_EQ(identities->find(psk("Key-1")), known("b", "edge"));
 }
 
-// S9132-9-02
+// S9132-9-02, S8811-2.1-01
 TEST(Identities, StrangersAreNobody) {
   const auto identities = Identities::build({domain("a", {{base::ClientId{"edge"}, {"dots.example.net"}, {"key"}}})});
   ASSERT_TRUE(identities);

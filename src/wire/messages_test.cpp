@@ -59,6 +59,7 @@ TEST(MitigationRequest, TheExampleOfTheRfc) {
   EXPECT_EQ(*back, figure8());
 }
 
+// S8612-SIG-008-02, S8612-DM-004-01, S8612-DM-006-01
 TEST(MitigationRequest, EveryAttributeSurvives) {
   MitigationRequest request = figure8();
   request.scope.target_prefix.push_back(*parse_prefix("192.0.2.77/24"));
@@ -75,7 +76,7 @@ TEST(MitigationRequest, EveryAttributeSurvives) {
   EXPECT_EQ(*back, request);
 }
 
-// S9132-4.4.1.1-47
+// S9132-4.4.1.1-47, S8811-3.3.3-02
 TEST(MitigationRequest, TriggerIsTrueWhenAbsentAndThenNotSent) {
   EXPECT_TRUE(decode_mitigation_request(hex(with("", 0)))->trigger_mitigation);
   EXPECT_TRUE(decode_mitigation_request(hex(with(" 18 2d f5")))->trigger_mitigation);
@@ -122,7 +123,7 @@ TEST(MitigationRequest, LifetimeIsNeededButInAnEfficacyUpdate) {
   EXPECT_EQ(update->attack_status, AttackStatus::under_attack);
 }
 
-// S9132-4.4.1.1-40, S9132-4.4.1.1-41, S9132-5.3-04
+// S9132-4.4.1.1-40, S9132-4.4.1.1-41, S9132-5.3-04, S8612-DM-005-01
 TEST(MitigationRequest, LifetimeRange) {
   EXPECT_SAYS(scope(2, std::string(kPrefix) + " 0e 00"), "lifetime) must not be 0");
   EXPECT_SAYS(scope(2, std::string(kPrefix) + " 0e 21"), "must be -1 or from 0");
@@ -249,7 +250,7 @@ TEST(MitigationRequest, OneMessageOfTheRightKind) {
   EXPECT_SAYS("a1 18 31 a1 18 33 f5", "attribute 49 (heartbeat)");
 }
 
-// S9132-3.1-01, S9132-4.4.1.3-09, S9132-10.6.1-02
+// S9132-3.1-01, S9132-4.4.1.3-09, S9132-10.6.1-02, S8612-GEN-001-01, S8612-GEN-001-02, S8612-DM-004-01
 TEST(MitigationRequest, UnknownOptionalAttributesAreSkipped) {
   for (const char* key :
        {"18 80", "18 fa", "18 ff", "19 4000", "19 4e20", "19 7fff", "19 8000", "19 9c40", "19 ea60", "19 ffff"}) {
@@ -275,7 +276,7 @@ TEST(MitigationRequest, SkippedValuesAreBounded) {
   EXPECT_SAYS(with(" 18 fa 7f 61 61 ff"), "indefinite");
 }
 
-// S9132-4.4.1.3-10, S9132-6-06, S9132-10.6.1-02
+// S9132-4.4.1.3-10, S9132-6-06, S9132-10.6.1-02, S8612-GEN-001-03
 TEST(MitigationRequest, UnknownRequiredAttributesAreNamed) {
   for (const auto& [key, name] : {std::pair{"18 36", "54"},
                                   {"18 64", "100"},
@@ -404,7 +405,7 @@ TEST(MitigationAnswer, OverlapNamesTheMid) {
   EXPECT_EQ(*decode_mitigation_answer(encode(one(entry))), one(entry));
 }
 
-// S9132-4.4.1.3-18, S9132-5.3-06, S9132-5.3-07
+// S9132-4.4.1.3-18, S9132-5.3-06, S9132-5.3-07, S8612-DM-003-01
 TEST(MitigationAnswer, ConflictScopeFitsTheCause) {
   MitigationEntry overlap;
   overlap.conflict =
@@ -431,7 +432,7 @@ TEST(MitigationAnswer, ConflictScopeFitsTheCause) {
   EXPECT_EQ((*back)[1].conflict->retry_timer_s, 30U);
 }
 
-// S9132-6-02, S9132-6-03, S9132-4.4.2-19
+// S9132-6-02, S9132-6-03, S9132-4.4.2-19, S8612-SIG-006-06, S8612-DM-003-01
 TEST(MitigationAnswer, StatusOfAMitigation) {
   MitigationEntry entry;
   entry.mid = base::Mid{12332};

@@ -187,6 +187,7 @@ TEST_F(Loading, ServerNamesAreLinted) {
             std::string::npos);
 }
 
+// S8811-5-02
 TEST_F(Loading, KeyThatEverybodyMayRead) {
   const CredentialSources sources = good();
   ::chmod(sources.key_file.c_str(), 0644);

@@ -80,7 +80,7 @@ class PlainClient {
   gnutls_psk_client_credentials_t psk_ = nullptr;
 };
 
-// S9132-4.4-08, S9132-8-01
+// S9132-4.4-08, S9132-8-01, S8612-SEC-001-01, S8811-5-03
 TEST_F(Dtls, ClientWithoutCredentialsIsRefused) {
   DtlsPair p{admission_, wall_now()};
   PlainClient client{p, "NORMAL:-VERS-ALL:+VERS-DTLS1.2"};
@@ -90,7 +90,7 @@ TEST_F(Dtls, ClientWithoutCredentialsIsRefused) {
   EXPECT_NE(p.server.reason.find("certificate"), std::string::npos) << p.server.reason;
 }
 
-// S9132-7.1-02
+// S9132-7.1-02, S8612-SEC-002-02
 TEST_F(Dtls, Dtls10IsRefused) {
   DtlsPair p{admission_, wall_now()};
   PlainClient client{p, "NORMAL:-VERS-ALL:+VERS-DTLS1.0:%UNSAFE_RENEGOTIATION", &client_certificate()};
@@ -100,7 +100,8 @@ TEST_F(Dtls, Dtls10IsRefused) {
   EXPECT_EQ(p.server.reason, "the peer does not speak (D)TLS 1.2 or later");
 }
 
-// S9132-7.1-01, S9132-11-01: what BCP 195 forbids or what does not authenticate its encryption finds no partner.
+// S9132-7.1-01, S9132-11-01, S8612-SEC-002-01, S8612-SEC-003-01: what BCP 195 forbids or what does not authenticate its
+// encryption finds no partner.
 TEST_F(Dtls, WeakSuitesFindNoPartner) {
   const char* const weak[] = {
       "NORMAL:-VERS-ALL:+VERS-DTLS1.2:-CIPHER-ALL:+AES-128-CBC:+AES-256-CBC",        // no AEAD
@@ -130,7 +131,7 @@ TEST_F(Dtls, WeakSuitesFindNoPartner) {
   }
 }
 
-// S9132-7.1-01, S9132-7.1-02, S9132-11-01: the whole list, whatever certificates are in use today.
+// S9132-7.1-01, S9132-7.1-02, S9132-11-01, S8612-SEC-002-01: the whole list, whatever certificates are in use today.
 TEST(Priorities, HoldNothingButEphemeralKeysAndAead) {
   gnutls_priority_t list = nullptr;
   ASSERT_GE(gnutls_priority_init(&list, kPriorities, nullptr), 0);

@@ -8,7 +8,7 @@
 namespace dots::adapters::net {
 namespace {
 
-// S9132-7.1-08
+// S9132-7.1-08, S8612-SEC-004-01
 TEST_F(Dtls, ReplayedRecordIsDropped) {
   const auto p = pair(client_credentials());
   ASSERT_TRUE(p->send(p->client, p->server, "once"));
@@ -62,7 +62,8 @@ TEST_F(Dtls, LostLastFlightIsRepeatedByTheOpenServer) {
   EXPECT_TRUE(p.client.opened) << p.client.reason;
 }
 
-// S9132-7.3-01, S9132-7.3-03, S9132-7.3-05: nothing that leaves is larger than 1280 bytes with IPv6 and UDP headers.
+// S9132-7.3-01, S9132-7.3-03, S9132-7.3-05, S8612-SIG-002-01, S8612-SIG-002-03: nothing that leaves is larger than 1280
+// bytes with IPv6 and UDP headers.
 TEST_F(Dtls, EveryDatagramFitsThePathMtu) {
   std::size_t largest = 0;
   const auto measure = [&](bool, base::Bytes& datagram) {
@@ -100,6 +101,7 @@ TEST_F(Dtls, CloseIsToldAndAnswered) {
   EXPECT_FALSE(p->send(p->server, p->client, "late"));
 }
 
+// S8612-SEC-002-01
 TEST_F(Dtls, RandomAndTruncatedDatagramsDoNotDisturbAnOpenSession) {
   const auto p = pair(psk_client("home", kKey));
   ASSERT_TRUE(p->send(p->client, p->server, std::string(300, 'x')));

@@ -4,7 +4,7 @@
 namespace dots::adapters::net {
 namespace {
 
-// S9132-8-01, S9132-8-02, S9132-8-03, S9132-4.4-08: both sides prove themselves with certificates.
+// S9132-8-01, S9132-8-02, S9132-8-03, S9132-4.4-08, S8811-2.1-01: both sides prove themselves with certificates.
 TEST_F(Dtls, X509BothWays) {
   const auto p = pair(client_credentials());
   ASSERT_TRUE(p->client.opened && p->server.opened) << p->client.reason << p->server.reason;
@@ -84,7 +84,7 @@ TEST_F(Dtls, ExpiredClientIsRefused) {
   }
 }
 
-// S9132-8-01, S9132-8-02
+// S9132-8-01, S9132-8-02, S8612-SEC-001-01, S8811-5-03
 TEST_F(Dtls, ForeignAndSelfSignedClientsAreRefused) {
   TestPki foreign{"Foreign CA"};
   expect_refused(sources(foreign.issue({.name = "c", .dns = {"client.example"}})), "not issued by a CA of ca_file");
@@ -113,7 +113,7 @@ TEST_F(Dtls, ClientCertificateForServersOnlyIsRefused) {
       "not for this purpose");
 }
 
-// S9132-7.1-03: the whole path of the server is verified.
+// S9132-7.1-03, S8612-SEC-001-01, S8811-5-03: the whole path of the server is verified.
 TEST_F(Dtls, ClientVerifiesTheServersPath) {
   TestPki foreign{"Foreign CA"};
   CredentialSources server = sources(foreign.issue({.name = "s", .dns = {"server.example"}}));

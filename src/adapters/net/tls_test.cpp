@@ -83,6 +83,7 @@ TEST_F(Tls, PreSharedKeysProveBothSides) {
   EXPECT_EQ(p.client.received, (std::vector<std::string>{"down"}));
 }
 
+// S8612-SEC-001-01, S8811-5-03
 TEST_F(Tls, WrongKeysAndStrangersAreRefused) {
   for (const auto& [identity, key] :
        {std::pair{std::string{"home"}, base::Bytes(16, 1)}, std::pair{std::string{"nobody"}, kKey}}) {
@@ -160,6 +161,7 @@ TEST_F(Tls, ChangedRecordsEndTheSession) {
   EXPECT_TRUE(p.server.closed);
 }
 
+// S8612-SEC-003-01
 TEST_F(Tls, GarbageInsteadOfAHelloIsRefused) {
   TlsAcceptor acceptor{server_credentials()};
   TlsPair p;
@@ -265,7 +267,7 @@ Seen client_with(const Credentials& credentials, std::shared_ptr<const Credentia
   return {end.opened && !end.closed, peer.done, peer.alert, end.reason, peer.version()};
 }
 
-// S9132-7.1-02: TLS 1.2 and 1.3, nothing older.
+// S9132-7.1-02, S8612-SEC-002-02: TLS 1.2 and 1.3, nothing older.
 TEST_F(Tls, VersionsFrom12On) {
   const auto with = [](const char* priorities) {
     return client_with(*client_credentials(), server_credentials(), priorities, "coap");

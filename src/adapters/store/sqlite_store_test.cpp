@@ -196,6 +196,7 @@ TEST_F(SqliteFile, ASecondProgramIsKeptOut) {
   expect_refused({"another program", database()});
 }
 
+// S8612-SEC-003-02, S8811-5-02
 TEST_F(SqliteFile, NobodyElseMayReadWhoAskedForWhat) {
   auto store = open();
   ASSERT_TRUE(store);

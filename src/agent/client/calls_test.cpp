@@ -7,6 +7,7 @@ namespace {
 
 using Outcome = CallAnswer::Outcome;
 
+// S8612-SIG-008-06, S8612-SIG-008-10, S8811-1.3-02, S8811-3.3.1-01
 TEST(ClientCallsTest, MitigateIsAnsweredOnceItIsStored) {
   ClientHarness h;
   h.commit_time = 50ms;
@@ -51,7 +52,8 @@ TEST(ClientCallsTest, WaitAnswersWithTheServersWord) {
   EXPECT_EQ(h.answered(withdrawal).body.at("mitigation").at("phase").as_string(), "ended");
 }
 
-// S9132-4.4.3-06: with an empty If-Match, and the same body but for the attack-status.
+// S9132-4.4.3-06, S8612-SIG-009-01, S8811-2.2.1-03: with an empty If-Match, and the same body but for the
+// attack-status.
 TEST(ClientCallsTest, EfficacyIsToldWithIfMatch) {
   ClientHarness h;
   h.start();
@@ -88,6 +90,7 @@ TEST(ClientCallsTest, WaitIsBounded) {
   EXPECT_EQ(h.answered(longest).outcome, Outcome::ok);
 }
 
+// S8811-2-01
 TEST(ClientCallsTest, ARefusalShowsTheDiagnosticOfTheServer) {
   ClientHarness h;
   h.custom = [](const coap::Request& request) -> std::optional<coap::Response> {
@@ -230,6 +233,7 @@ TEST(ClientCallsTest, ExplainSaysWhoWantsWhatAndHowFarItIs) {
   EXPECT_NE(sentence.find("alice"), std::string::npos);
 }
 
+// S8612-4-01
 TEST(ClientCallsTest, AuditNamesTheAuthor) {
   ClientHarness h;
   h.start();
@@ -313,7 +317,7 @@ TEST(ClientCommitTest, CallsDuringACommitWaitForTheirOwn) {
   EXPECT_TRUE(h.answers.contains(second));
 }
 
-// S9132-4.4.1.1-06: each server has its own cuid, mids and sessions.
+// S9132-4.4.1.1-06, S8612-2-03, S8811-1.3-03, S8811-2-02: each server has its own cuid, mids and sessions.
 TEST(ClientServersTest, ServersAreIndependent) {
   ClientHarness h;
   ServerSettings other = h.settings.servers[0];

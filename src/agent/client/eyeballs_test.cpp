@@ -43,7 +43,7 @@ struct Eyeballs : ClientHarness {
   }
 };
 
-// S9132-4.3-02, S9132-4.3-05
+// S9132-4.3-02, S9132-4.3-05, S8612-GEN-002-03, S8612-SIG-001-02, S8612-3.1-02
 TEST(EyeballsTest, TheOrderIsUdpBeforeTcpAndIpv6BeforeIpv4) {
   Eyeballs h;
   h.blocked = [](const Way&) { return true; };
@@ -53,7 +53,7 @@ TEST(EyeballsTest, TheOrderIsUdpBeforeTcpAndIpv6BeforeIpv4) {
   for (std::size_t i = 1; i < h.opened.size(); ++i) EXPECT_EQ(h.opened[i].first - h.opened[i - 1].first, 250ms);
 }
 
-// S9132-4.3-02: each in its turn, when those before it are blocked.
+// S9132-4.3-02, S8612-SIG-001-01, S8612-SIG-001-03: each in its turn, when those before it are blocked.
 TEST(EyeballsTest, TheFirstThatAnswersWins) {
   for (std::size_t first = 0; first < 4; ++first) {
     Eyeballs h;
@@ -244,6 +244,7 @@ TEST(EyeballsTest, HeartbeatsOverTcpMayTakeAnInterval) {
   EXPECT_TRUE(h.told("CLIENT_SESSION_LOST"));
 }
 
+// S8811-3.1.2-04
 TEST(EyeballsTest, TheSessionStandsWhenTheServerHasSpoken) {
   Eyeballs h;
   h.blocked = over_udp;

@@ -4,7 +4,8 @@
 namespace dots::agent::client {
 namespace {
 
-// S9132-4.4-01, S9132-4.4-02, S9132-4.4.1.1-01, S9132-4.4.1.1-02, S9132-4.4.1.2-05, S9132-4.2-03
+// S9132-4.4-01, S9132-4.4-02, S9132-4.4.1.1-01, S9132-4.4.1.1-02, S9132-4.4.1.2-05, S9132-4.2-03, S8612-SIG-006-01,
+// S8612-SIG-007-04
 TEST(ClientMitigationTest, ARequestIsANonConfirmablePutOnCuidAndMid) {
   ClientHarness h;
   h.start();
@@ -24,7 +25,7 @@ TEST(ClientMitigationTest, ARequestIsANonConfirmablePutOnCuidAndMid) {
   EXPECT_EQ(body->lifetime, model::Lifetime{3600});
 }
 
-// S9132-4.4.1.1-20, S9132-4.4.1.1-21, S9132-4.4.1.1-22: nothing of the path in the body.
+// S9132-4.4.1.1-20, S9132-4.4.1.1-21, S9132-4.4.1.1-22, S8612-2-02: nothing of the path in the body.
 TEST(ClientMitigationTest, TheBodyIsTheScopeAlone) {
   ClientHarness h;
   h.start();
@@ -38,7 +39,8 @@ TEST(ClientMitigationTest, TheBodyIsTheScopeAlone) {
                      "0e190e10");
 }
 
-// S9132-4.4-04, S9132-4.4-05, S9132-4.4-07: without an answer again and again, 3 s apart while no round trip is known.
+// S9132-4.4-04, S9132-4.4-05, S9132-4.4-07, S8612-3.1-01: without an answer again and again, 3 s apart while no round
+// trip is known.
 TEST(ClientMitigationTest, WithoutAnAnswerTheSameRequestIsRepeatedEach3Seconds) {
   ClientHarness h;
   h.start();
@@ -60,7 +62,7 @@ TEST(ClientMitigationTest, WithoutAnAnswerTheSameRequestIsRepeatedEach3Seconds) 
   EXPECT_EQ(h.sends("PUT mitigate").size(), answered);
 }
 
-// S9132-4.4-03, S9132-4.4-05: many at once keep to the rate together.
+// S9132-4.4-03, S9132-4.4-05, S8612-3.1-01, S8612-3.1-03: many at once keep to the rate together.
 TEST(ClientMitigationTest, ManyRequestsTogetherKeepTheRateWithoutAnEstimate) {
   ClientHarness h;
   h.start();
@@ -114,7 +116,7 @@ TEST(ClientMitigationTest, AWithdrawalRightAfterItsRequestKeepsThe3Seconds) {
   EXPECT_EQ(h.show(mid).at("phase").as_string(), "ended");
 }
 
-// S9132-4.4-03: one datagram per round trip, when that is known.
+// S9132-4.4-03, S8612-3.1-03: one datagram per round trip, when that is known.
 TEST(ClientMitigationTest, ABurstIsSpacedByTheRoundTrip) {
   ClientHarness h;
   h.latency = 100ms;
@@ -165,6 +167,7 @@ TEST(ClientMitigationTest, AKnownRoundTripMakesRepetitionFast) {
   EXPECT_GE(lost, 11);
 }
 
+// S9132-4.4-06
 TEST(ClientMitigationTest, FastTriesEndAfter64) {
   ClientHarness h;
   h.latency = 25ms;
@@ -323,7 +326,7 @@ TEST(ClientMitigationTest, ARequestThatFitsNoDatagramIsRefusedWithAdvice) {
   EXPECT_EQ(h.requests("PUT mitigate").size(), 1u);  // the way is free for others
 }
 
-// Seeded loss in both directions: in the end both sides agree.
+// S8612-GEN-002-01, S8811-1.3-01: Seeded loss in both directions: in the end both sides agree.
 TEST(ClientMitigationTest, LossIsSurvived) {
   for (std::uint64_t seed = 1; seed <= 20; ++seed) {
     ClientHarness h;

@@ -11,7 +11,7 @@ std::vector<base::Duration> gaps(const std::vector<std::pair<base::SteadyTime, b
   return out;
 }
 
-// S9132-3-05, S9132-4.1-01
+// S9132-3-05, S9132-4.1-01, S8612-2-01
 TEST(ClientSessionsTest, TheClientOpensTheSessionAtStart) {
   ClientHarness h;
   h.start();
@@ -23,7 +23,8 @@ TEST(ClientSessionsTest, TheClientOpensTheSessionAtStart) {
   EXPECT_EQ(status.at("servers").at(0).at("state").as_string(), "connected");
 }
 
-// S9132-4.5-01, S9132-4.7-01, S9132-4.7-03, S9132-4.7-04, S9132-4.7-08
+// S9132-4.5-01, S9132-4.7-01, S9132-4.7-03, S9132-4.7-04, S9132-4.7-08, S8612-SIG-003-01, S8612-SIG-004-01,
+// S8612-SIG-004-05, S8811-2.1-02, S8811-2-05, S8811-2.2.1-04
 TEST(ClientSessionsTest, HeartbeatsRunOverTheOneSession) {
   ClientHarness h;
   h.start();
@@ -40,7 +41,7 @@ TEST(ClientSessionsTest, HeartbeatsRunOverTheOneSession) {
   EXPECT_EQ(h.opened.size(), 1u);
 }
 
-// S9132-4.7-05
+// S9132-4.7-05, S8811-2.2.1-04
 TEST(ClientSessionsTest, WithoutHeartbeatsOfTheServerTheStatusTurnsFalse) {
   ClientHarness h;
   h.start();
@@ -51,7 +52,7 @@ TEST(ClientSessionsTest, WithoutHeartbeatsOfTheServerTheStatusTurnsFalse) {
   EXPECT_TRUE(wire::decode_heartbeat(h.requests("PUT hb").back().request.payload)->peer_hb_status);
 }
 
-// S9132-3-06, S9132-4.7-01
+// S9132-3-06, S9132-4.7-01, S8612-SIG-004-01
 TEST(ClientSessionsTest, HeartbeatsOfTheServerAreAnswered) {
   ClientHarness h;
   h.start();
@@ -92,7 +93,7 @@ TEST(ClientSessionsTest, OtherRequestsOfTheServerAreRefused) {
   EXPECT_EQ(answer_to([](coap::Request& r) { r.payload.clear(); }), model::ResponseCode::bad_request);
 }
 
-// S9132-4.7-09, S9132-4.7-10: disconnected, and opened again without waiting.
+// S9132-4.7-09, S9132-4.7-10, S8612-SIG-004-06: disconnected, and opened again without waiting.
 TEST(ClientSessionsTest, WithoutAnAttackALostSessionIsReplaced) {
   ClientHarness h;
   h.start();
@@ -150,7 +151,8 @@ TEST(ClientSessionsTest, AMitigationBringsTheNextAttemptForwardTo60Seconds) {
   EXPECT_LT(h.opened[count - 1].first - h.opened[count - 2].first, 100s);
 }
 
-// S9132-4.7-14, S9132-4.7-15, S9132-4.7-16, S9132-4.7-17
+// S9132-4.7-14, S9132-4.7-15, S9132-4.7-16, S9132-4.7-17, S8612-SIG-003-01, S8612-SIG-004-07, S8612-SIG-004-08,
+// S8612-SIG-004-09, S8612-SIG-004-10
 TEST(ClientSessionsTest, UnderAttackTheSessionIsKeptAndASecondOneTried) {
   ClientHarness h;
   h.start();
@@ -212,7 +214,7 @@ TEST(ClientSessionsTest, WhenTrafficReturnsTheAttemptIsDropped) {
   EXPECT_EQ(h.opened.size(), 2u);
 }
 
-// S9132-4.7-18
+// S9132-4.7-18, S8612-SIG-004-11
 TEST(ClientSessionsTest, OfTwoLivingSessionsTheNewOneStays) {
   ClientHarness h;
   h.start();
@@ -268,7 +270,8 @@ class DeadSession : public ::testing::Test {
   bool dead = true;
 };
 
-// S9132-4.7-17: after 3 s a second session, seconds after the first was opened, and the request goes over both.
+// S9132-4.7-17, S8612-SIG-011-01, S8811-3.2.4-02: after 3 s a second session, seconds after the first was opened, and
+// the request goes over both.
 TEST_F(DeadSession, AnUnansweredRequestOpensAParallelSession) {
   h.mitigate("203.0.113.1/32");
   const base::SteadyTime sent = h.now.steady;
@@ -334,7 +337,8 @@ TEST_F(DeadSession, AnAnswerOnTheOldSessionEndsTheAttempt) {
   EXPECT_EQ(h.closed, std::vector<base::SessionId>{h.opened[1].second});
 }
 
-// S9132-4.3-03, S9132-4.3-05: the next address after 250 ms, not after the time-out of the first.
+// S9132-4.3-03, S9132-4.3-05, S8612-GEN-002-02, S8811-2-02: the next address after 250 ms, not after the time-out of
+// the first.
 TEST(ClientSessionsTest, AddressesAreTriedWithAShortDelay) {
   ClientHarness h({"2001:db8::53", "192.0.2.53"});
   h.unreachable.insert({model::parse_ip_address("2001:db8::53").value(), 4646});

@@ -150,6 +150,7 @@ TEST_F(Peers, SendRefusesWhatDoesNotFitAndSessionsThatAreGone) {
   EXPECT_FALSE(sessions_.path(last_opened()).has_value());
 }
 
+// S8811-5-06
 TEST_F(Peers, FloodOfHellosWithoutCookieKeepsNothing) {
   for (std::uint32_t i = 0; i < 10000; ++i) {
     deliver({{address(0x0a000000 + i * 7, static_cast<std::uint16_t>(1024 + i % 60000)), kServer},
@@ -161,7 +162,7 @@ TEST_F(Peers, FloodOfHellosWithoutCookieKeepsNothing) {
   EXPECT_FALSE(admission_.next_deadline().has_value());
 }
 
-// S9132-3-03: bytes that are no DTLS, a clear CoAP GET among them, get no answer and no state.
+// S9132-3-03, S8612-SEC-003-01: bytes that are no DTLS, a clear CoAP GET among them, get no answer and no state.
 TEST_F(Peers, NoiseGetsNothing) {
   const model::Path path{address(0xcb007101, 40000), kServer};
   const std::vector<base::Bytes> noise = {
@@ -203,6 +204,7 @@ void half_open(AdmissionTable& table, const model::Path& path, std::uint64_t key
   table.on_datagram({path, hello.datagram(1)}, now, out);
 }
 
+// S8811-5-06
 TEST_F(Peers, HandshakesAreBoundedInNumberAndPerPrefix) {
   limit({.handshakes = 6, .handshakes_per_prefix = 4, .handshake_time = 30s});
   for (std::uint32_t i = 0; i < 10; ++i) {
@@ -337,6 +339,7 @@ TEST_F(Peers, MissteeredDataIsForwarded) {
   EXPECT_EQ(admission_out_.forward.size(), 1U);
 }
 
+// S8811-3.1-02
 TEST_F(Peers, OldSessionGivesWayOnlyToAProvenNewOne) {
   const auto from = address(0xcb007101, 40000);
   Client old = open_session(from);
@@ -396,6 +399,7 @@ TEST_F(Peers, LongestSilentSessionIsEvictedButNeverALiveOne) {
   EXPECT_FALSE(sessions_.path(second_id).has_value());
 }
 
+// S8612-SEC-004-01
 TEST_F(Peers, ForgedAndReplayedRecordsAreNoSignOfLife) {
   limit({}, {.sessions = 1, .evictable_after = 450s});
   Client client = open_session(address(0xcb007101, 1));

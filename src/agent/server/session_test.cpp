@@ -94,7 +94,7 @@ class SessionTest : public ::testing::Test {
   coap::Counters counters;
 };
 
-// S9132-4.7-01: a heartbeat is answered 2.04 with an empty body; it never reaches the domain.
+// S9132-4.7-01, S8612-SIG-004-01: a heartbeat is answered 2.04 with an empty body; it never reaches the domain.
 TEST_F(SessionTest, AnswersHeartbeatsItself) {
   send(heartbeat(true));
   ASSERT_EQ(responses.size(), 1u);
@@ -103,7 +103,8 @@ TEST_F(SessionTest, AnswersHeartbeatsItself) {
   EXPECT_TRUE(events.empty());
 }
 
-// S9132-3-06, S9132-4.7-01, S9132-4.5-01: the server sends its own heartbeats on the client's session, every interval.
+// S9132-3-06, S9132-4.7-01, S9132-4.5-01, S8612-SIG-003-01, S8612-SIG-004-01, S8612-SIG-004-03, S8811-2.2.2-11: the
+// server sends its own heartbeats on the client's session, every interval.
 TEST_F(SessionTest, SendsHeartbeatsToTheClient) {
   pass(61s);
   ASSERT_EQ(requests.size(), 2u);
@@ -113,7 +114,7 @@ TEST_F(SessionTest, SendsHeartbeatsToTheClient) {
   EXPECT_EQ(requests[0].request.payload, *base::from_hex("a11831a11833f5"));
 }
 
-// S9132-4.4.1.1-49, S9132-4.7-23: silence of 15 x 30 s is a loss; any traffic ends it.
+// S9132-4.4.1.1-49, S9132-4.7-23, S8612-SIG-004-05, S8811-2.1-02: silence of 15 x 30 s is a loss; any traffic ends it.
 TEST_F(SessionTest, ReportsSilenceAndReturnAsEdges) {
   pass(224s);
   EXPECT_TRUE(events.empty());
@@ -132,7 +133,8 @@ TEST_F(SessionTest, ReportsSilenceAndReturnAsEdges) {
   EXPECT_EQ(std::get<SessionEdge>(events[2]).kind, SessionEdge::Kind::alive);
 }
 
-// S9132-9-02: a valid credential that is no client of ours is told 4.01, whatever it asks, and reaches nothing.
+// S9132-9-02, S8612-SIG-004-03, S8612-SEC-005-01, S8811-2.2.2-01: a valid credential that is no client of ours is told
+// 4.01, whatever it asks, and reaches nothing.
 TEST_F(SessionTest, AStrangerIsUnauthorised) {
   reset(std::nullopt);
   send(request(wire::Method::get, {"mitigate", "cuid=c"}));
@@ -149,7 +151,8 @@ TEST_F(SessionTest, AStrangerIsUnauthorised) {
   EXPECT_TRUE(requests.empty());  // no heartbeats to strangers
 }
 
-// S9132-3-14, S9132-3-15: the diagnostic payload has no Content-Format, and the operator hears the same.
+// S9132-3-14, S9132-3-15, S8612-SIG-006-03, S8811-2.2.2-07: the diagnostic payload has no Content-Format, and the
+// operator hears the same.
 TEST_F(SessionTest, RefusalsSayWhy) {
   send(request(wire::Method::get, {"mitigate"}));
   ASSERT_EQ(responses.size(), 1u);
@@ -198,7 +201,7 @@ TEST_F(SessionTest, AConflictAnswerIsADotsObject) {
   EXPECT_EQ(responses[0].response.payload, *base::from_hex("a101a10281a111a11303"));
 }
 
-// S9132-6-07: with an attribute that must be understood and is not, nothing of the request is done.
+// S9132-6-07, S8612-GEN-001-03: with an attribute that must be understood and is not, nothing of the request is done.
 TEST_F(SessionTest, ARequestThatIsNotUnderstoodReachesNothing) {
   coap::Request put = request(wire::Method::put, {"mitigate", "cuid=c", "mid=1"});
   put.payload = *base::from_hex("a101a10281a206816c3139322e302e322e312f33320e190e10");
@@ -211,7 +214,8 @@ TEST_F(SessionTest, ARequestThatIsNotUnderstoodReachesNothing) {
   EXPECT_EQ(responses[0].response.code, ResponseCode::bad_request);
 }
 
-// A repeat (new message id, same token and body) gets the first answer and is not given to the domain again.
+// S8612-SEC-004-03: A repeat (new message id, same token and body) gets the first answer and is not given to the domain
+// again.
 TEST_F(SessionTest, ARepeatGetsTheFirstAnswer) {
   coap::Request del = request(wire::Method::del, {"mitigate", "cuid=c", "mid=1"});
   send(del);
@@ -250,7 +254,7 @@ TEST_F(SessionTest, NoReplyStaysSilent) {
   EXPECT_EQ(events.size(), 2u);
 }
 
-// S9132-4.4.2.1-03, S9132-4.4.2.1-14: notifications are NON; a Reset ends the observation.
+// S9132-4.4.2.1-03, S9132-4.4.2.1-14, S8612-SIG-003-02: notifications are NON; a Reset ends the observation.
 TEST_F(SessionTest, NotifiesUntilReset) {
   coap::Request get = request(wire::Method::get, {"mitigate", "cuid=c", "mid=1"});
   get.observe = 0;
@@ -286,7 +290,7 @@ TEST_F(SessionTest, NotifiesUntilReset) {
   EXPECT_EQ(sent.size(), before);
 }
 
-// S9132-4.4.2-08, S9132-7.3-01: an answer that does not fit one datagram comes in blocks that do.
+// S9132-4.4.2-08, S9132-7.3-01, S8612-SIG-002-01: an answer that does not fit one datagram comes in blocks that do.
 TEST_F(SessionTest, LargeAnswersComeInBlocks) {
   coap::Request get = request(wire::Method::get, {"mitigate", "cuid=c"});
   send(get);

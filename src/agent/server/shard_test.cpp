@@ -219,7 +219,7 @@ class ShardTest : public ::testing::Test {
   std::optional<signal::server::ClientCounts> clients;
 };
 
-// S9132-3-07: the same requests over TCP.
+// S9132-3-07, S8612-SIG-001-01, S8612-DM-009-01: the same requests over TCP.
 TEST_F(ShardTest, ARequestOverTcpIsAnswered) {
   Peer& peer = connect("acme.example", 1000, model::Transport::tcp);
   EXPECT_TRUE(peer.endpoint->peer_ready()) << "our CSM came";
@@ -232,6 +232,7 @@ TEST_F(ShardTest, ARequestOverTcpIsAnswered) {
   EXPECT_EQ(views[0].path.transport, model::Transport::tcp);
 }
 
+// S8811-3.1-02
 TEST_F(ShardTest, TheSamePortsOverBothTransportsAreTwoSessions) {
   Peer& udp = connect("acme.example", 1000);
   Peer& tcp = connect("acme.example", 1000, model::Transport::tcp);
@@ -396,7 +397,7 @@ TEST_F(ShardTest, AWithdrawalThatTheStoreRefusesByItselfIsToldToComeAgain) {
   EXPECT_EQ(stored.mitigations.size(), 1u);
 }
 
-// S9132-3-08, S9132-11-04: another domain's mitigation and prefixes are out of reach.
+// S9132-3-08, S9132-11-04, S8612-SEC-003-02, S8811-2.3-01: another domain's mitigation and prefixes are out of reach.
 TEST_F(ShardTest, DomainsDoNotTouchEachOther) {
   Peer& acme = connect("acme.example", 1000);
   Peer& zeta = connect("zeta.example", 1001);
@@ -413,7 +414,8 @@ TEST_F(ShardTest, DomainsDoNotTouchEachOther) {
   EXPECT_EQ(shards[0]->mitigations(now).size(), 1u);
 }
 
-// S9132-7.2-09: who the client is follows from its credential, not from the address and port it comes from.
+// S9132-7.2-09, S8612-SIG-011-01, S8612-SIG-011-02, S8811-3.1-04: who the client is follows from its credential, not
+// from the address and port it comes from.
 TEST_F(ShardTest, AnotherPortIsTheSameClient) {
   Peer& before = connect("acme.example", 1000);
   send(before, put(1, "192.0.2.1/32"));
@@ -424,6 +426,7 @@ TEST_F(ShardTest, AnotherPortIsTheSameClient) {
   EXPECT_EQ(codes(after), "2.05 ");
 }
 
+// S8612-SEC-005-01
 TEST_F(ShardTest, AStrangersSessionIsKeptOnlyToBeRefused) {
   Peer& stranger = connect("nobody.example", 1000);
   send(stranger, put(1, "192.0.2.1/32"));
@@ -437,6 +440,7 @@ TEST_F(ShardTest, AStrangersSessionIsKeptOnlyToBeRefused) {
   EXPECT_TRUE(shards[0]->sessions(now).empty());
 }
 
+// S8811-2.2.2-01
 TEST_F(ShardTest, ARestartKnowsWhatWasAcknowledged) {
   Peer& peer = connect("acme.example", 1000);
   send(peer, put(1, "192.0.2.1/32"));
@@ -667,7 +671,8 @@ TEST_F(ShardTest, AStallStartsNothing) {
   }
 }
 
-// The same cuid in two domains is no collision (RFC 9132 4.4.1.1: it is unique among the clients of a domain).
+// S8811-2.3-01: The same cuid in two domains is no collision (RFC 9132 4.4.1.1: it is unique among the clients of a
+// domain).
 TEST_F(ShardTest, TheSameCuidInAnotherDomain) {
   Peer& acme = connect("acme.example", 1001);
   send(acme, put(1, "192.0.2.1/32"));

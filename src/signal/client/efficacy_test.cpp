@@ -19,7 +19,8 @@ struct Efficacy : ::testing::Test {
   base::Mid mid = h.mitigate("192.0.2.1/32");
 };
 
-// S9132-4.4.3-01, S9132-4.4.3-02, S9132-4.4.3-03: everything of the request, and the attack-status.
+// S9132-4.4.3-01, S9132-4.4.3-02, S9132-4.4.3-03, S8612-SIG-009-01, S8811-2-05: everything of the request, and the
+// attack-status.
 TEST_F(Efficacy, RepeatsTheRequestWithTheAttackStatus) {
   h.accept(1000);
   EXPECT_TRUE(tell(AttackStatus::under_attack));

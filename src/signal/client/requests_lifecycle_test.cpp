@@ -49,7 +49,7 @@ TEST(ClientLifecycleTest, RefreshFollowsTheGrantedLifetime) {
   EXPECT_EQ(h.puts.size(), 2u);
 }
 
-// S9132-4.4.1.1-43
+// S9132-4.4.1.1-43, S8612-SIG-007-06
 TEST(ClientLifecycleTest, AFiniteGrantForAnIndefiniteWishIsRefreshed) {
   RequestsHarness h;
   Wanted wish = wanted("192.0.2.1/32");
@@ -200,7 +200,7 @@ TEST(ClientLifecycleTest, AnErrorToDeleteIsTriedAgain) {
   EXPECT_EQ(h.deletes.size(), 2u);
 }
 
-// S9132-4.4.3-10
+// S9132-4.4.3-10, S8811-2-01
 TEST(ClientLifecycleTest, UnavailableServersAreGivenMaxAge) {
   RequestsHarness h;
   const base::Mid mid = h.mitigate("192.0.2.1/32");
@@ -220,6 +220,7 @@ TEST(ClientLifecycleTest, UnavailableServersAreGivenMaxAge) {
   EXPECT_EQ(h.puts.size(), 3u);
 }
 
+// S8811-2-01
 TEST(ClientLifecycleTest, OtherErrorsAreFinalAndShown) {
   for (const auto code : {ResponseCode::bad_request, ResponseCode::unauthorized, ResponseCode::forbidden,
                           ResponseCode::unprocessable_entity, ResponseCode::not_implemented}) {

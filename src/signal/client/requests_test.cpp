@@ -12,7 +12,7 @@ namespace {
 using model::MitigationStatus;
 using model::ResponseCode;
 
-// S9132-4.4.1.1-03, S9132-4.4.1.1-25, S9132-4.4.1.1-39
+// S9132-4.4.1.1-03, S9132-4.4.1.1-25, S9132-4.4.1.1-39, S8612-SIG-007-04, S8811-3.3.3-02
 TEST(ClientRequestsTest, AWishBecomesAPutWithCuidMidAndDefaultLifetime) {
   RequestsHarness h;
   const base::Mid mid = h.mitigate("192.0.2.1/32");
@@ -182,7 +182,8 @@ TEST(ClientRequestsTest, CollisionWithActiveRequestsWaits) {
   EXPECT_EQ(h.puts.back().cuid, h.settings.cuid);
 }
 
-// S9132-4.4.1.1-24, S9132-4.4.1.1-26, S9132-4.4.1.1-28, S9132-4.4.1.1-31, S9132-4.4.1.1-32, S9132-4.4.1.1-41
+// S9132-4.4.1.1-24, S9132-4.4.1.1-26, S9132-4.4.1.1-28, S9132-4.4.1.1-31, S9132-4.4.1.1-32, S9132-4.4.1.1-41,
+// S8612-SIG-008-01, S8811-2.2.1-02
 TEST(ClientRequestsTest, WishesThatNoServerMayAcceptAreRefusedAtOnce) {
   RequestsHarness h;
   const auto refused = [&](const std::function<void(Wanted&)>& change) {
@@ -228,7 +229,7 @@ TEST(ClientRequestsTest, TheSameWishAgainIsTheSameRequest) {
   EXPECT_EQ(h.puts.size(), 1u);
 }
 
-// S9132-4.4.1.3-34
+// S9132-4.4.1.3-34, S8612-SIG-008-09, S8811-2.2.1-03
 TEST(ClientRequestsTest, AnotherScopeGetsANewHigherMidThatReplacesTheOldOne) {
   RequestsHarness h;
   const base::Mid old = h.mitigate("192.0.2.1/32");

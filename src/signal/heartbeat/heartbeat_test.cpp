@@ -23,7 +23,7 @@ std::vector<std::pair<base::Duration, bool>> run(Heartbeat& heartbeat, base::Dur
   return sent;
 }
 
-// S9132-4.5-01
+// S9132-4.5-01, S8612-SIG-003-01, S8612-SIG-004-02, S8811-3.1.3-01
 TEST(HeartbeatTest, BothSidesSendEachInterval) {
   for (Side side : {Side::client, Side::server}) {
     Heartbeat heartbeat(side, {30s, 15}, kStart);
@@ -33,7 +33,7 @@ TEST(HeartbeatTest, BothSidesSendEachInterval) {
   }
 }
 
-// S9132-4.5.2-04
+// S9132-4.5.2-04, S8612-SIG-004-02, S8612-SIG-011-02, S8811-3.1.3-01, S8811-3.2.5-01
 TEST(HeartbeatTest, NeverMoreOftenThanEvery15Seconds) {
   Heartbeat heartbeat(Side::client, {5s, 15}, kStart);
   const auto sent = run(heartbeat, 31s);
@@ -115,7 +115,7 @@ TEST(HeartbeatTest, ServerFollowsAClientThatDoesNotHearIt) {
   EXPECT_EQ(run(heartbeat, 190s).size(), 1u);
 }
 
-// S9132-4.7-09
+// S9132-4.7-09, S8612-SIG-004-06, S8811-2.2.1-04
 TEST(HeartbeatTest, ClientConcludesLossAfterMissingHbAllowedUnansweredHeartbeats) {
   Heartbeat heartbeat(Side::client, {30s, 15}, kStart);
   int lost = 0;
@@ -151,7 +151,7 @@ TEST(HeartbeatTest, OneAnswerStartsTheCountAgain) {
   EXPECT_EQ(lost, 0);
 }
 
-// S9132-4.7-15
+// S9132-4.7-15, S8612-SIG-004-07
 TEST(HeartbeatTest, HeartbeatsGoOnAfterTheLoss) {
   Heartbeat heartbeat(Side::client, {30s, 15}, kStart);
   int lost = 0;

@@ -32,7 +32,7 @@ class Armed : public DomainTest {
   }
 };
 
-// S9132-4.4.1.1-48, S9132-4.7-21, S9132-4.4.1.1-49, S9132-4.4.2-18
+// S9132-4.4.1.1-48, S9132-4.7-21, S9132-4.4.1.1-49, S9132-4.4.2-18, S8811-3.3.3-01
 TEST_F(Armed, StartsWhenTheSignalIsLost) {
   armed(1, "192.0.2.0/24");
   EXPECT_EQ(status(1), 8);
@@ -50,7 +50,8 @@ TEST_F(Armed, StartsWhenTheSignalIsLost) {
   EXPECT_THAT(audited("trigger"), ElementsAre("the signal of client a is lost"));
 }
 
-// S9132-4.7-19: one quiet session is no loss while another one is alive, and a quiet one alone is none yet.
+// S9132-4.7-19, S8811-3.3.3-01: one quiet session is no loss while another one is alive, and a quiet one alone is none
+// yet.
 TEST_F(Armed, OneLivingSessionIsEnough) {
   armed(1, "192.0.2.0/24");
   step(SessionEdge{Kind::opened, base::SessionId{9}, base::ClientId{"a"}, {}, {}});

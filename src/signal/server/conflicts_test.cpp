@@ -46,8 +46,8 @@ class Conflicts : public DomainTest {
   }
 };
 
-// S9132-4.4.1.3-25, S9132-4.4.1.3-26, S9132-4.4.1.3-27, S9132-4.4.1.3-31: the first stays; the second gets 4.09 and no
-// state.
+// S9132-4.4.1.3-25, S9132-4.4.1.3-26, S9132-4.4.1.3-27, S9132-4.4.1.3-31, S8612-SIG-010-01, S8612-SIG-010-02,
+// S8612-SIG-010-03, S8612-SEC-003-02: the first stays; the second gets 4.09 and no state.
 TEST_F(Conflicts, TheFirstWins) {
   put(1, "192.0.2.0/24", 1000, "a");
   const Answer answer = put(7, "192.0.2.1/32", 3600, "b");
@@ -64,8 +64,8 @@ TEST_F(Conflicts, TheFirstWins) {
   EXPECT_THAT(audited("refuse"), ElementsAre(HasSubstr("client a, mid=1, running")));
 }
 
-// S9132-3-16, S9132-4.4.2.1-08, S9132-4.4.2.1-10, S9132-4.4.1.3-30: who was there first is told as well, without a
-// retry-timer.
+// S9132-3-16, S9132-4.4.2.1-08, S9132-4.4.2.1-10, S9132-4.4.1.3-30, S8612-SIG-010-02, S8612-SIG-010-03: who was there
+// first is told as well, without a retry-timer.
 TEST_F(Conflicts, TheWinnerLearnsOfTheRefusedRequest) {
   put(1, "192.0.2.0/24", 1000, "a");
   observe(1, 1);

@@ -23,7 +23,7 @@ TEST_F(Lifetimes, RemainingIsShown) {
   EXPECT_EQ(lifetime(1), 1);
 }
 
-// S9132-4.4.1.1-45, S9132-3-20, S8612-SIG-007-03: the period after expiry, then removal.
+// S9132-4.4.1.1-45, S9132-3-20, S8612-SIG-007-03, S8612-SIG-007-01, S8811-2-06: the period after expiry, then removal.
 TEST_F(Lifetimes, ExpiryEntersTheTerminatingPeriod) {
   put(1, "192.0.2.1/32", 100);
   report(1, RulesReport::State::installed);
@@ -61,7 +61,7 @@ TEST_F(Lifetimes, ARefreshJustAfterExpiryIsInTime) {
   EXPECT_EQ(lifetime(1), 100);
 }
 
-// S9132-3-20: nothing but its lifetime or somebody's word ends a mitigation.
+// S9132-3-20, S8811-2-06: nothing but its lifetime or somebody's word ends a mitigation.
 TEST_F(Lifetimes, QuietTrafficEndsNothing) {
   put(1, "192.0.2.1/32", 86400);
   report(1, RulesReport::State::installed);

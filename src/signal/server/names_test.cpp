@@ -27,7 +27,8 @@ class Names : public DomainTest {
   }
 };
 
-// S9132-4.4.1.1-34: the answer waits for the name, and the addresses are what is mitigated.
+// S9132-4.4.1.1-34, S8612-SIG-008-02, S8612-SIG-008-04: the answer waits for the name, and the addresses are what is
+// mitigated.
 TEST_F(Names, ARequestWaitsForItsName) {
   const Origin waiting = send(1, for_names({"www.example.net"}));
   EXPECT_THAT(replies, IsEmpty());
@@ -84,7 +85,7 @@ TEST_F(Names, AfterARestartTheTimeIsCountedFromTheLastAnswer) {
   EXPECT_TRUE(store.names.empty());
 }
 
-// S9132-4.4.1.1-36, S9132-4.4.1.1-37
+// S9132-4.4.1.1-36, S9132-4.4.1.1-37, S8612-SIG-008-03, S8612-SIG-008-04
 TEST_F(Names, UrisAreResolvedLikeNames) {
   model::MitigationRequest request = request_for("");
   request.scope.target_uri = {"https://www.example.net/x", "https://192.0.2.9/"};
@@ -106,7 +107,7 @@ TEST_F(Names, AllNamesAreWaitedFor) {
   EXPECT_EQ(last_reply(waiting).answer.code, ResponseCode::created);
 }
 
-// S9132-4.4.1.1-34, S9132-11-05
+// S9132-4.4.1.1-34, S9132-11-05, S8612-SEC-005-02
 TEST_F(Names, ForeignAddressesAreRefused) {
   for (const char* foreign : {"203.0.113.1", "127.0.0.1", "ff02::1"}) {
     const Origin waiting = send(1, for_names({"www.example.net"}));

@@ -42,7 +42,8 @@ TEST_F(Observers, OfNothingAreNone) {
   EXPECT_FALSE(observe(7, 1, "b").observe);
 }
 
-// S9132-4.4.2.1-05: at once on a change, and again and again without one.
+// S9132-4.4.2.1-05, S8612-SIG-006-02, S8612-SIG-006-04, S8612-SIG-006-05, S8811-2-04: at once on a change, and again
+// and again without one.
 TEST_F(Observers, HearOfChangesAndPeriodically) {
   put(1, "192.0.2.1/32");
   observe(1, 42);
@@ -82,7 +83,7 @@ TEST_F(Observers, NeverMoreThanOneForThreeSeconds) {
   EXPECT_EQ(status_in(all_notified[0].second), 2);
 }
 
-// S9132-4.4.2.1-06: the limit is towards the peer, so the observations of one session share it, in turn.
+// S9132-4.4.2.1-06, S8612-3.1-01: the limit is towards the peer, so the observations of one session share it, in turn.
 TEST_F(Observers, OfOneSessionShareThePace) {
   for (std::uint32_t mid = 1; mid <= 4; ++mid) {
     put(mid, "192.0.2." + std::to_string(mid) + "/32");
@@ -108,7 +109,7 @@ TEST_F(Observers, OfOneSessionShareThePace) {
   for (std::uint8_t token = 1; token <= 4; ++token) EXPECT_GE(count[{token}], 4) << "nobody is left out";
 }
 
-// S9132-4.4.4-12, and the decision on A-21: 5, then 6 once, then 4.04, which ends it.
+// S9132-4.4.4-12, S8612-SIG-006-16, and the decision on A-21: 5, then 6 once, then 4.04, which ends it.
 TEST_F(Observers, SeeTheEnd) {
   put(1, "192.0.2.1/32");
   observe(1, 42);

@@ -78,7 +78,7 @@ TEST_F(Overlap, WhatCountsAsCommon) {
   EXPECT_EQ(put(1, "192.0.2.128/25").code, ResponseCode::created);
 }
 
-// S9132-4.4.1.3-19
+// S9132-4.4.1.3-19, S8612-SIG-008-02
 TEST_F(Overlap, DisjointRequestsCoexistWhateverTheirMids) {
   EXPECT_EQ(put(11, "192.0.2.1/32").code, ResponseCode::created);
   EXPECT_EQ(put(10, "192.0.2.2/32").code, ResponseCode::created);

@@ -12,7 +12,7 @@ using ::testing::IsEmpty;
 
 class Put : public DomainTest {};
 
-// S9132-4.4.1.3-07, S9132-4.4.1.3-11, S9132-4.4.1.1-44, S9132-4.4.1.3-06
+// S9132-4.4.1.3-07, S9132-4.4.1.3-11, S9132-4.4.1.1-44, S9132-4.4.1.3-06, S8612-SIG-006-01, S8811-2-04, S8811-2.2.2-01
 TEST_F(Put, ANewMidIsCreatedWithMidAndLifetimeOnly) {
   const Answer answer = put(7, "192.0.2.1/32");
   EXPECT_EQ(answer.code, ResponseCode::created);
@@ -42,7 +42,8 @@ TEST_F(Put, IsStoredInTheStepThatAnswers) {
   EXPECT_THAT(audited("request"), ElementsAre(HasSubstr("3600 s: 192.0.2.1/32")));
 }
 
-// S9132-4.4.1.1-29, S9132-4.4-10, S9132-11-04, S9132-3-15
+// S9132-4.4.1.1-29, S9132-4.4-10, S9132-11-04, S9132-3-15, S8612-SIG-006-03, S8612-SEC-005-02, S8612-4-01,
+// S8811-2.1-03, S8811-2.2.2-07, S8811-5-04
 TEST_F(Put, AForeignPrefixIsRefusedWithoutATrace) {
   const Answer answer = put(7, "203.0.113.1/32");
   EXPECT_EQ(answer.code, ResponseCode::bad_request);
@@ -64,7 +65,7 @@ TEST_F(Put, ForbiddenSpaceIsRefused) {
   }
 }
 
-// S9132-4.4.1.1-24
+// S9132-4.4.1.1-24, S8612-SIG-008-01, S8811-2.2.1-02
 TEST_F(Put, AScopeNamesATarget) { EXPECT_EQ(put(1, "").code, ResponseCode::bad_request); }
 
 // S9132-4.4.1.1-40, S9132-4.4.1.1-41, S9132-4.4.1.1-25
@@ -78,7 +79,7 @@ TEST_F(Put, LifetimesThatAreNone) {
   EXPECT_TRUE(store.mitigations.empty());
 }
 
-// S9132-4.4.1.1-42, S9132-4.4.1.1-44
+// S9132-4.4.1.1-42, S9132-4.4.1.1-44, S8612-SIG-007-05, S8612-SIG-007-07, S8612-SIG-007-08
 TEST_F(Put, AnIndefiniteLifetimeByPolicy) {
   EXPECT_EQ(put(1, "192.0.2.1/32", -1).entries.front().lifetime->seconds, 3600);
   policy::DomainPolicy policy = test_policy();
@@ -104,7 +105,7 @@ TEST_F(Put, AnUnknownAliasIsRefused) {
   EXPECT_THAT(answer.diagnostic, HasSubstr("server1"));
 }
 
-// S9132-4.4.1.3-36, S9132-4.4.1.1-46, S9132-4.4.1.3-03
+// S9132-4.4.1.3-36, S9132-4.4.1.1-46, S9132-4.4.1.3-03, S8612-SIG-007-02
 TEST_F(Put, TheSameRequestAgainIsARefresh) {
   put(1, "192.0.2.1/32", 600);
   pass(std::chrono::seconds{500});
@@ -149,7 +150,7 @@ TEST_F(Put, ChangedParametersUnderAKnownMidAreRefused) {
   EXPECT_THAT(rules_of(1), ElementsAre("192.0.2.1/32"));
 }
 
-// S9132-4.4.1.1-10, S9132-4.4.1.3-29
+// S9132-4.4.1.1-10, S9132-4.4.1.3-29, S8612-SEC-003-02
 TEST_F(Put, TheCuidOfAnotherClientCollides) {
   put(1, "192.0.2.1/32");
   const Answer answer = put(1, request_for("198.51.100.1/32"), "b", "cuid-a");
@@ -271,7 +272,7 @@ TEST_F(Put, AnArmedRequestWaits) {
   EXPECT_EQ(status(1), 8);
 }
 
-// S9132-3-08: what a client cannot see it cannot touch.
+// S9132-3-08, S8612-SEC-003-02: what a client cannot see it cannot touch.
 TEST_F(Put, ClientsOfOneDomainAreApart) {
   put(1, "192.0.2.1/32", 3600, "a");
   put(2, "192.0.2.2/32", 3600, "b");
@@ -285,8 +286,8 @@ TEST_F(Put, ClientsOfOneDomainAreApart) {
   EXPECT_EQ(status(1), 1);
 }
 
-// S9132-4.4.1.3-05, S9132-9-11: while no back end can install rules a new mitigation is refused with 5.03, the time to
-// wait and a text; what was accepted goes on, is refreshed and withdrawn.
+// S9132-4.4.1.3-05, S9132-9-11, S8612-SIG-006-03, S8811-2.2.2-07: while no back end can install rules a new mitigation
+// is refused with 5.03, the time to wait and a text; what was accepted goes on, is refreshed and withdrawn.
 TEST_F(Put, WithoutAnAbleBackEndNewRequestsAreRefused) {
   put(1, "192.0.2.1/32", 600);
   step(BackEndsReport{false, "border is unavailable: the helper died"});

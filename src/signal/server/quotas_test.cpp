@@ -57,7 +57,7 @@ TEST_F(Quotas, TargetsOfARequest) {
   EXPECT_EQ(put(1, request).code, ResponseCode::created);
 }
 
-// A client in a loop does not push everybody else out of the audit log.
+// S8612-4-01: A client in a loop does not push everybody else out of the audit log.
 TEST_F(Quotas, RefusalsInTheAuditLog) {
   for (int i = 0; i < 500; ++i) put(1, "203.0.113.1/32");
   EXPECT_EQ(audited("refuse").size(), 10U);

@@ -21,7 +21,7 @@ TEST_F(Retrieve, NothingThere) {
   EXPECT_FALSE(get(999).diagnostic.empty());
 }
 
-// S9132-4.4.2-15, S9132-4.4.2-16, S9132-4.4.2-06
+// S9132-4.4.2-15, S9132-4.4.2-16, S9132-4.4.2-06, S8612-SIG-006-02, S8811-2.2.2-01
 TEST_F(Retrieve, EverythingOfOne) {
   model::MitigationRequest request = request_for("198.51.100.1/32", 1000);
   request.scope.target_prefix.push_back(prefix("192.0.2.1/32"));
@@ -69,7 +69,7 @@ TEST_F(Retrieve, StatusFollowsTheRules) {
   step(CountersReport{base::Cuid{"cuid-x"}, base::Mid{1}, {}});
 }
 
-// S9132-4.4.2-20: unknown is not zero.
+// S9132-4.4.2-20, S8612-SIG-006-06, S8811-2.2.2-10: unknown is not zero.
 TEST_F(Retrieve, CountersAsFarAsTheyAreKnown) {
   put(1, "192.0.2.1/32");
   EXPECT_EQ(entry(1).counters, model::DropCounters{});

@@ -23,7 +23,7 @@ class Withdraw : public DomainTest {
   }
 };
 
-// S9132-4.4.4-05, S9132-4.4.4-07, S9132-4.4.4-08
+// S9132-4.4.4-05, S9132-4.4.4-07, S9132-4.4.4-08, S8612-2-02, S8612-SIG-006-09, S8612-SIG-006-10, S8612-SIG-006-11
 TEST_F(Withdraw, IsAcknowledgedAtOnceAndRunsOut) {
   put(1, "192.0.2.1/32");
   report(1, RulesReport::State::installed);
@@ -34,7 +34,7 @@ TEST_F(Withdraw, IsAcknowledgedAtOnceAndRunsOut) {
   EXPECT_TRUE(mitigating["a"]);
 }
 
-// S9132-4.4.4-09, S9132-4.4.4-12
+// S9132-4.4.4-09, S9132-4.4.4-12, S9132-4.4.4-10, S8612-SIG-006-14, S8612-SIG-006-16, S8811-2-06
 TEST_F(Withdraw, IsTerminatedAfterTheFirstPeriod) {
   put(1, "192.0.2.1/32");
   del(1);
@@ -60,7 +60,7 @@ TEST_F(Withdraw, AnUnknownMidIsFineToo) {
   EXPECT_EQ(get(1).code, ResponseCode::not_found) << "prolongs nothing";
 }
 
-// S9132-4.4.4-11
+// S9132-4.4.4-11, S8612-SIG-006-15
 TEST_F(Withdraw, ThePeriodDoublesUpToItsMaximum) {
   put(1, "192.0.2.1/32");
   for (const std::int64_t expected : {120, 240, 300}) {
@@ -78,7 +78,8 @@ TEST_F(Withdraw, ThePeriodDoublesUpToItsMaximum) {
   }
 }
 
-// S9132-4.4.4-15, S9132-4.4.1.1-46 in the period: the same mid is active again as if nothing had been.
+// S9132-4.4.4-15, S9132-4.4.1.1-46, S8612-SIG-006-12, S8612-SIG-006-13 in the period: the same mid is active again as
+// if nothing had been.
 TEST_F(Withdraw, TheSameMidComesBack) {
   put(1, "192.0.2.1/32");
   report(1, RulesReport::State::installed);
@@ -95,7 +96,7 @@ TEST_F(Withdraw, TheSameMidComesBack) {
   EXPECT_EQ(put(1, "192.0.2.7/32").code, ResponseCode::bad_request);
 }
 
-// S9132-4.4.4-15: another mid, higher or lower, takes over the running mitigation.
+// S9132-4.4.4-15, S8612-SIG-006-12, S8612-SIG-006-13: another mid, higher or lower, takes over the running mitigation.
 TEST_F(Withdraw, ANewMidTakesOverWhatRuns) {
   for (const std::uint32_t mid : {11U, 9U}) {
     start(test_policy());
@@ -136,7 +137,7 @@ TEST_F(Withdraw, NoPeriodWhenThePolicySaysSo) {
   EXPECT_THAT(rules_of(1), IsEmpty());
 }
 
-// An armed request runs nothing that would have to end slowly.
+// S8612-SIG-006-08: An armed request runs nothing that would have to end slowly.
 TEST_F(Withdraw, AnArmedRequestIsGoneAtOnce) {
   armed(1, "192.0.2.1/32");
   EXPECT_EQ(del(1).code, ResponseCode::deleted);

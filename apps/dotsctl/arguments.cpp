@@ -114,6 +114,31 @@ base::Result<json::object> mitigate_arguments(const Options::Mitigate& m) {
   return out;
 }
 
+base::Result<json::object> redirect_arguments(const Options::Redirect& r) {
+  json::object out;
+  if (!r.asks()) return out;
+  if (r.off && (!r.to.empty() || !r.ttl.empty() || !r.records.empty() || r.force || r.now))
+    return base::Error{"--off takes back an order; it goes with --domain, --client and --note alone"};
+  if (r.off) out["off"] = true;
+  if (r.force) out["force"] = true;
+  const std::pair<const char*, const std::string*> texts[] = {
+      {"to", &r.to}, {"domain", &r.domain}, {"client", &r.client}, {"note", &r.note}};
+  for (const auto& [name, text] : texts)
+    if (!text->empty()) out[name] = *text;
+  if (!r.records.empty()) out["record"] = json::array(r.records.begin(), r.records.end());
+  if (!r.ttl.empty()) {
+    const auto plain = number<std::uint32_t>(r.ttl);
+    if (plain) {
+      out["ttl_s"] = *plain;
+    } else {
+      const auto lifetime = parse_lifetime(r.ttl);
+      if (!lifetime) return base::Error{"'" + r.ttl + "' is no time; write seconds, or 30m, 2h, 1d, or 'forever'"};
+      out["ttl_s"] = *lifetime < 0 ? std::uint64_t{0xffffffff} : static_cast<std::uint64_t>(*lifetime);
+    }
+  }
+  return out;
+}
+
 base::Result<json::object> explain_arguments(const std::string& text) {
   json::object out;
   if (text.empty()) return out;

@@ -41,6 +41,20 @@ void mitigate(CLI::App& app, Options& options) {
       ->check(CLI::Range(1, 86400));
 }
 
+void redirect(CLI::App& app, Options& options) {
+  auto& r = options.redirect;
+  CLI::App* sub = command(app, "redirect", "Server: who is sent to another server, and who has left; or send them");
+  sub->add_option("--to", r.to, "Name of the other server");
+  sub->add_option("--record", r.records, "Its addresses, so that clients need no look-up")->delimiter(',');
+  sub->add_option("--ttl", r.ttl, "How long clients use it: seconds, or 30m, 2h, 1d, or 'forever'");
+  sub->add_option("--domain", r.domain, "Only this client domain");
+  sub->add_option("--client", r.client, "Only this client of the domain")->needs("--domain");
+  sub->add_flag("--force", r.force, "Clients with a running mitigation as well");
+  sub->add_flag("--now", r.now, "To redirect.alt_server of the configuration, when there is no --to");
+  sub->add_flag("--off", r.off, "No longer: all orders, or the one of this domain or client");
+  sub->add_option("--note", r.note, "Why, for the records");
+}
+
 void init(CLI::App& app, Options& options) {
   auto& i = options.init;
   CLI::App* sub = command(app, "init", "Write a working server and client for this machine");
@@ -125,6 +139,7 @@ void build_cli(CLI::App& app, Options& options) {
       ->required();
   command(app, "reload", "Make the daemon read its configuration again: all of it is applied, or nothing")
       ->add_flag("--dry-run", options.dry_run, "Only check it and show the difference");
+  redirect(app, options);
   init(app, options);
   emergency(app, options);
   command(app, "config-reference", "Every configuration key, as Markdown");

@@ -49,6 +49,16 @@ struct Options {
   } decode;
   std::string check_file;
   bool dry_run = false;  // of reload
+  struct Redirect {
+    std::string to, domain, client, note, ttl;
+    std::vector<std::string> records;
+    bool force = false;
+    bool off = false;
+    bool asks() const {
+      return !to.empty() || !domain.empty() || !ttl.empty() || !records.empty() || force || off || now;
+    }
+    bool now = false;
+  } redirect;
   struct Init {
     std::string folder;
     ops::InitOptions set;

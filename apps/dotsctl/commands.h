@@ -16,7 +16,7 @@ struct Streams {
   std::ostream& err;
 };
 
-// status, list, show, explain, audit, mitigate, withdraw, reload, watch: through the daemon.
+// status, list, show, explain, audit, mitigate, withdraw, reload, redirect, watch: through the daemon.
 int run_remote(const std::string& command, const Options& options, Streams streams);
 int run_watch(const Options& options, const std::string& socket, Streams streams);
 
@@ -34,6 +34,7 @@ int fail(const Options& options, Streams streams, int code, const std::string& e
 // The arguments of an operation from the command line; an Error is one of usage.
 base::Result<boost::json::object> mitigate_arguments(const Options::Mitigate& mitigate);
 base::Result<boost::json::object> explain_arguments(const std::string& text);
+base::Result<boost::json::object> redirect_arguments(const Options::Redirect& redirect);
 // "90", "30m", "2h", "1d", "forever".
 base::Result<std::int64_t> parse_lifetime(const std::string& text);
 

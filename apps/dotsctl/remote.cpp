@@ -55,6 +55,7 @@ std::string render(const std::string& command, const json::value& body) {
   if (command == "audit") return render_audit(body);
   if (command == "reload") return render_reload(body);
   if (command == "cuid release" || command == "release-armed") return text_of(body, "text") + "\n";
+  if (command == "redirect") return render_redirects(body, unix_now());
   return render_done(command == "mitigate"   ? "requested"
                      : command == "refresh"  ? "is being renewed"
                      : command == "efficacy" ? "is reported on"
@@ -123,7 +124,14 @@ int run_remote(const std::string& command, const Options& options, Streams strea
     if (!parsed) return fail(options, streams, kUsage, parsed.error().message, "");
     arguments = std::move(parsed).value();
   }
-  const ApiReply reply = call_api(*socket, command == "cuid release" ? "cuid-release" : command, arguments);
+  std::string operation = command == "cuid release" ? "cuid-release" : command;
+  if (command == "redirect") {
+    auto parsed = redirect_arguments(options.redirect);
+    if (!parsed) return fail(options, streams, kUsage, parsed.error().message, "");
+    arguments = std::move(parsed).value();
+    if (!options.redirect.asks()) operation = "redirects";
+  }
+  const ApiReply reply = call_api(*socket, operation, arguments);
   if (const int code = check(options, streams, reply); code != kOk) return code;
   if (command == "mitigate" && options.mitigate.wait) return wait_for_mitigation(options, *socket, reply.body, streams);
   streams.out << (options.json ? json::serialize(reply.body) + "\n" : render(command, reply.body));

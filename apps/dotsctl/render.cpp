@@ -140,6 +140,7 @@ std::string show_one(const json::value& m, std::int64_t now) {
   facts.add("domain", text_of(m, "domain"));
   facts.add("client", text_of(m, "client"));
   facts.add("server", text_of(m, "server"));
+  facts.add("goes to", text_of(m, "at"));
   facts.add("cuid", text_of(m, "cuid"));
   facts.add("asked by", text_of(m, "author"));
   facts.add("note", text_of(m, "note"));

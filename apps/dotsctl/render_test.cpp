@@ -198,5 +198,20 @@ TEST(Render, Done) {
             "mitigation 7 ends in 2 min\n");
 }
 
+TEST(RenderRedirects, SaysWhoIsSentWhereAndWhoHasLeft) {
+  const auto body = boost::json::parse(R"({"redirects": [{"domain": "acme", "alt-server": "alt.example.net",
+      "alt-server-record": ["192.0.2.2"], "ttl_s": 4294967295, "force": true, "author": "alice", "note": "new disks",
+      "at": 1000, "reason": "operator", "left": 1,
+      "clients": [{"domain": "acme", "client": "a", "state": "left", "age_s": 61},
+                  {"domain": "acme", "client": "b", "state": "absent"}]}]})");
+  const std::string text = render_redirects(body, 1060);
+  for (const char* part :
+       {"Domain acme to alt.example.net (192.0.2.2)", "until that server redirects them",
+        "running mitigations do not hold it back", "alice, 1 min ago", "new disks", "1 of 2", "1 min 1 s"}) {
+    EXPECT_NE(text.find(part), std::string::npos) << part << " in\n" << text;
+  }
+  EXPECT_EQ(render_redirects(boost::json::parse(R"({"redirects": []})"), 0), "No client is redirected.\n");
+}
+
 }  // namespace
 }  // namespace dots::dotsctl

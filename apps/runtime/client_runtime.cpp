@@ -64,6 +64,11 @@ agent::client::ClientSettings settings_of(const ops::Config& config, const std::
     server.requests.cuid = base::Cuid{upstream.cuid.empty() ? default_cuid : upstream.cuid};
     server.requests.default_lifetime_s = upstream.default_lifetime_s;
     server.requests.refresh_before_percent = upstream.refresh_before_percent;
+    using Follow = agent::client::RedirectPolicy::Follow;
+    server.redirects.follow = upstream.follow_redirects == ops::FollowRedirects::no    ? Follow::no
+                              : upstream.follow_redirects == ops::FollowRedirects::any ? Follow::any
+                                                                                       : Follow::same_domain;
+    server.redirects.domains = upstream.redirect_domains;
     settings.servers.push_back(std::move(server));
   }
   return settings;
@@ -162,7 +167,7 @@ struct ClientRuntime::State {
 
   std::unique_ptr<adapters::store::Committer> committer;
   std::shared_ptr<adapters::net::TicketCache> tickets;
-  std::unique_ptr<adapters::resolver::AresResolver> resolver;  // when a server has no addresses
+  std::unique_ptr<adapters::resolver::AresResolver> resolver;  // when a name may have to be looked up
   std::thread thread;
   std::atomic<bool> stopping{false};
 };
@@ -186,8 +191,10 @@ base::Result<void> ClientRuntime::State::open() {
   if (!instance) return instance.error();
   if (!seed) return seed.error();
 
-  const bool look_up = std::any_of(config.upstreams.begin(), config.upstreams.end(),
-                                   [](const auto& upstream) { return upstream.addresses.empty(); });
+  // A server that redirects need not say the addresses of the alternate.
+  const bool look_up = std::any_of(config.upstreams.begin(), config.upstreams.end(), [](const auto& upstream) {
+    return upstream.addresses.empty() || upstream.follow_redirects != ops::FollowRedirects::no;
+  });
   if (look_up) {
     auto names = adapters::resolver::AresResolver::start(resolver_options(config), &sink);
     if (!names) return names.error();

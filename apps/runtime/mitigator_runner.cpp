@@ -77,6 +77,11 @@ agent::server::BackEndView MitigatorRunner::view() const {
   return view;
 }
 
+bool MitigatorRunner::available() const {
+  const std::lock_guard lock(state_->mutex);
+  return state_->available && !state_->held;
+}
+
 bool MitigatorRunner::quiescent() const {
   const std::lock_guard lock(state_->mutex);
   return state_->available && state_->wants.empty() && !state_->new_exemptions && state_->reconciler.quiescent();

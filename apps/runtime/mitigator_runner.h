@@ -67,6 +67,7 @@ class MitigatorRunner {
   void exempt(std::vector<ports::SignalExemption> exemptions);
   void hold(bool on);
   agent::server::BackEndView view() const;
+  bool available() const;  // it takes changes
   bool quiescent() const;  // available, and everything is as wanted
 
  private:

@@ -30,6 +30,7 @@
 #include "apps/runtime/open_credentials.h"
 #include "apps/runtime/open_store.h"
 #include "apps/runtime/operator_calls.h"
+#include "apps/runtime/redirect_desk.h"
 #include "apps/runtime/reload.h"
 #include "apps/runtime/shard_thread.h"
 #include "apps/runtime/stream_admission_thread.h"
@@ -51,6 +52,8 @@ using agent::server::ToDomain;
 
 constexpr std::size_t kMostLiveExemptions = 1000;
 constexpr std::size_t kMostTickets = 256;
+// Back ends that cannot be reached for so long are taken for down.
+constexpr base::Duration kMitigatorsDown = std::chrono::seconds{10};
 constexpr std::uint32_t kMostShardsByDefault = 16;
 constexpr base::Duration kHousekeeping = std::chrono::seconds{5};
 
@@ -104,6 +107,7 @@ struct ServerRuntime::State {
       : config(std::move(c)),
         running(config),
         sink(s),
+        desk(config.redirect, config.store.kind == "memory" ? std::string{} : config.store.state_dir),
         back_ends(config.mitigators.size()),
         exemptions({}, kMostLiveExemptions) {}
 
@@ -121,6 +125,7 @@ struct ServerRuntime::State {
   void watch_clock(base::Now now);
   void tell_able();
   void to_domains(const std::vector<ToDomain>& messages);
+  void watch_mitigators(base::Now now);
   bool to_domain(ToDomain message);
   void stop();
 
@@ -136,6 +141,12 @@ struct ServerRuntime::State {
   void release_cuid(const ServerArguments& arguments, const agent::Caller& caller,
                     std::function<void(CallAnswer)> done);
   void release_armed(const agent::Caller& caller, std::function<void(CallAnswer)> done);
+  void redirect(const boost::json::object& arguments, const agent::Caller& caller,
+                std::function<void(CallAnswer)> done);
+  void redirects(std::function<void(CallAnswer)> done);
+  void set_redirects(const RedirectDesk::Value& value, std::function<void()> then);
+  void audit_line(const agent::Caller& caller, const std::string& action, const std::string& subject,
+                  const std::string& text, std::function<void()> then);
   void operator_answer(const signal::server::OperatorAnswer& answer);
   void reload_config(bool dry_run, const agent::Caller& caller, std::function<void(CallAnswer)> done);
   void on_all_shards(const ShardThread::Step& step, std::function<void()> then);
@@ -152,6 +163,8 @@ struct ServerRuntime::State {
   bool reloading = false;
   ops::facts::Sink& sink;
   const base::SteadyTime started = adapters::net::clock_now().steady;
+  RedirectDesk desk;
+  std::atomic<bool> redirecting{false};  // an operator's order is being stored
   std::vector<std::string> listening;
   std::vector<model::SocketAddress> bound;
   std::unique_ptr<Losses> losses;
@@ -188,6 +201,9 @@ struct ServerRuntime::State {
 
   std::atomic<base::WallTime> newest_commit{base::WallTime{}};  // what is stored, by the wall clock of then
   bool clock_is_behind = false;                                 // the first shard's thread
+  std::optional<base::SteadyTime> mitigators_down_since;        // the same
+  base::SteadyTime mitigators_watched{};                        // the same
+  bool redirects_to_tell = false;                               // the same
 };
 
 // ---- start and stop -------------------------------------------------------------------------------------------------
@@ -200,6 +216,7 @@ base::Result<void> ServerRuntime::State::open() {
   if (!opened) return opened.error();
   auto snapshot = opened->store->load();
   if (!snapshot) return snapshot.error();
+  if (const auto orders = desk.load(); !orders) sink.message("REDIRECTS_UNREADABLE", orders.error().message);
 
   // All sockets are bound before the first read, so that no datagram meets half a server.
   const std::uint32_t count = shard_count(config);
@@ -280,6 +297,8 @@ base::Result<void> ServerRuntime::State::open() {
     settings.sessions.sessions = std::max<std::size_t>(1, config.limits.sessions / count);
     auto shard =
         std::make_unique<Shard>(settings, believed->identities, believed->domains, mitigation::plan, random_seed());
+    ShardOutput none;  // there are no sessions yet
+    shard->set_redirects(desk.current(), adapters::net::clock_now(), none);
     shards.push_back(std::make_unique<ShardThread>(index, std::move(shard), world(), sink));
   }
   adapters::net::DtlsOptions dtls;
@@ -381,6 +400,7 @@ ShardWorld ServerRuntime::State::world() {
         watch_clock(now);
         tell_able();
         losses->tick(bound, now);
+        watch_mitigators(now);
       },
   };
 }
@@ -443,6 +463,34 @@ void ServerRuntime::State::tell_able() {
                         Priority::reserved);
     if (taken) shards_to_tell[i] = false;
   }
+}
+
+// RFC 8811 3.2.2: a mitigator outage is a reason to send clients elsewhere.
+void ServerRuntime::State::watch_mitigators(base::Now now) {
+  if (now.steady - mitigators_watched >= std::chrono::seconds{1}) {
+    mitigators_watched = now.steady;
+    const bool reachable = std::any_of(runners.begin(), runners.end(), [](const auto& r) { return r->available(); });
+    if (reachable) {
+      mitigators_down_since.reset();
+    } else if (!mitigators_down_since) {
+      mitigators_down_since = now.steady;
+    }
+    const bool down = mitigators_down_since && now.steady - *mitigators_down_since >= kMitigatorsDown;
+    if (const auto value = desk.set_mitigators_down(down, now.wall)) {
+      sink.message("REDIRECTS_CHANGED",
+                   down ? "no back end can be reached: clients without a running mitigation go to " +
+                              (*value)->orders.back()->to.alt_server
+                        : "back ends can be reached again");
+      redirects_to_tell = true;
+    }
+  }
+  if (!redirects_to_tell) return;
+  const auto tell = [value = desk.current()](Shard& shard, base::Now at, ShardOutput& out) {
+    shard.set_redirects(value, at, out);
+  };
+  bool all = true;
+  for (auto& shard : shards) all = shard->post(tell, Priority::reserved) && all;
+  if (all) redirects_to_tell = false;  // else once more at the next tick: telling twice is harmless
 }
 
 void ServerRuntime::State::reload(std::uint32_t from, const base::DomainId& domain) {
@@ -674,6 +722,77 @@ void ServerRuntime::State::release_armed(const agent::Caller& caller, std::funct
                    "dotsctl status tells what is wrong"));
 }
 
+// ---- redirected signaling -------------------------------------------------------------------------------------------
+
+void ServerRuntime::State::set_redirects(const RedirectDesk::Value& value, std::function<void()> then) {
+  on_all_shards([value](Shard& shard, base::Now now, ShardOutput& out) { shard.set_redirects(value, now, out); },
+                std::move(then));
+}
+
+void ServerRuntime::State::audit_line(const agent::Caller& caller, const std::string& action,
+                                      const std::string& subject, const std::string& text, std::function<void()> then) {
+  ports::Batch batch;
+  batch.at = adapters::net::clock_now().wall;
+  ports::AuditRecord record;
+  record.at = batch.at;
+  record.actor = "operator " + caller.name;
+  record.action = action;
+  record.subject = subject;
+  record.verdict = "done";
+  record.text = text;
+  batch.changes.push_back(ports::AppendAudit{std::move(record)});
+  // It is in force whatever the store says of the audit line.
+  const auto settled = [then](const ports::CommitResult&) { then(); };
+  if (!committer->submit(std::move(batch), settled)) settled({});
+}
+
+// Stored first, then in force, then answered: a drain must survive a restart.
+void ServerRuntime::State::redirect(const boost::json::object& arguments, const agent::Caller& caller,
+                                    std::function<void(CallAnswer)> done) {
+  if (redirecting.exchange(true)) {
+    done(call_failed(CallAnswer::Outcome::conflict, "another redirection is being stored", "try again"));
+    return;
+  }
+  const auto refuse = [&](CallAnswer answer) {
+    redirecting = false;
+    done(std::move(answer));
+  };
+  std::vector<policy::DomainPolicy> domains;
+  {
+    const std::lock_guard lock(reload_mutex);
+    domains = running.domains;
+  }
+  auto planned = desk.plan(arguments, caller, domains, adapters::net::clock_now().wall);
+  if (!planned) return refuse(std::move(planned).error());
+  auto plan = std::make_shared<RedirectDesk::Plan>(std::move(*planned));
+  const bool taken = committer->read([this, plan, caller, done](ports::Store&) {
+    if (const auto stored = desk.store(*plan); !stored) {
+      redirecting = false;
+      done(call_failed(CallAnswer::Outcome::unavailable, "the order could not be stored: " + stored.error().message,
+                       "look at the state directory, then ask again"));
+      return;
+    }
+    const std::string line = plan->line;
+    set_redirects(desk.adopt(std::move(*plan)), [this, caller, line, done] {
+      redirecting = false;
+      sink.message("REDIRECTS_CHANGED", "by " + caller.name + ": " + line);
+      audit_line(caller, "redirect", "", line, [this, done] { redirects(done); });
+    });
+  });
+  if (!taken) refuse(call_failed(CallAnswer::Outcome::unavailable, "the store takes no more work now", "try again"));
+}
+
+void ServerRuntime::State::redirects(std::function<void(CallAnswer)> done) {
+  using Clients = std::vector<agent::server::RedirectedClient>;
+  gather<Clients>([](const Shard& shard, base::Now now) { return shard.redirected(now); },
+                  [this, done = std::move(done)](std::vector<Clients> parts) {
+                    Clients all;
+                    for (auto& part : parts) std::move(part.begin(), part.end(), std::back_inserter(all));
+                    const std::lock_guard lock(reload_mutex);
+                    done(call_ok(agent::server::render_redirects(*desk.current(), all, running.domains)));
+                  });
+}
+
 void ServerRuntime::State::operator_answer(const signal::server::OperatorAnswer& answer) {
   Ticket ticket;
   {
@@ -792,19 +911,10 @@ void ServerRuntime::State::reloaded(std::shared_ptr<const Reload> reload, const 
   }
   const std::string line = reload_line(*reload);
   sink.message("CONFIG_RELOADED", "asked by " + caller.name + ": " + line);
-  ports::Batch batch;
-  batch.at = adapters::net::clock_now().wall;
-  ports::AuditRecord record;
-  record.at = batch.at;
-  record.actor = "operator " + caller.name;
-  record.action = "reload";
-  record.subject = running.file;
-  record.verdict = "done";
-  record.text = line;
-  batch.changes.push_back(ports::AppendAudit{std::move(record)});
-  // It is in force whatever the store says of the audit line.
-  const auto answer = [reload, done](const ports::CommitResult&) { done(call_ok(render_reload(*reload, true))); };
-  if (!committer->submit(std::move(batch), answer)) answer({});
+  set_redirects(desk.set_config(reload->next.redirect), [this, caller, line, reload, done] {
+    audit_line(caller, "reload", reload->next.file, line,
+               [reload, done] { done(call_ok(render_reload(*reload, true))); });
+  });
 }
 
 // ---- the door -------------------------------------------------------------------------------------------------------
@@ -832,6 +942,10 @@ void ServerRuntime::call(agent::Call call, std::function<void(CallAnswer)> done)
     if (!call.caller.may_write) return done(forbidden());
     return state_->reload_config(*dry_run, call.caller, std::move(done));
   }
+  if (call.operation == "redirect") {
+    if (!call.caller.may_write) return done(forbidden());
+    return state_->redirect(call.arguments, call.caller, std::move(done));
+  }
   const auto arguments = parse_arguments(call.arguments);
   if (!arguments) return done(call_failed(CallAnswer::Outcome::bad_request, arguments.error().message));
   if (call.operation == "status") return state_->status(std::move(done));
@@ -848,6 +962,7 @@ void ServerRuntime::call(agent::Call call, std::function<void(CallAnswer)> done)
     if (call.operation == "release-armed") return state_->release_armed(call.caller, std::move(done));
     return state_->release_cuid(*arguments, call.caller, std::move(done));
   }
+  if (call.operation == "redirects") return state_->redirects(std::move(done));
   if (call.operation == "mitigate") {
     return done(call_failed(CallAnswer::Outcome::bad_request, "a server does not ask for mitigation",
                             "run this against the dotsd of the client"));

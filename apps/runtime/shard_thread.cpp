@@ -35,7 +35,8 @@ constexpr Metric kMetrics[] = {
     {&Counts::reports_dropped, "dots_reports_dropped_total"},
     {&Counts::credentials_ended, "dots_sessions_credential_ended_total"},
 };
-static_assert(std::size(kMetrics) * sizeof(std::uint64_t) + sizeof(coap::Counters) == sizeof(Counts),
+static_assert(std::size(kMetrics) * sizeof(std::uint64_t) + sizeof(coap::Counters) + sizeof(Counts::redirected) ==
+                  sizeof(Counts),
               "every count of a shard is a metric");
 
 }  // namespace
@@ -138,6 +139,11 @@ void ShardThread::count(const agent::server::ShardCounts& counts) {
     if (counts.*metric.count > 0) sink_.count(metric.name, "", counts.*metric.count);
   }
   count_coap(counts.coap, sink_);
+  for (std::size_t i = 0; i < counts.redirected.size(); ++i) {
+    if (counts.redirected[i] == 0) continue;
+    const auto reason = agent::server::name_of(static_cast<agent::server::RedirectReason>(i));
+    sink_.count("dots_redirects_total", std::string{reason}, counts.redirected[i]);
+  }
 }
 
 // A step of the wall clock harms nothing that runs (deadlines are steady), but operators should hear of it, and what is

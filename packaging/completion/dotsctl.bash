@@ -36,6 +36,7 @@ _dotsctl() {
     "decode") words="--help -h --file $global" ;;
     "check-config") words="--help -h $global" ;;
     "reload") words="--help -h --dry-run $global" ;;
+    "redirect") words="--help -h --to --record --ttl --domain --client --force --now --off --note $global" ;;
     "init") words="--help -h --domain --prefix --signal-port --mitigator --force $global" ;;
     "emergency") words="list remove-all clear-marker --help -h $global" ;;
     "emergency list") words="--help -h $global" ;;

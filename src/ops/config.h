@@ -98,7 +98,21 @@ struct LogConfig {
   std::string file;  // empty: standard error
 };
 
+// Where a server sends its clients, and when it does so by itself (RFC 9132 4.6).
+struct RedirectConfig {
+  std::string alt_server;  // empty: only where an operator says
+  std::vector<model::IpAddress> alt_server_records;
+  std::uint32_t ttl_s = 3600;
+  std::uint32_t grace_s = 10;
+  std::vector<std::string> own_domains;
+  bool any_domain = false;
+  std::uint32_t when_sessions_percent = 0;  // of limits.sessions; 0: never
+  bool when_mitigators_down = false;
+  friend bool operator==(const RedirectConfig&, const RedirectConfig&) = default;
+};
+
 enum class UpstreamTransport : std::uint8_t { automatic, udp, tcp };
+enum class FollowRedirects : std::uint8_t { no, same_domain, any };
 
 // A server that a client role signals to.
 struct UpstreamConfig {
@@ -113,6 +127,8 @@ struct UpstreamConfig {
   std::uint32_t refresh_before_percent = 50;  // a refresh is sent when so much of the lifetime is left
   std::uint32_t default_lifetime_s = 3600;
   std::string cuid;  // empty: derived from the credentials
+  FollowRedirects follow_redirects = FollowRedirects::same_domain;
+  std::vector<std::string> redirect_domains;  // empty: the parent domain of host
 };
 
 struct Config {
@@ -130,6 +146,7 @@ struct Config {
   std::vector<UpstreamConfig> upstreams;                         // client
   base::Duration heartbeat_interval = std::chrono::seconds{30};  // server's own, until negotiated
   int missing_hb_allowed = 15;
+  RedirectConfig redirect;  // server
   ResolverConfig resolver;
   ApiConfig api;
   LogConfig log;

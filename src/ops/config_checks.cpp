@@ -12,6 +12,7 @@
 #include "ops/config_schema.h"
 #include "ops/config_values.h"
 #include "policy/identities.h"
+#include "policy/redirect_rules.h"
 
 namespace dots::ops {
 namespace {
@@ -36,6 +37,7 @@ class Checker {
           "mitigator", config_.mitigators, [](const MitigatorConfig& m) { return m.name; }, "name");
       unique_tables();
       domains();
+      redirect();
     } else {
       unique(
           "upstream", config_.upstreams, [](const UpstreamConfig& u) { return u.name; }, "name");
@@ -164,6 +166,20 @@ class Checker {
       if (const std::string text = name(items[i]); !text.empty() && !seen.insert(text).second)
         add(section + "[" + std::to_string(i) + "]." + key, "'" + text + "' is taken by another " + section,
             "give each " + section + " its own");
+  }
+
+  void redirect() {
+    const RedirectConfig& r = config_.redirect;
+    if (r.alt_server.empty()) {
+      for (const char* key : {"when_sessions_percent", "when_mitigators_down", "alt_server_records"}) {
+        if (given(std::string("redirect.") + key))
+          add(std::string("redirect.") + key, "there is no server to redirect to", "add alt_server");
+      }
+      return;
+    }
+    const auto allowed = policy::may_redirect_to({r.own_domains, r.any_domain}, {r.alt_server, r.alt_server_records});
+    if (!allowed)
+      add("redirect.alt_server", allowed.error().message, "add its domain to own_domains, or allow any_domain = true");
   }
 
   void unique_tables() {

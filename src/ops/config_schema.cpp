@@ -1,5 +1,6 @@
 #include "ops/config_schema.h"
 
+#include "model/redirect.h"
 #include "ops/config_keys.h"
 
 namespace dots::ops {
@@ -340,6 +341,60 @@ SectionSpec upstream() {
       by_default("derived from the credentials, as RFC 9132 section 4.4.1.1 says",
                  parsed<U>("cuid", &U::cuid, "text", cuid_text,
                            {"Our client unique identifier.", "\"dz6pHjaADkaFTbjr0JGBpw\""})),
+      choice<U>(
+          "follow_redirects", &U::follow_redirects,
+          Choices<FollowRedirects>{{"same-domain", FollowRedirects::same_domain},
+                                   {"any", FollowRedirects::any},
+                                   {"no", FollowRedirects::no}},
+          {"Whether we go where the server sends us (RFC 9132 section 4.6): only inside its administrative domain, "
+           "to any server whose certificate proves its name, or nowhere.",
+           "\"same-domain\""}),
+      by_default("the parent domain of `host`",
+                 list<U>("redirect_domains", &U::redirect_domains, "list of DNS names", 64, read_dns_name,
+                         {"The administrative domain of the server for `follow_redirects = \"same-domain\"`; each name "
+                          "covers all names below it.",
+                          "[\"provider.example\"]"})),
+  };
+  return s;
+}
+
+Reading<model::IpAddress> address_alone(const std::string& text) {
+  const auto address = model::parse_ip_address(text);
+  if (address) return *address;
+  return Complaint{"'" + text + "' is no address", "write for example '192.0.2.1' or '2001:db8::1'"};
+}
+
+SectionSpec redirect() {
+  using R = RedirectConfig;
+  SectionSpec s = section("redirect", ForRole::server);
+  s.live = true;
+  s.meaning =
+      "Another server for our clients (RFC 9132 section 4.6), for `dotsctl redirect` and for what the server does by "
+      "itself. Clients with a running mitigation stay until it has ended.";
+  s.open = [](void* parent) -> void* { return &static_cast<Config*>(parent)->redirect; };
+  s.keys = {
+      parsed<R>("alt_server", &R::alt_server, "DNS name", read_dns_name,
+                {"Its name, which its certificate carries. Without it only an operator redirects.",
+                 "\"dots2.provider.example\""}),
+      list<R>("alt_server_records", &R::alt_server_records, "list of addresses", model::kMaxAltServerRecords,
+              address_alone,
+              {"Its addresses, so that clients need no look-up in an attack. It waits at the port that the clients use "
+               "for this server.",
+               "[\"192.0.2.2\", \"2001:db8::2\"]"}),
+      number<R>("ttl_s", &R::ttl_s, "s", {0, 0xffffffff},
+                {"How long clients use it; they come back then. 4294967295: until it redirects them. 0: each mitigation "
+                 "request by itself.",
+                 "3600"}),
+      number<R>("grace_s", &R::grace_s, "s", {1, 300},
+                {"A client that was told has so long to leave; then its session is closed.", "10"}),
+      list<R>("own_domains", &R::own_domains, "list of DNS names", 64, read_dns_name,
+              {"Our administrative domain: targets are one of these names or below one (RFC 8612 SIG-005).",
+               "[\"provider.example\"]"}),
+      boolean<R>("any_domain", &R::any_domain, {"May clients be sent to servers of somebody else?", "false"}),
+      number<R>("when_sessions_percent", &R::when_sessions_percent, "percent", {1, 100, true},
+                {"New sessions are redirected when so much of `limits.sessions` is used. 0: never.", "90"}),
+      boolean<R>("when_mitigators_down", &R::when_mitigators_down,
+                 {"Are clients redirected while no back end can be reached?", "false"}),
   };
   return s;
 }
@@ -415,7 +470,7 @@ const SectionSpec& config_schema() {
                        {"What this daemon is: the one that helps, or the one that asks for help.", "\"server\""});
     s.keys = {required(std::move(role))};
     s.children = {credentials(), listen(),   heartbeat(), limits(), store(), mitigator(),
-                  domain(),      upstream(), resolver(),  api(),    log()};
+                  domain(),      upstream(), redirect(), resolver(),  api(),    log()};
     return s;
   }();
   return top;

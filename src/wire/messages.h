@@ -10,6 +10,7 @@
 #include "base/bytes.h"
 #include "base/result.h"
 #include "model/mitigation.h"
+#include "model/redirect.h"
 #include "model/response_code.h"
 
 namespace dots::wire {
@@ -40,10 +41,13 @@ BodyResult<Heartbeat> decode_heartbeat(base::ByteView cbor);
 
 // Client side: tolerant of unknown enumeration codes and of the quirks of other servers (empty arrays, echoed options).
 BodyResult<std::vector<model::MitigationEntry>> decode_mitigation_answer(base::ByteView cbor);
+// The body of a 5.03 with an alternate server (RFC 9132 4.6): addresses without a name are refused.
+BodyResult<model::RedirectedSignal> decode_redirected_signal(base::ByteView cbor);
 
 // Canonical output: shortest integers, keys in ascending order, definite lengths.
 base::Bytes encode(const model::MitigationRequest& request);
 base::Bytes encode(const std::vector<model::MitigationEntry>& entries);
 base::Bytes encode(const Heartbeat& heartbeat);
+base::Bytes encode(const model::RedirectedSignal& signal);
 
 }  // namespace dots::wire

@@ -493,5 +493,35 @@ TEST(MitigationAnswer, ManyMitigationsFitOneBody) {
   EXPECT_EQ(*back, entries);
 }
 
+// S9132-4.6-02, S9132-9-11: the example of Figure 26, as bytes.
+TEST(Redirects, TheAlternateWithItsAddresses) {
+  RedirectedSignal signal;
+  signal.alt_server = "alt-server.example";
+  signal.alt_server_record = {*parse_ip_address("2001:db8:6401::1"), *parse_ip_address("2001:db8:6401::2")};
+  const base::Bytes body = encode(signal);
+  EXPECT_EQ(base::to_hex(body),
+            "a1182ea2182f72616c742d7365727665722e6578616d706c65183082"
+            "70323030313a6462383a363430313a3a3170323030313a6462383a363430313a3a32");
+  EXPECT_EQ(decode_redirected_signal(body).value(), signal);
+  signal.alt_server_record.clear();
+  EXPECT_EQ(base::to_hex(encode(signal)), "a1182ea1182f72616c742d7365727665722e6578616d706c65");
+  EXPECT_EQ(decode_redirected_signal(encode(signal)).value(), signal);
+}
+
+// S9132-4.6-02: addresses without a name are invalid; so is a body that redirects nowhere.
+TEST(Redirects, WithoutANameItIsNone) {
+  for (const char* body : {"a1 182e a1 1830 81 69 3139322e302e322e31", "a1 182e a0", "a0", "a1 182e 01", "ff",
+                           "a1 182e a2 182f 65 612e636f6d 1830 81 61 61"}) {
+    EXPECT_FALSE(decode_redirected_signal(hex(body))) << body;
+  }
+}
+
+// Of too many addresses the first ones are taken.
+TEST(Redirects, AddressesAreBounded) {
+  RedirectedSignal signal{"a.example", {}};
+  for (int i = 0; i < 100; ++i) signal.alt_server_record.push_back(*parse_ip_address("192.0.2." + std::to_string(i)));
+  EXPECT_EQ(decode_redirected_signal(encode(signal)).value().alt_server_record.size(), kMaxAltServerRecords);
+}
+
 }  // namespace
 }  // namespace dots::wire

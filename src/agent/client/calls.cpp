@@ -117,11 +117,15 @@ CallAnswer ClientAgent::State::status(base::Now now) const {
     view.name = server.upstream.settings().name;
     view.host = server.upstream.settings().host;
     view.cuid = server.requests.cuid().value;
-    view.connected = server.upstream.connected();
+    view.connected = server.upstream.connected() || server.active().connected();
     view.mitigating = server.requests.mitigating();
     view.sessions = server.upstream.view(now.steady);
-    view.last_failure = server.upstream.last_failure();
-    if (const auto at = server.upstream.next_attempt(now.steady)) view.next_attempt_in = *at - now.steady;
+    if (server.alternate) {
+      for (SessionView& session : server.alternate->view(now.steady)) view.sessions.push_back(std::move(session));
+    }
+    view.redirect = redirect_view(server, now);
+    view.last_failure = server.active().last_failure();
+    if (const auto at = server.active().next_attempt(now.steady)) view.next_attempt_in = *at - now.steady;
     for (const RequestView& request : server.requests.view(now)) {
       if (request.phase != Phase::refused && request.phase != Phase::ended) ++view.requests;
     }
@@ -139,12 +143,20 @@ CallAnswer ClientAgent::State::status(base::Now now) const {
   return call_ok(std::move(body));
 }
 
+json::object ClientAgent::State::rendered(const Server& server, const RequestView& view, base::Now now) const {
+  const bool moved = server.alternate && server.redirection.covers(view.record.mid);
+  const Upstream& link = moved ? *server.alternate : server.upstream;
+  json::object out = render_request(view, link.connected(), now);
+  const bool living = view.phase != Phase::refused && view.phase != Phase::ended;
+  if (living && moved) out["at"] = redirect_text(*redirect_view(server, now));
+  return out;
+}
+
 CallAnswer ClientAgent::State::list(const Selection& selection, base::Now now) const {
   json::array all;
   for (const Server& server : servers) {
     if (!selection.server.empty() && server.upstream.settings().name != selection.server) continue;
-    for (const RequestView& view : server.requests.view(now))
-      all.push_back(render_request(view, server.upstream.connected(), now));
+    for (const RequestView& view : server.requests.view(now)) all.push_back(rendered(server, view, now));
   }
   return call_ok(json::object{{"mitigations", std::move(all)}});
 }
@@ -161,7 +173,7 @@ CallAnswer ClientAgent::State::request_answer(std::size_t server, base::Mid mid,
     return call_failed(Outcome::not_found, "no request with mid " + std::to_string(mid.value),
                        "see the mids in 'dotsctl list'");
   }
-  return call_ok(json::object{{"mitigation", render_request(*view, servers[server].upstream.connected(), now)}});
+  return call_ok(json::object{{"mitigation", rendered(servers[server], *view, now)}});
 }
 
 CallAnswer ClientAgent::State::explain(const Selection& selection, base::Now now) const {
@@ -175,7 +187,11 @@ CallAnswer ClientAgent::State::explain(const Selection& selection, base::Now now
           })) {
         continue;
       }
-      sentences.push_back(json::value(explain_request(view, server.upstream.connected())));
+      const bool moved = server.alternate && server.redirection.covers(view.record.mid);
+      const Upstream& link = moved ? *server.alternate : server.upstream;
+      std::string sentence = explain_request(view, link.connected());
+      if (moved) sentence += "; it goes to " + redirect_text(*redirect_view(server, now));
+      sentences.push_back(json::value(sentence));
     }
   }
   if (sentences.empty()) {
@@ -197,6 +213,7 @@ void ClientAgent::State::mitigate(CallTicket ticket, const Call& call, base::Now
     return;
   }
   arguments->wanted.author = author_of(call.caller);
+  keep_mids_apart(*server);
   signal::client::Effects effects;
   const auto accepted = servers[*server].requests.mitigate(arguments->wanted, now, effects);
   take(*server, std::move(effects));

@@ -17,13 +17,16 @@ ClientAgent::ClientAgent(ClientSettings settings, const Connectors& connectors, 
     : state_(std::make_unique<State>()) {
   State& s = *state_;
   s.settings = std::move(settings);
+  s.connectors = connectors;
   s.servers.reserve(s.settings.servers.size());
   for (const ServerSettings& server : s.settings.servers) {
     const std::uint64_t link_seed = signal::client::next_random(seed);
     const std::uint64_t requests_seed = signal::client::next_random(seed);
     s.servers.push_back({Upstream(server.upstream, connectors, s.session_ids, link_seed),
-                         signal::client::Requests(server.requests, requests_seed), false, false});
+                         signal::client::Requests(server.requests, requests_seed),
+                         Redirection(server.upstream.host, server.redirects)});
   }
+  s.seed = signal::client::next_random(seed);
 }
 ClientAgent::~ClientAgent() = default;
 
@@ -36,7 +39,7 @@ void ClientAgent::start(const ports::Snapshot& snapshot, base::Now now, ClientEf
     s.take(i, std::move(effects));
     UpstreamOutput output;
     s.servers[i].upstream.start(now.steady, output);
-    s.absorb(i, std::move(output), now, out);
+    s.absorb(i, State::Link::provisioned, std::move(output), now, out);
   }
   s.settle(now, out);
 }
@@ -45,20 +48,16 @@ void ClientAgent::stop(base::Now now, ClientEffects& out) {
   State& s = *state_;
   while (!s.waits.empty()) s.finish_wait(0, now, out);
   for (std::size_t i = 0; i < s.servers.size(); ++i) {
-    UpstreamOutput output;
-    s.servers[i].upstream.close_all(output);
-    s.absorb(i, std::move(output), now, out);
+    s.each_link(i, now, out, [](Upstream& link, UpstreamOutput& output) { link.close_all(output); });
   }
 }
 
 void ClientAgent::on_datagram(base::SessionId session, base::ByteView datagram, base::Now now, ClientEffects& out) {
   State& s = *state_;
   for (std::size_t i = 0; i < s.servers.size(); ++i) {
-    if (!s.servers[i].upstream.owns(session)) continue;
-    UpstreamOutput output;
-    s.servers[i].upstream.on_datagram(session, datagram, now.steady, output);
-    s.absorb(i, std::move(output), now, out);
-    break;
+    s.each_link(i, now, out, [&](Upstream& link, UpstreamOutput& output) {
+      if (link.owns(session)) link.on_datagram(session, datagram, now.steady, output);
+    });
   }
   s.settle(now, out);
 }
@@ -67,11 +66,9 @@ void ClientAgent::on_unreachable(base::SessionId session, const std::string& rea
                                  ClientEffects& out) {
   State& s = *state_;
   for (std::size_t i = 0; i < s.servers.size(); ++i) {
-    if (!s.servers[i].upstream.owns(session)) continue;
-    UpstreamOutput output;
-    s.servers[i].upstream.on_unreachable(session, reason, now.steady, output);
-    s.absorb(i, std::move(output), now, out);
-    break;
+    s.each_link(i, now, out, [&](Upstream& link, UpstreamOutput& output) {
+      if (link.owns(session)) link.on_unreachable(session, reason, now.steady, output);
+    });
   }
   s.settle(now, out);
 }
@@ -79,9 +76,8 @@ void ClientAgent::on_unreachable(base::SessionId session, const std::string& rea
 void ClientAgent::on_resolved(const ports::Resolution& resolution, base::Now now, ClientEffects& out) {
   State& s = *state_;
   for (std::size_t i = 0; i < s.servers.size(); ++i) {
-    UpstreamOutput output;
-    s.servers[i].upstream.on_resolved(resolution, now.steady, output);
-    s.absorb(i, std::move(output), now, out);
+    s.each_link(i, now, out,
+                [&](Upstream& link, UpstreamOutput& output) { link.on_resolved(resolution, now.steady, output); });
   }
   s.settle(now, out);
 }
@@ -92,9 +88,7 @@ void ClientAgent::on_timer(base::Now now, ClientEffects& out) {
     signal::client::Effects effects;
     s.servers[i].requests.on_timer(now, effects);
     s.take(i, std::move(effects));
-    UpstreamOutput output;
-    s.servers[i].upstream.on_timer(now.steady, output);
-    s.absorb(i, std::move(output), now, out);
+    s.each_link(i, now, out, [&](Upstream& link, UpstreamOutput& output) { link.on_timer(now.steady, output); });
   }
   for (std::size_t i = 0; i < s.waits.size();) {
     if (s.waits[i].deadline <= now.steady) {
@@ -118,6 +112,9 @@ std::optional<base::SteadyTime> ClientAgent::next_deadline(base::Now now) const 
   };
   for (const State::Server& server : s.servers) {
     consider(server.upstream.next_deadline(now.steady));
+    if (server.alternate) consider(server.alternate->next_deadline(now.steady));
+    consider(server.redirection.next_deadline(server.requests.mitigating()));
+    consider(server.loop_until);
     consider(server.requests.next_deadline());
   }
   for (const State::Wait& wait : s.waits) consider(wait.deadline);
@@ -158,7 +155,8 @@ void ClientAgent::on_reloaded(const base::Result<ports::Snapshot>& snapshot, bas
   s.settle(now, out);
 }
 
-void ClientAgent::State::absorb(std::size_t server, UpstreamOutput&& output, base::Now now, ClientEffects& out) {
+void ClientAgent::State::absorb(std::size_t server, Link from, UpstreamOutput&& output, base::Now now,
+                                ClientEffects& out) {
   std::move(output.open.begin(), output.open.end(), std::back_inserter(out.open));
   std::move(output.send.begin(), output.send.end(), std::back_inserter(out.send));
   std::move(output.close.begin(), output.close.end(), std::back_inserter(out.close));
@@ -166,6 +164,10 @@ void ClientAgent::State::absorb(std::size_t server, UpstreamOutput&& output, bas
   out.counters += output.counters;
   if (output.resolve) out.resolve.push_back(std::move(*output.resolve));
   for (const ErrandAnswer& answer : output.answers) {
+    if (answer.answer.redirect) {
+      on_redirect(server, from, answer, now, out);
+      continue;
+    }
     signal::client::Effects effects;
     servers[server].requests.on_answer(answer.id, answer.answer, now, effects);
     take(server, std::move(effects));
@@ -189,11 +191,12 @@ void ClientAgent::State::settle(base::Now now, ClientEffects& out) {
       perform(std::move(visible), now, out);
       again = true;
     }
+    again = review_redirections(now, out) || again;
     for (std::size_t i = 0; i < servers.size(); ++i) {
-      UpstreamOutput output;
-      servers[i].upstream.set_need(servers[i].requests.mitigating(), servers[i].requests.urgent(), now.steady, output);
-      again = again || !output.answers.empty();
-      absorb(i, std::move(output), now, out);
+      each_link(i, now, out, [&](Upstream& link, UpstreamOutput& output) {
+        link.set_need(servers[i].requests.mitigating(), servers[i].requests.urgent(), now.steady, output);
+        again = again || !output.answers.empty();
+      });
     }
     if (store_refused) continue;
     if (auto batch = gate.next_batch()) out.commit = std::move(batch);
@@ -203,13 +206,15 @@ void ClientAgent::State::settle(base::Now now, ClientEffects& out) {
 
 void ClientAgent::State::tell_health(ClientEffects& out) {
   for (Server& server : servers) {
-    const bool connected = server.upstream.connected();
+    // While the alternate is not there yet, the server that redirected still counts.
+    const bool connected = server.upstream.connected() || server.active().connected();
+    const std::string& failure = server.active().last_failure();
     server.ever_connected = server.ever_connected || connected;
     // The first attempt after a start is no failure yet.
-    const bool unwell = !connected && (server.ever_connected || !server.upstream.last_failure().empty());
+    const bool unwell = !connected && (server.ever_connected || !failure.empty());
     if (unwell == server.unwell) continue;
     server.unwell = unwell;
-    out.health.push_back({"UPSTREAM_LOST", server.upstream.settings().name, unwell, server.upstream.last_failure()});
+    out.health.push_back({"UPSTREAM_LOST", server.upstream.settings().name, unwell, failure});
   }
 }
 
@@ -223,13 +228,20 @@ void ClientAgent::State::perform(Visible&& visible, base::Now now, ClientEffects
 void ClientAgent::State::perform(std::size_t server, const signal::client::Effect& effect, base::Now now,
                                  ClientEffects& out) {
   using namespace signal::client;
-  Upstream& upstream = servers[server].upstream;
-  UpstreamOutput output;
-  std::visit(base::Overload{[&](const SendPut& send) { upstream.add(errand_of(send), now.steady, output); },
-                            [&](const SendGet& send) { upstream.add(errand_of(send), now.steady, output); },
-                            [&](const SendDelete& send) { upstream.add(errand_of(send), now.steady, output); },
-                            [&](const CancelSend& cancel) { upstream.remove(cancel.id, now.steady, output); },
-                            [&](const StopObserving& stop) { upstream.remove(stop.id, now.steady, output); },
+  const auto send = [&](base::Mid mid, const Errand& errand) {
+    const Upstream* to = &servers[server].link_of(mid);
+    each_link(server, now, out, [&](Upstream& link, UpstreamOutput& output) {
+      if (&link == to) link.add(errand, now.steady, output);
+    });
+  };
+  const auto remove = [&](SendId id) {
+    each_link(server, now, out, [&](Upstream& link, UpstreamOutput& output) { link.remove(id, now.steady, output); });
+  };
+  std::visit(base::Overload{[&](const SendPut& put) { send(put.mid, errand_of(put)); },
+                            [&](const SendGet& get) { send(get.mid, errand_of(get)); },
+                            [&](const SendDelete& del) { send(del.mid, errand_of(del)); },
+                            [&](const CancelSend& cancel) { remove(cancel.id); },
+                            [&](const StopObserving& stop) { remove(stop.id); },
                             [&](const Persist&) {},  // went into the gate as a change
                             [&](const OperatorMessage& message) { out.messages.push_back(message); },
                             [&](const Progress& progress) {
@@ -242,7 +254,6 @@ void ClientAgent::State::perform(std::size_t server, const signal::client::Effec
                               }
                             }},
              effect);
-  absorb(server, std::move(output), now, out);
 }
 
 void ClientAgent::State::fail(std::vector<Visible>&& visible, ClientEffects& out) {

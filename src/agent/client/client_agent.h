@@ -12,6 +12,7 @@
 #include <string>
 #include <vector>
 
+#include "agent/client/redirection.h"
 #include "agent/client/upstream.h"
 #include "agent/control.h"
 #include "base/result.h"
@@ -29,6 +30,7 @@ using CallTicket = base::StrongId<struct CallTicketTag, std::uint64_t>;
 struct ServerSettings {
   UpstreamSettings upstream;
   signal::client::Settings requests;
+  RedirectPolicy redirects;
 };
 
 struct ClientSettings {

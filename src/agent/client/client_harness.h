@@ -262,7 +262,8 @@ struct ClientHarness {
     for (const auto& response : effects.responses) peer.responses.push_back(response);
     for (const auto& incoming : effects.requests) {
       seen.push_back({now.steady, session, incoming.request});
-      auto response = serve(incoming.request);
+      auto response = custom_at ? custom_at(peer.way.server, incoming.request) : std::nullopt;
+      if (!response) response = serve(incoming.request);
       if (!response) continue;
       const bool observe = incoming.request.observe == 0u && model::is_success(response->code);
       if (observe) peer.observer = incoming.token;
@@ -392,6 +393,8 @@ struct ClientHarness {
   std::function<bool(base::SessionId)> lose_up, lose_down;
   std::function<bool(const coap::Request&)> lost_request;  // lost on the way to the server
   std::function<std::optional<coap::Response>(const coap::Request&)> custom;
+  // The same for one of several servers, asked first.
+  std::function<std::optional<coap::Response>(const model::SocketAddress&, const coap::Request&)> custom_at;
   std::set<model::SocketAddress> unreachable;
   std::function<bool(const Way&)> blocked;
   bool with_tcp = false;

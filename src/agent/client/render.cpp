@@ -85,6 +85,13 @@ json::object render_request(const RequestView& view, bool connected, base::Now n
   return out;
 }
 
+std::string redirect_text(const RedirectView& view) {
+  std::string text = view.host + " (redirected by " + view.from;
+  if (view.left) text += ", for another " + std::to_string(base::whole_seconds(*view.left)) + " s";
+  if (!view.left && view.mids.empty()) text += ", until it redirects itself";
+  return text + (view.connected ? ")" : "; no session with it yet)");
+}
+
 json::object render_server(const ServerView& view) {
   json::object out;
   out["name"] = view.name;
@@ -114,6 +121,20 @@ json::object render_server(const ServerView& view) {
   }
   out["sessions"] = std::move(sessions);
   if (view.next_attempt_in) out["next-attempt-in_s"] = base::whole_seconds(*view.next_attempt_in);
+  if (view.redirect) {
+    json::object redirect{{"alt-server", view.redirect->host},
+                          {"from", view.redirect->from},
+                          {"age_s", base::whole_seconds(view.redirect->age)},
+                          {"connected", view.redirect->connected}};
+    if (view.redirect->left) redirect["left_s"] = base::whole_seconds(*view.redirect->left);
+    if (!view.redirect->mids.empty()) {
+      json::array mids;
+      for (const base::Mid mid : view.redirect->mids) mids.push_back(mid.value);
+      redirect["mids"] = std::move(mids);
+    }
+    out["redirect"] = std::move(redirect);
+    out["requests-go-to"] = redirect_text(*view.redirect);
+  }
   if (!view.last_failure.empty()) out["last-failure"] = view.last_failure;
   return out;
 }

@@ -15,6 +15,15 @@
 
 namespace dots::agent::client {
 
+struct RedirectView {
+  std::string host;
+  std::string from;
+  base::Duration age{};
+  std::optional<base::Duration> left;  // absent: until it redirects itself, or with `mids`
+  std::vector<base::Mid> mids;         // Max-Age 0: only these
+  bool connected = false;
+};
+
 struct ServerView {
   std::string name;
   std::string host;
@@ -25,11 +34,14 @@ struct ServerView {
   std::optional<base::Duration> next_attempt_in;
   std::string last_failure;
   std::size_t requests = 0;
+  std::optional<RedirectView> redirect;
 };
 
 // `connected`: there is a session with the server of this request.
 boost::json::object render_request(const signal::client::RequestView& view, bool connected, base::Now now);
 boost::json::object render_server(const ServerView& view);
+// "sent to alt.example.net (redirected by dots.example.net)": for what is sent there.
+std::string redirect_text(const RedirectView& view);
 // What is asked of the server, by whom, how far it is and what comes next: one sentence.
 std::string explain_request(const signal::client::RequestView& view, bool connected);
 

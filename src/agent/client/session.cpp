@@ -29,6 +29,16 @@ signal::client::Answer answer_of(const coap::Response& response) {
   answer.code = response.code;
   answer.max_age_s = response.max_age_s;
   if (response.payload.empty()) return answer;
+  if (response.code == model::ResponseCode::service_unavailable &&
+      response.content_format == wire::kContentFormatDots) {
+    auto redirect = wire::decode_redirected_signal(response.payload);
+    if (redirect) {
+      answer.redirect = std::move(*redirect);
+    } else {
+      answer.diagnostic = "its redirection cannot be read: " + redirect.error().diagnostic;
+    }
+    return answer;
+  }
   const bool text = response.content_format != wire::kContentFormatDots && !model::is_success(response.code);
   if (text) {
     answer.diagnostic = printable(response.payload);

@@ -78,14 +78,20 @@ void Session::on_timer(base::Now now, SessionOutput& out) {
     out.close_reason = "the session's credential belongs to no configured client";
     return;
   }
+  if (const auto closes = redirect_.closes_at(); closes && *closes <= now.steady) {
+    out.close_reason = "redirected to " + redirect_.order()->to.alt_server;
+    return;
+  }
   coap::Effects effects;
   endpoint_.on_timer(now.steady, effects);
   absorb(std::move(effects), now, out);
-  if (client_) heartbeat_effects(heartbeat_.on_timer(now.steady), now, out);
+  if (client_ && !redirect_.leaving()) heartbeat_effects(heartbeat_.on_timer(now.steady), now, out);
 }
 
 std::optional<base::SteadyTime> Session::next_deadline() const {
-  const auto own = client_ ? heartbeat_.next_deadline() : opened_ + settings_->stranger_time;
+  const auto own = !client_              ? opened_ + settings_->stranger_time
+                   : redirect_.leaving() ? redirect_.closes_at()
+                                         : heartbeat_.next_deadline();
   return earlier(own, endpoint_.next_deadline());
 }
 
@@ -119,6 +125,11 @@ void Session::handle(const coap::IncomingRequest& incoming, base::Now now, Sessi
            now, out);
     return;
   }
+  if (redirect_.concerns(incoming.request)) {
+    respond(incoming.exchange, redirect_.response(), false, now, out);
+    tell_redirect(now, out);
+    return;
+  }
   if (blocks_) {
     if (auto block = blocks_->next(incoming.request, payload_room(), now.steady)) {
       respond(incoming.exchange, *block, false, now, out);
@@ -150,7 +161,7 @@ void Session::handle(const coap::IncomingRequest& incoming, base::Now now, Sessi
 }
 
 void Session::heartbeat_effects(const signal::HeartbeatEffects& effects, base::Now now, SessionOutput& out) {
-  if (effects.send_peer_hb_status) {
+  if (effects.send_peer_hb_status && !redirect_.leaving()) {
     if (heartbeat_request_) endpoint_.cancel(*heartbeat_request_);
     coap::Request request;
     request.method = wire::Method::put;
@@ -226,6 +237,7 @@ void Session::reply(const Reply& reply, base::Now now, SessionOutput& out) {
     if (reply.observe) observed_[std::move(get.token)] = std::move(get.request);
   }
   respond(reply.exchange, response, reply.observe, now, out);
+  if (reply.observe) end_observations(now, out);
 }
 
 void Session::no_reply(const NoReply& no_reply, base::Now now, SessionOutput& out) {
@@ -245,6 +257,35 @@ void Session::notify(const Notify& notify, base::Now now, SessionOutput& out) {
   coap::Effects effects;
   endpoint_.notify(notify.token, response, now.steady, effects);
   absorb(std::move(effects), now, out);
+}
+
+void Session::redirect(std::shared_ptr<const RedirectOrder> order, base::Duration grace, base::Now now,
+                       SessionOutput& out) {
+  if (!client_) return;
+  redirect_.set(std::move(order), grace);
+  end_observations(now, out);
+}
+
+void Session::on_mitigating(bool mitigating, base::Now now, SessionOutput& out) {
+  redirect_.on_mitigating(mitigating);
+  end_observations(now, out);
+}
+
+// Observers hear of a redirection at once; a 5.03 ends their observations (RFC 7641 4.2).
+void Session::end_observations(base::Now now, SessionOutput& out) {
+  if (!redirect_.ends_observations() || observed_.empty()) return;
+  const coap::Response response = redirect_.response();
+  for (const auto& [token, request] : std::exchange(observed_, {})) {
+    coap::Effects effects;
+    endpoint_.notify(token, response, now.steady, effects);
+    absorb(std::move(effects), now, out);
+    out.to_domain.emplace_back(ObservationCancelled{id_, token});
+  }
+  tell_redirect(now, out);
+}
+
+void Session::tell_redirect(base::Now now, SessionOutput& out) {
+  out.redirected = redirect_.tell(now.steady) || out.redirected;
 }
 
 }  // namespace dots::agent::server

@@ -16,6 +16,7 @@
 
 #include "agent/server/block_answer.h"
 #include "agent/server/routing.h"
+#include "agent/server/session_redirect.h"
 #include "base/ids.h"
 #include "base/time.h"
 #include "coap/endpoint.h"
@@ -41,6 +42,7 @@ struct SessionOutput {
   std::vector<std::string> refusals;             // one sentence for each request that was refused here
   std::vector<std::string> cut;                  // one sentence for each answer that left out entries
   std::string close_reason;                      // not empty: close the session, after `send`
+  bool redirected = false;                       // the client was told for the first time
   coap::Counters counters;
   std::uint64_t requests = 0;
   std::uint64_t heartbeats = 0;
@@ -68,6 +70,11 @@ class Session {
   void no_reply(const signal::server::NoReply& no_reply, base::Now now, SessionOutput& out);
   void notify(const signal::server::Notify& notify, base::Now now, SessionOutput& out);
 
+  // RFC 9132 4.6: the order for this client, null for none; and whether mitigations of the client run.
+  void redirect(std::shared_ptr<const RedirectOrder> order, base::Duration grace, base::Now now, SessionOutput& out);
+  void on_mitigating(bool mitigating, base::Now now, SessionOutput& out);
+  const SessionRedirect& redirection() const { return redirect_; }
+
   base::SessionId id() const { return id_; }
   const std::optional<policy::KnownClient>& client() const { return client_; }
   bool lost() const { return heartbeat_.is_lost(); }
@@ -83,6 +90,8 @@ class Session {
   void respond(base::ExchangeId exchange, const coap::Response& response, bool observe, base::Now now,
                SessionOutput& out);
   void refuse(base::ExchangeId exchange, const Refusal& refusal, base::Now now, SessionOutput& out);
+  void end_observations(base::Now now, SessionOutput& out);
+  void tell_redirect(base::Now now, SessionOutput& out);
   std::size_t payload_room() const;
   bool fit(const coap::Request& request, coap::Response& response, base::Now now);
   bool fit_newest(signal::server::Answer answer, const coap::Request& request, coap::Response& response, base::Now now,
@@ -105,6 +114,7 @@ class Session {
   std::map<base::ExchangeId, Get> waiting_;
   std::map<base::Bytes, coap::Request> observed_;
   std::unique_ptr<BlockAnswer> blocks_;
+  SessionRedirect redirect_;
 };
 
 }  // namespace dots::agent::server

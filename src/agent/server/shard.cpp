@@ -239,7 +239,10 @@ void Shard::absorb(SessionEffects effects, base::Now now, ShardOutput& out) {
                       out);
     SessionOutput output;
     live->second.session.start(now, output);
+    live->second.crowded = client && redirects_->when_crowded &&
+                           table_.size() * 100 >= settings_.sessions.sessions * redirects_->crowded_percent;
     absorb(live, std::move(output), now, out);
+    if (const auto there = sessions_.find(opened.session); there != sessions_.end()) redirect(there, now, out);
   }
   for (const auto& plaintext : effects.plaintexts) {
     const auto live = sessions_.find(plaintext.session);
@@ -257,10 +260,15 @@ void Shard::absorb(SessionEffects effects, base::Now now, ShardOutput& out) {
       out.lines.push_back({closed.credential ? "SESSION_CREDENTIAL_ENDED" : "SESSION_CLOSED",
                            "client " + client->client.value + " of domain " + client->domain.value + " from " +
                                from_text(live->second.path) + ": " + closed.reason});
-      route_to_domain(
-          closed.session,
-          SessionEdge{SessionEdge::Kind::closed, closed.session, client->client, live->second.session.loss_after()},
-          out);
+      route_to_domain(closed.session,
+                      SessionEdge{SessionEdge::Kind::closed,
+                                  closed.session,
+                                  client->client,
+                                  live->second.session.loss_after(),
+                                  {},
+                                  live->second.session.redirection().leaving()},
+                      out);
+      remember_departure(live->second, now);
     }
     out.peers_closed.push_back(live->second.path);
     if (live->second.path.transport == model::Transport::tcp) out.close.push_back(live->second.path);
@@ -281,6 +289,7 @@ void Shard::absorb(SessionMap::iterator live, SessionOutput output, base::Now no
   out.counts.answers_cut += output.cut.size();
   for (auto& cut : output.cut) out.lines.push_back({"ANSWER_CUT", std::move(cut)});
   for (auto& event : output.to_domain) route_to_domain(id, std::move(event), out);
+  if (output.redirected) count_redirect(live->second, out);
   SessionEffects effects;
   for (const auto& bytes : output.send) table_.send(id, bytes, now, effects);
   if (!output.close_reason.empty()) {
@@ -374,6 +383,8 @@ void Shard::run_local(base::Now now, ShardOutput& out) {
   for (auto& message : std::exchange(local_, {})) {
     const auto it = domains_.find(message.domain);
     if (it == domains_.end()) continue;
+    if (const auto* edge = std::get_if<SessionEdge>(&message.event))
+      tell_busy(it->second.client_sessions.on_edge(*edge), now, out);
     if (it->second.reloading) {
       defer(it->second, std::move(message.event), now, out);
       continue;
@@ -424,8 +435,11 @@ void Shard::show(Visible visible, base::Now now, ShardOutput& out) {
                  [&](DesiredRules& rules) { out.wants.push_back(std::move(rules)); },
                  [&](ResolveName& name) { out.resolve.emplace_back(visible.domain, std::move(name.name)); },
                  [&](OperatorAnswer& answer) { out.operator_answers.push_back(std::move(answer)); },
-                 // Idle and mitigating sets are the same until they can be negotiated (RFC 9132 4.5).
-                 [&](ClientMitigating&) {},
+                 [&](ClientMitigating& edge) {
+                   const auto domain = domains_.find(visible.domain);
+                   if (domain == domains_.end()) return;
+                   tell_busy(domain->second.client_sessions.on_mitigating(edge), now, out);
+                 },
                  [&](OperatorNote& note) {
                    out.lines.push_back({note.id, std::move(note.details)});
                  },
@@ -467,6 +481,7 @@ void Shard::to_session(ToSession message, base::Now now, ShardOutput& out) {
                  [&](const Reply& reply) { session.reply(reply, now, output); },
                  [&](const NoReply& no_reply) { session.no_reply(no_reply, now, output); },
                  [&](const Notify& notify) { session.notify(notify, now, output); },
+                 [&](const ClientBusy& busy) { session.on_mitigating(busy.mitigating, now, output); },
              },
              message);
   absorb(live, std::move(output), now, out);

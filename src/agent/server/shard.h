@@ -6,6 +6,7 @@
 // Ownership: one for each shard thread. Threads: that thread only.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <map>
 #include <memory>
@@ -18,7 +19,9 @@
 #include <vector>
 
 #include "agent/peers/session_table.h"
+#include "agent/server/client_sessions.h"
 #include "agent/server/gate.h"
+#include "agent/server/redirects.h"
 #include "agent/server/session.h"
 #include "base/ids.h"
 #include "base/time.h"
@@ -49,7 +52,7 @@ struct ToDomain {
   base::DomainId domain;
   signal::server::Event event;
 };
-using ToSession = std::variant<signal::server::Reply, signal::server::NoReply, signal::server::Notify>;
+using ToSession = std::variant<signal::server::Reply, signal::server::NoReply, signal::server::Notify, ClientBusy>;
 // DELETE must get through a full queue (ARCHITECTURE idea 2).
 bool is_release(const ToDomain& message);
 
@@ -62,6 +65,7 @@ struct ShardCounts {
   std::uint64_t datagrams = 0, unknown_peer = 0, requests = 0, heartbeats = 0, refused = 0, notifications = 0,
                 answers_cut = 0, reports_dropped = 0, credentials_ended = 0;
   coap::Counters coap;
+  std::array<std::uint64_t, kRedirectReasons> redirected{};  // clients told, by RedirectReason
 };
 
 struct ShardOutput {
@@ -132,6 +136,11 @@ class Shard {
 
   // What the process says about losses (LossGuard); to be said before end_of_round of the round in which it changed.
   void guard(const signal::server::SignalGuard& guard, base::Now now, ShardOutput& out);
+  // Where clients are sent (RFC 9132 4.6). Replaces what was said before; a client with a running mitigation is left
+  // alone until it has ended, unless its order is forced.
+  void set_redirects(std::shared_ptr<const Redirects> redirects, base::Now now, ShardOutput& out);
+  // The clients of this shard's sessions that an order concerns, and those that have left.
+  std::vector<RedirectedClient> redirected(base::Now now) const;
 
   // Call once after each round of the calls above, and after committed() and reloaded().
   void end_of_round(base::Now now, ShardOutput& out);
@@ -152,6 +161,7 @@ class Shard {
     model::PeerIdentity identity;
     bool resumed = false;
     std::optional<base::SteadyTime> armed;
+    bool crowded = false;  // opened when there were too many
   };
   struct Owned {
     signal::server::Domain machine;
@@ -160,6 +170,7 @@ class Shard {
     std::vector<Release> deferred;                          // withdrawals, reports and edges that came while reloading
     std::shared_ptr<const policy::DomainRules> next_rules;  // came while reloading
     signal::server::ClientCounts clients{};                 // as added to the shard's
+    ClientSessions client_sessions{};
   };
   using SessionMap = std::unordered_map<base::SessionId, Live>;
 
@@ -177,6 +188,10 @@ class Shard {
   void show_failed(Visible visible, base::Now now, ShardOutput& out);
   void to_session(ToSession message, base::Now now, ShardOutput& out);
   void refuse_event(const signal::server::Event& event, const std::string& why, base::Now now, ShardOutput& out);
+  void tell_busy(const std::vector<ClientBusy>& all, base::Now now, ShardOutput& out);
+  void redirect(SessionMap::iterator live, base::Now now, ShardOutput& out);
+  void count_redirect(const Live& live, ShardOutput& out) const;
+  void remember_departure(const Live& live, base::Now now);
   void arm(SessionMap::iterator live);
   void arm(const base::DomainId& id, Owned& owned);
 
@@ -199,6 +214,12 @@ class Shard {
   // After a failed commit new requests are told to come again for a while, so that batches hold withdrawals alone and
   // may use the reserve of a full disk.
   std::optional<base::SteadyTime> releases_only_until_;
+  std::shared_ptr<const Redirects> redirects_ = std::make_shared<const Redirects>();
+  struct Departure {
+    std::uint64_t order = 0;
+    base::SteadyTime at;
+  };
+  std::map<std::pair<base::DomainId, base::ClientId>, Departure> departed_;  // of the orders that stand
   std::set<std::pair<base::SteadyTime, base::SessionId>> session_deadlines_;
   std::set<std::pair<base::SteadyTime, base::DomainId>> domain_deadlines_;
 };

@@ -14,6 +14,8 @@ constexpr std::uint32_t kDefaultMaxAge_s = 60;  // CoAP, when the option is abse
 constexpr std::uint32_t kLongestWait_s = 86400;
 constexpr int kMaxCollisions = 3;
 constexpr base::Duration kMinRefreshSpacing = std::chrono::seconds{3};
+// What one server accepted and the next refuses: the servers may still be synchronising their state.
+constexpr base::Duration kCarriedRetry = std::chrono::seconds{300};
 constexpr base::Duration kShortestWait = std::chrono::seconds{3};  // whatever the server says
 
 const model::ConflictInformation* conflict_of(const Answer& answer) {
@@ -115,6 +117,8 @@ void Requests::State::on_put_answer(Entry& entry, const Answer& answer, base::No
   } else if (answer.code == ResponseCode::conflict && conflict != nullptr && conflict->retry_timer_s) {
     note_conflict(entry, *conflict, out);
     wait(entry, std::chrono::seconds{*conflict->retry_timer_s}, explain(answer), now, out);
+  } else if (entry.carried) {
+    wait(entry, kCarriedRetry, "refused by the server that took over: " + explain(answer), now, out);
   } else {
     on_put_refused(entry, answer, now, out);
   }
@@ -146,6 +150,7 @@ void Requests::State::on_put_accepted(Entry& entry, const Answer& answer, base::
   if (!granted.indefinite()) granted.seconds = std::clamp<std::int64_t>(granted.seconds, 1, UINT32_MAX);
 
   collisions = 0;
+  entry.carried = false;
   entry.phase = Phase::active;
   entry.deactivated = false;
   entry.reason.clear();

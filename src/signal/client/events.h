@@ -10,6 +10,7 @@
 #include "base/ids.h"
 #include "base/time.h"
 #include "model/mitigation.h"
+#include "model/redirect.h"
 #include "model/response_code.h"
 #include "ports/store.h"
 
@@ -33,6 +34,7 @@ struct Answer {
   std::vector<model::MitigationEntry> entries;
   std::string diagnostic;
   std::optional<std::uint32_t> max_age_s;
+  std::optional<model::RedirectedSignal> redirect;  // with 5.03: another server takes over, for Max-Age
 };
 
 // ---- effects ------------------------------------------------------------------------------------------------------

@@ -10,6 +10,7 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -90,6 +91,15 @@ class Requests {
   void withdraw_unknown(base::Mid mid, base::Now now, Effects& out);
 
   void on_answer(SendId id, const Answer& answer, base::Now now, Effects& out);
+
+  // Redirected signaling (RFC 9132 4.6). Which server a send goes to is the agent's business.
+  // The server has sent this request elsewhere: it has failed. Its mid, when it is one of ours.
+  std::optional<base::Mid> redirected(SendId id, const std::string& why, base::Now now, Effects& out);
+  // Another server takes over what lives, or only these mids: everything is asked for again there. A refusal there of
+  // what was accepted before is no end: it is tried again, and at the next server.
+  void move(const std::string& why, const std::optional<std::set<base::Mid>>& only, base::Now now, Effects& out);
+  // No mid under `next` is used from now on: another machine of this client speaks to the same server.
+  void use_mids_from(std::uint64_t next);
   void on_timer(base::Now now, Effects& out);
   std::optional<base::SteadyTime> next_deadline() const;
 

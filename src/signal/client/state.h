@@ -34,6 +34,7 @@ struct Entry {
   model::AttackStatus telling{};  // by the efficacy update on its way
   std::optional<model::AttackStatus> told;
   bool deactivated = false;  // waiting because of a conflict, and kept by the server
+  bool carried = false;      // accepted by one server, not yet by the one that took over
   bool no_filter = false;    // the server does not take c=n
   std::optional<model::MitigationStatus> status;
   std::optional<std::uint64_t> mitigation_start_s;
@@ -95,6 +96,9 @@ struct Requests::State {
   void on_delete_answer(Entry& entry, const Answer& answer, base::Now now, Effects& out);
   void wait(Entry& entry, base::Duration time, const std::string& reason, base::Now now, Effects& out);
   void resume_blocked(Effects& out);
+
+  // moving.cpp
+  void carry(Entry& entry, const std::string& why, Effects& out);
 
   // status.cpp
   void on_get_answer(Entry& entry, Purpose purpose, const Answer& answer, base::Now now, Effects& out);

@@ -130,6 +130,7 @@ class Machine {
   void on_event(const SessionEdge& edge, base::Now now);
   void on_event(const SignalGuard& guard, base::Now now);
   void set_presence(ClientState& client, Presence presence);
+  void went_elsewhere(const base::ClientId& id);
   void came_back(const base::ClientId& id, base::Now now);
   void judge(const base::ClientId& id, std::optional<base::Duration> closed_for_loss, base::Now now);
   void arm_presence(const base::ClientId& id, ClientState& client, base::Now now);

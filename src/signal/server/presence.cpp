@@ -15,6 +15,7 @@ void Machine::on_event(const SessionEdge& edge, base::Now now) {
     const base::ClientId client = found->second.client;
     sessions_.erase(found);
     clients_[client].sessions.erase(edge.session);
+    if (edge.redirected) return went_elsewhere(client);
     return judge(client, edge.loss_after > base::Duration::zero() ? edge.loss_after : limits_.loss_threshold, now);
   }
   SessionState& session = sessions_[edge.session];
@@ -43,6 +44,15 @@ ClientCounts Machine::clients() const {
 bool Machine::all_silent(const ClientState& client) const {
   return std::all_of(client.sessions.begin(), client.sessions.end(),
                      [&](base::SessionId id) { return sessions_.at(id).silent; });
+}
+
+// The other server hears its signal now: nothing here starts for want of it.
+void Machine::went_elsewhere(const base::ClientId& id) {
+  ClientState& client = clients_[id];
+  if (!client.sessions.empty() || client.presence == Presence::lost) return;
+  timers_.cancel(client.presence_timer);
+  client.loss_at = {};
+  set_presence(client, Presence::unseen);
 }
 
 // What was started stays: the return of the signal is no reason to stop a mitigation (RFC 9132 4.4.4).

@@ -24,6 +24,9 @@ policy::KnownClient known(const std::string& domain, const std::string& client) 
   return {base::DomainId{domain}, base::ClientId{client}};
 }
 
+// S9132-4.6-06: nobody gets a short time to live who did not ask for one.
+TEST(RedirectOrders, TheDefaultTimeIsLong) { EXPECT_GE(RedirectOrder{}.ttl_s, 3600u); }
+
 TEST(RedirectOrders, AreKeptAsText) {
   std::vector<RedirectOrder> orders = {order(0), order(0, "acme"), order(0, "acme", "edge")};
   orders[1].force = true;

@@ -90,7 +90,7 @@ TEST(Shapes, MandatoryAttributes) {
   EXPECT_EQ(find(shape_of(Message::mitigation_get_answer), {K::mitigation_scope, K::scope})->max_entries, 0);
 }
 
-// S9132-4.5.1-03, S9132-4.5.2-14
+// S9132-4.5.1-03, S9132-4.5.2-14, S8612-DM-007-01, S8612-DM-008-01
 TEST(Shapes, ConfigurationBounds) {
   for (const Key set : {Key::mitigating_config, Key::idle_config}) {
     for (const Key parameter :

@@ -68,7 +68,7 @@ TEST_F(Tickets, AServerResumesAfterARestart) {
   EXPECT_EQ(p->server.received, std::vector<std::string>{"ping"});
 }
 
-// S8811-3.2.4-02
+// S8811-3.2.4-02, S8612-SIG-005-02
 TEST_F(Tickets, WithoutTheKeysTheHandshakeIsFull) {
   serve(server_credentials(), open_keys(kept_));
   EXPECT_FALSE(resumed(*connect()));

@@ -35,6 +35,18 @@ TEST(ClientCallsTest, MitigateIsAnsweredOnceItIsStored) {
   EXPECT_EQ(mitigation.at("target-port-range"), (boost::json::array{"53", "8000-8080"}));
   EXPECT_EQ(mitigation.at("target-fqdn"), (boost::json::array{"www.example.net"}));
   EXPECT_EQ(h.store.client_requests.size(), 1u);
+  h.advance(1s);
+  const auto puts = h.requests("PUT mitigate");
+  ASSERT_EQ(puts.size(), 1u);
+  const auto body = wire::decode_mitigation_request(puts[0].request.payload);
+  ASSERT_TRUE(body) << body.error().diagnostic;
+  model::MitigationRequest expected;
+  expected.scope.target_prefix = {*model::parse_prefix("203.0.113.1/32")};
+  expected.scope.target_protocol = {17, 6};
+  expected.scope.target_port_range = {{53, 53}, {8000, 8080}};
+  expected.scope.target_fqdn = {"www.example.net"};
+  expected.lifetime = model::Lifetime{600};
+  EXPECT_EQ(*body, expected);
 }
 
 TEST(ClientCallsTest, WaitAnswersWithTheServersWord) {

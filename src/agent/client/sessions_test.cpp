@@ -38,7 +38,9 @@ TEST(ClientSessionsTest, HeartbeatsRunOverTheOneSession) {
     EXPECT_TRUE(wire::decode_heartbeat(beat.request.payload));
   }
   EXPECT_EQ(beats[1].at - beats[0].at, 30s);
+  h.advance(24h);
   EXPECT_EQ(h.opened.size(), 1u);
+  EXPECT_TRUE(h.closed.empty());
 }
 
 // S9132-4.7-05, S8811-2.2.1-04

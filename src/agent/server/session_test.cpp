@@ -128,6 +128,7 @@ TEST_F(SessionTest, ReportsSilenceAndReturnAsEdges) {
   EXPECT_EQ(std::get<SessionEdge>(events[1]).kind, SessionEdge::Kind::silent);
   EXPECT_TRUE(session->lost());
   EXPECT_EQ(session->loss_after(), 450s);
+  EXPECT_TRUE(close_reason.empty());  // silence alone ends no session
   send(request(wire::Method::get, {"nothing"}));
   ASSERT_EQ(events.size(), 3u);
   EXPECT_EQ(std::get<SessionEdge>(events[2]).kind, SessionEdge::Kind::alive);
@@ -144,6 +145,19 @@ TEST_F(SessionTest, AStrangerIsUnauthorised) {
   for (const auto& response : responses) {
     EXPECT_EQ(response.response.code, ResponseCode::unauthorized);
     EXPECT_FALSE(response.response.payload.empty());
+  }
+  // Every method on every resource.
+  for (const auto method : {wire::Method::get, wire::Method::put, wire::Method::post, wire::Method::del}) {
+    for (const auto& path : std::vector<std::vector<std::string>>{
+             {"hb"}, {"config"}, {"config", "sid=1"}, {"mitigate", "cuid=c"}, {"mitigate", "cuid=c", "mid=1"}}) {
+      coap::Request one = request(method, path);
+      one.content_format = 271;
+      one.payload = *base::from_hex("a101a10281a206816c3139322e302e322e312f33320e190e10");
+      responses.clear();
+      send(one);
+      ASSERT_EQ(responses.size(), 1u) << path.back();
+      EXPECT_EQ(responses[0].response.code, ResponseCode::unauthorized) << path.back();
+    }
   }
   EXPECT_TRUE(events.empty());
   pass(61s);

@@ -1,5 +1,7 @@
 #include "adapters/net/credentials.h"
 
+#include <gnutls/abstract.h>
+#include <gnutls/crypto.h>
 #include <gtest/gtest.h>
 #include <sys/stat.h>
 
@@ -157,6 +159,38 @@ TEST_F(Loading, PskTable) {
   EXPECT_NE(problem(sources).find("has 129 bytes"), std::string::npos);
   sources.psk = {{"a", base::Bytes(16, 1)}, {"b", base::Bytes(16, 1)}};
   EXPECT_NE(problem(sources, Side::client).find("a client uses one PSK identity"), std::string::npos);
+}
+
+// S9132-4.4.1.1-04, S9132-B-01: half of the SHA-256 of the public key as it stands in the certificate (DER
+// SubjectPublicKeyInfo), or of the PSK identity; the same each time.
+TEST_F(Loading, TheDefaultCuidIsMadeOfTheCredentials) {
+  const CredentialSources sources = good();
+  const auto cuid = [](const auto& credentials) { return model::default_cuid((*credentials)->own_identity()); };
+  gnutls_pubkey_t key = nullptr;
+  gnutls_x509_privkey_t secret = nullptr;
+  gnutls_privkey_t any = nullptr;
+  gnutls_datum_t pem{}, der{};
+  ASSERT_GE(gnutls_load_file(sources.key_file.c_str(), &pem), 0);
+  gnutls_x509_privkey_init(&secret);
+  ASSERT_GE(gnutls_x509_privkey_import(secret, &pem, GNUTLS_X509_FMT_PEM), 0);
+  gnutls_privkey_init(&any);
+  gnutls_pubkey_init(&key);
+  ASSERT_GE(gnutls_privkey_import_x509(any, secret, GNUTLS_PRIVKEY_IMPORT_COPY), 0);
+  ASSERT_GE(gnutls_pubkey_import_privkey(key, any, 0, 0), 0);
+  ASSERT_GE(gnutls_pubkey_export2(key, GNUTLS_X509_FMT_DER, &der), 0);
+  base::Bytes digest(32);
+  ASSERT_GE(gnutls_hash_fast(GNUTLS_DIG_SHA256, der.data, der.size, digest.data()), 0);
+  gnutls_free(pem.data);
+  gnutls_free(der.data);
+  gnutls_pubkey_deinit(key);
+  gnutls_privkey_deinit(any);
+  gnutls_x509_privkey_deinit(secret);
+  digest.resize(16);
+  EXPECT_EQ(cuid(load(sources, Side::client)), base::to_base64url(digest));
+  EXPECT_EQ(cuid(load(sources, Side::client)), base::to_base64url(digest));
+  CredentialSources home;
+  home.psk = {{"home", base::Bytes(16, 1)}};
+  EXPECT_EQ(cuid(load(home, Side::client)), "TqFAWIFQdzzjqs54au739A");
 }
 
 TEST_F(Loading, AllProblemsAtOnce) {

@@ -1,6 +1,7 @@
 #include "coap/encoding.h"
 
 #include <algorithm>
+#include <array>
 #include <cassert>
 
 #include "wire/coap_writer.h"
@@ -20,6 +21,7 @@ bool is_too_long(const Request& request) {
          std::any_of(request.uri_query.begin(), request.uri_query.end(), longer_than(255)) ||
          std::any_of(request.if_match.begin(), request.if_match.end(), longer_than(8)) ||
          std::any_of(request.etag.begin(), request.etag.end(), longer_than(8)) ||
+         std::any_of(request.request_tag.begin(), request.request_tag.end(), longer_than(8)) ||
          std::any_of(request.etag.begin(), request.etag.end(), [](const auto& value) { return value.empty(); });
 }
 
@@ -42,8 +44,16 @@ std::optional<base::Bytes> write_request(const Header& header, const Token& toke
   if (request.accept) writer.uint_option(OptionNumber::accept, *request.accept);
   if (request.block2) writer.uint_option(OptionNumber::block2, *request.block2);
   if (request.block1) writer.uint_option(OptionNumber::block1, *request.block1);
+  if (request.size1) writer.uint_option(OptionNumber::size1, *request.size1);
+  for (const auto& value : request.request_tag) writer.option(OptionNumber::request_tag, value);
   writer.payload(request.payload);
   return writer.take();
+}
+
+std::size_t encoded_size(const Request& request) {
+  static constexpr std::array<std::uint8_t, 8> kToken{};
+  const auto bytes = write_request({}, Token{kToken}, request);
+  return bytes ? bytes->size() : 0;
 }
 
 base::Bytes write_response(const Header& header, const Token& token, const Response& response,
@@ -58,7 +68,9 @@ base::Bytes write_response(const Header& header, const Token& token, const Respo
   if (response.content_format) writer.uint_option(OptionNumber::content_format, *response.content_format);
   if (response.max_age_s) writer.uint_option(OptionNumber::max_age, *response.max_age_s);
   if (response.block2) writer.uint_option(OptionNumber::block2, *response.block2);
+  if (response.block1) writer.uint_option(OptionNumber::block1, *response.block1);
   if (response.size2) writer.uint_option(OptionNumber::size2, *response.size2);
+  if (response.size1) writer.uint_option(OptionNumber::size1, *response.size1);
   writer.payload(response.payload);
   return writer.take();
 }

@@ -72,7 +72,7 @@ void Endpoint::State::on_empty(const wire::MessageView& message, base::SteadyTim
     case MessageType::reset:
       separate.settle(message.message_id);  // its observation, if any, ends below
       if (auto failure = outgoing.on_reset(message.message_id)) {
-        out.failures.push_back({failure->id, std::move(failure->reason)});
+        out.failures.push_back({failure->id, std::move(failure->reason), true});
       } else if (const auto ended = observers.remove_notified(message.message_id)) {
         exchanges.retire_repeats(ended->registration);
         out.ended.push_back({copy(ended->token.view())});

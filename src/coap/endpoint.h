@@ -59,7 +59,8 @@ struct IncomingResponse {
 };
 struct RequestFailed {
   RequestId request;
-  std::string reason;  // "no answer after 4 sends", "rejected by reset"
+  std::string reason;     // "no answer after 4 sends", "rejected by reset"
+  bool rejected = false;  // by a Reset: the peer understands no such request
 };
 // The peer ended an observation: Reset to a notification, or GET with Observe 1 (RFC 7641 3.6). Also when respond() was
 // asked to accept one and EndpointLimits::observations did not allow it.
@@ -142,6 +143,9 @@ class Endpoint {
   bool peer_ready() const;
   // The largest message that the peer takes, header included: its Max-Message-Size over TCP, SIZE_MAX over UDP.
   std::size_t max_message() const;
+  // Over TCP: the peer's CSM allows blocks with SZX 7 (RFC 8323 section 6).
+  bool takes_bert() const;
+  bool reliable() const;  // over TCP
 
   struct State;  // for this room alone
 

@@ -34,6 +34,8 @@ constexpr std::array kRequestRules = {
     Rule{OptionNumber::block1, "Block1", 0, 3, false},
     Rule{OptionNumber::proxy_uri, "Proxy-Uri", 1, 1034, false},
     Rule{OptionNumber::proxy_scheme, "Proxy-Scheme", 1, 255, false},
+    Rule{OptionNumber::size1, "Size1", 0, 4, false},
+    Rule{OptionNumber::request_tag, "Request-Tag", 0, 8, true},
 };
 
 constexpr std::array kResponseRules = {
@@ -53,6 +55,7 @@ constexpr std::array kResponseRules = {
     Rule{OptionNumber::size2, "Size2", 0, 4, false},
     Rule{OptionNumber::proxy_uri, "Proxy-Uri", 0, 1034, true},
     Rule{OptionNumber::proxy_scheme, "Proxy-Scheme", 0, 255, true},
+    Rule{OptionNumber::size1, "Size1", 0, 4, false},
 };
 
 template <std::size_t N>
@@ -160,6 +163,12 @@ std::optional<OptionProblem> read_request(const wire::MessageView& message, Requ
                           case OptionNumber::block1:
                             request.block1 = number<std::uint32_t>(value);
                             break;
+                          case OptionNumber::size1:
+                            request.size1 = number<std::uint32_t>(value);
+                            break;
+                          case OptionNumber::request_tag:
+                            request.request_tag.push_back(copy(value));
+                            break;
                           case OptionNumber::proxy_uri:
                           case OptionNumber::proxy_scheme:
                             for_proxy = true;
@@ -193,8 +202,14 @@ std::optional<OptionProblem> read_response(const wire::MessageView& message, Res
                   case OptionNumber::max_age:
                     response.max_age_s = number<std::uint32_t>(value);
                     break;
+                  case OptionNumber::block1:
+                    response.block1 = number<std::uint32_t>(value);
+                    break;
                   case OptionNumber::block2:
                     response.block2 = number<std::uint32_t>(value);
+                    break;
+                  case OptionNumber::size1:
+                    response.size1 = number<std::uint32_t>(value);
                     break;
                   case OptionNumber::size2:
                     response.size2 = number<std::uint32_t>(value);

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <chrono>
+#include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -29,6 +30,8 @@ struct Request {
   std::optional<std::uint8_t> hop_limit;
   std::optional<std::uint32_t> block1;  // raw values of RFC 7959: NUM, M and SZX
   std::optional<std::uint32_t> block2;
+  std::optional<std::uint32_t> size1;
+  std::vector<base::Bytes> request_tag;  // RFC 9175 section 3
   base::Bytes payload;
   friend bool operator==(const Request&, const Request&) = default;
 };
@@ -39,11 +42,16 @@ struct Response {
   std::optional<std::uint16_t> content_format;
   std::optional<std::uint32_t> max_age_s;
   std::optional<base::Bytes> etag;
+  std::optional<std::uint32_t> block1;
   std::optional<std::uint32_t> block2;
+  std::optional<std::uint32_t> size1;
   std::optional<std::uint32_t> size2;
   base::Bytes payload;
   friend bool operator==(const Response&, const Response&) = default;
 };
+
+// Bytes of its message with the longest token; over TCP two more, for the length. 0: an option is too long for CoAP.
+std::size_t encoded_size(const Request& request);
 
 // A request of ours, until its response or failure.
 using RequestId = base::StrongId<struct RequestIdTag, std::uint64_t>;

@@ -39,7 +39,7 @@ void Endpoint::start(base::SteadyTime now, Effects& out) {
   const Framing framing{s, out};
   auto csm = writer_of(Signal::csm, {});
   csm.option(wire::kCsmMaxMessageSize, wire::uint_value(s.stream->most_bytes));
-  // With a Max-Message-Size over 1152 this also says that BERT requests are understood; answers come in plain blocks.
+  // With a Max-Message-Size over 1152 this also says that BERT is understood (RFC 8323 section 6).
   csm.option(wire::kCsmBlockWiseTransfer, {});
   out.send.push_back(csm.take());
   if (!s.stream->csm_seen) s.stream->due = now + s.stream->csm_time;
@@ -55,6 +55,13 @@ void Endpoint::release(std::string_view why, Effects& out) {
 }
 
 bool Endpoint::peer_ready() const { return !state_->stream || state_->stream->csm_seen; }
+
+bool Endpoint::takes_bert() const {
+  return state_->stream && state_->stream->peer_takes_blocks &&
+         state_->stream->peer_most_bytes > wire::kBaseMessageBytes;
+}
+
+bool Endpoint::reliable() const { return state_->stream != nullptr; }
 
 std::size_t Endpoint::max_message() const { return state_->stream ? state_->stream->peer_most_bytes : SIZE_MAX; }
 
@@ -122,6 +129,8 @@ void Endpoint::State::on_csm(const wire::MessageView& message, Effects& out) {
     if (option->number == wire::kCsmMaxMessageSize) {
       if (option->value.size() > 4) return abort("Max-Message-Size has more than 4 bytes", option->number, out);
       stream->peer_most_bytes = static_cast<std::size_t>(*wire::uint_of(option->value));
+    } else if (option->number == wire::kCsmBlockWiseTransfer) {
+      stream->peer_takes_blocks = true;
     } else if (is_critical(option->number)) {
       return abort("critical CSM option " + std::to_string(option->number) + " is not supported", option->number, out);
     }

@@ -24,6 +24,7 @@ struct Stream {
   std::vector<Token> custody;           // Pings that are answered when all requests before them are
   std::string release;                  // not empty: the peer wants the connection closed
   bool csm_seen = false;
+  bool peer_takes_blocks = false;  // Block-Wise-Transfer in its CSM
   bool closed = false;
 };
 

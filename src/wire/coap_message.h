@@ -41,6 +41,7 @@ enum class OptionNumber : std::uint16_t {
   proxy_scheme = 39,
   size1 = 60,
   no_response = 258,
+  request_tag = 292,
 };
 
 struct Option {

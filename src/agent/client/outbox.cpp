@@ -9,6 +9,19 @@ namespace {
 constexpr int kTriesPerTurn = 4;
 constexpr int kSlowTries = 100;
 constexpr base::Duration kReliablePatience = std::chrono::seconds{30};
+// Block1 with its number and Size1, with their headers.
+constexpr std::size_t kBlockOptions = 4 + 6;
+constexpr std::size_t kSmallestBlock = 16;
+
+// What a server that knows no Block1 says, in words (RFC 7959 2.1: it is a critical option).
+coap::Response no_blocks() {
+  coap::Response response;
+  response.code = model::ResponseCode::request_entity_too_large;
+  const base::ByteView text =
+      base::as_bytes("the request does not fit one message, and the server takes no blocks: make several of it");
+  response.payload.assign(text.begin(), text.end());
+  return response;
+}
 }  // namespace
 
 void Outbox::add(const Errand& errand) { enqueue({errand}); }
@@ -40,7 +53,7 @@ void Outbox::remove(signal::client::SendId id, coap::Endpoint& endpoint, base::S
     active_.reset();
   }
   for (auto it = observing_.begin(); it != observing_.end();) {
-    if (it->second == id) {
+    if (it->second.id == id) {
       endpoint.stop_observing(it->first, now, out);
       last_send_ = now;
       it = observing_.erase(it);
@@ -50,20 +63,61 @@ void Outbox::remove(signal::client::SendId id, coap::Endpoint& endpoint, base::S
   }
 }
 
-std::optional<signal::client::SendId> Outbox::on_response(const coap::IncomingResponse& response,
-                                                          base::SteadyTime now) {
+void Outbox::enqueue_first(Item item) {
+  auto at = queue_.begin();
+  if (!item.errand.urgent) {
+    at = std::find_if(queue_.begin(), queue_.end(), [](const Item& other) { return !other.errand.urgent; });
+  }
+  queue_.insert(at, std::move(item));
+}
+
+std::optional<Outbox::Delivered> Outbox::on_response(const coap::IncomingResponse& response, base::SteadyTime now) {
   if (response.unambiguous && !response.notification) on_round_trip(response.since_last_send, now);
   if (active_ && active_->request == response.request) {
-    const Errand errand = std::move(active_->item.errand);
-    if (errand.observe && model::is_success(response.response.code)) observing_[active_->request] = errand.id;
+    Item item = std::move(active_->item);
     active_.reset();
-    return errand.id;
+    const bool whole = !item.blocks && !coap::comes_in_blocks(response.response);
+    if (item.errand.observe && model::is_success(response.response.code)) {
+      item.errand.observe = false;  // what follows asks for the rest of this answer alone
+      observing_[response.request] = item.errand;
+    }
+    if (whole) return Delivered{item.errand.id, response.response};
+    return on_block(std::move(item), response.response);
   }
   const auto it = observing_.find(response.request);
   if (it == observing_.end()) return std::nullopt;
-  const signal::client::SendId id = it->second;
-  if (!model::is_success(response.response.code)) observing_.erase(it);
-  return id;
+  const signal::client::SendId id = it->second.id;
+  if (!model::is_success(response.response.code)) {
+    observing_.erase(it);
+    return Delivered{id, response.response};
+  }
+  if (fetch_anew(id)) return std::nullopt;
+  if (!coap::comes_in_blocks(response.response)) return Delivered{id, response.response};
+  return on_block({it->second}, response.response);
+}
+
+// The rest of an older answer is being fetched: now the newest is, from its first block on.
+bool Outbox::fetch_anew(signal::client::SendId id) {
+  const auto fetches = [&](const Item& item) { return item.errand.id == id && item.blocks; };
+  if (active_ && fetches(active_->item)) {
+    active_->item.blocks->begin_again(true);
+    return true;
+  }
+  const auto it = std::find_if(queue_.begin(), queue_.end(), fetches);
+  if (it == queue_.end()) return false;
+  it->blocks->begin_again(false);
+  return true;
+}
+
+std::optional<Outbox::Delivered> Outbox::on_block(Item item, const coap::Response& response) {
+  if (!item.blocks) item.blocks.emplace(item.errand.request);
+  const auto id = item.errand.id;
+  auto whole = item.blocks->on_response(response);
+  if (whole) return Delivered{id, std::move(*whole)};
+  item.fast_tries = 0;
+  item.doubtful_at.reset();  // the server answers
+  enqueue_first(std::move(item));
+  return std::nullopt;
 }
 
 void Outbox::on_round_trip(base::Duration sample, base::SteadyTime now) {
@@ -71,14 +125,20 @@ void Outbox::on_round_trip(base::Duration sample, base::SteadyTime now) {
   for (Item& item : queue_) item.fast_tries = 0;  // the link works again
 }
 
-void Outbox::on_failure(coap::RequestId request) {
-  if (active_ && active_->request == request) {
-    put_back(std::move(*active_), active_->since + active_->interval * kFastTries);
-    active_.reset();
-    return;
+std::optional<Outbox::Delivered> Outbox::on_failure(const coap::RequestFailed& failure) {
+  if (!active_ || active_->request != failure.request) {
+    // Rejected by a Reset: the observation is gone, and polling takes its place.
+    observing_.erase(failure.request);
+    return std::nullopt;
   }
-  // Rejected by a Reset: the observation is gone, and polling takes its place.
-  observing_.erase(request);
+  Active active = std::move(*active_);
+  active_.reset();
+  if (failure.rejected && active.item.blocks && active.item.blocks->is_split()) {
+    return Delivered{active.item.errand.id, no_blocks()};
+  }
+  const base::SteadyTime end = active.since + active.interval * kFastTries;
+  put_back(std::move(active), end);
+  return std::nullopt;
 }
 
 void Outbox::put_back(Active active, base::SteadyTime now) {
@@ -130,18 +190,23 @@ void Outbox::pump(coap::Endpoint& endpoint, std::size_t max_datagram, base::Stea
       repetition.tries = 1;
       repetition.interval = repetition.patience = kReliablePatience;
     }
-    const std::size_t before = out.send.size();
-    const auto request = endpoint.send(item.errand.request, repetition, now, out);
+    const std::size_t framing = reliable_ ? 2 : 0;
+    const std::size_t size = coap::encoded_size(item.errand.request) + framing;
+    if (!item.blocks && size > max_datagram) {
+      const std::size_t body = item.errand.request.payload.size();
+      const std::size_t head = size - body + kBlockOptions;
+      if (body == 0 || max_datagram < head + kSmallestBlock) {
+        too_large.push_back(item.errand.id);
+        continue;
+      }
+      item.blocks.emplace(item.errand.request);
+      item.blocks->split(max_datagram - head, endpoint.takes_bert());
+    }
+    const auto request = endpoint.send(item.blocks ? item.blocks->next() : item.errand.request, repetition, now, out);
     if (!request) {
       queue_.push_front(std::move(item));
       last_send_ = now;  // the endpoint is full: again after the spacing
       return;
-    }
-    if (out.send.size() > before && out.send.back().size() > max_datagram) {
-      out.send.pop_back();
-      endpoint.cancel(*request);
-      too_large.push_back(item.errand.id);
-      continue;
     }
     last_send_ = now;
     if (!item.doubtful_at) {

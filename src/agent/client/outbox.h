@@ -3,7 +3,7 @@
 // RFC 9132 4.4: non-confirmable, repeated at a regular interval until answered, on average one datagram per round trip,
 // and without a round-trip estimate never more than one in 3 s. One request is on its way at a time, so that many
 // waiting ones keep to that rate together; a request for help goes before a question, and one that finds no answer lets
-// the others have their turn.
+// the others have their turn. What does not fit one message goes and comes in blocks (RFC 7959), each in its own turn.
 #pragma once
 
 #include <cstdint>
@@ -13,6 +13,7 @@
 
 #include "agent/client/round_trip.h"
 #include "base/time.h"
+#include "coap/block_transfer.h"
 #include "coap/endpoint.h"
 #include "signal/client/events.h"
 
@@ -41,13 +42,18 @@ class Outbox {
   // Answered elsewhere, or not wanted any more. An observation is deregistered at the server.
   void remove(signal::client::SendId id, coap::Endpoint& endpoint, base::SteadyTime now, coap::Effects& out);
 
-  // Which errand a response is for.
-  std::optional<signal::client::SendId> on_response(const coap::IncomingResponse& response, base::SteadyTime now);
-  void on_failure(coap::RequestId request);
+  struct Delivered {
+    signal::client::SendId id;
+    coap::Response response;  // whole
+  };
+  // What a response brings for which errand; nothing while blocks are missing.
+  std::optional<Delivered> on_response(const coap::IncomingResponse& response, base::SteadyTime now);
+  std::optional<Delivered> on_failure(const coap::RequestFailed& failure);
   // Something non-confirmable of ours was sent by the endpoint itself: a repetition.
   void on_repeated(base::SteadyTime now) { last_send_ = now; }
 
-  // Sends what may be sent now. `too_large` receives errands whose message exceeds `max_datagram`; they are removed.
+  // Sends what may be sent now. `too_large` receives errands that do not fit `max_datagram` and
+  // cannot go in blocks; they are removed.
   void pump(coap::Endpoint& endpoint, std::size_t max_datagram, base::SteadyTime now, coap::Effects& out,
             std::deque<signal::client::SendId>& too_large);
   std::optional<base::SteadyTime> next_deadline(base::SteadyTime now) const;
@@ -65,6 +71,7 @@ class Outbox {
     Errand errand;
     int fast_tries = 0;
     std::optional<base::SteadyTime> doubtful_at = {};  // once it was sent
+    std::optional<coap::BlockTransfer> blocks = {};
   };
   struct Active {
     Item item;
@@ -73,6 +80,11 @@ class Outbox {
     base::Duration interval{};
     bool fast = false;
   };
+  // Sends the next block in its turn, or gives what all of them have brought.
+  std::optional<Delivered> on_block(Item item, const coap::Response& response);
+  bool fetch_anew(signal::client::SendId id);
+  // Before the others of its kind.
+  void enqueue_first(Item item);
   void put_back(Active active, base::SteadyTime now);
   void enqueue(Item item);
   bool has_urgent() const;
@@ -83,7 +95,7 @@ class Outbox {
   RoundTrip round_trip_;
   std::deque<Item> queue_;  // urgent ones first, otherwise in order
   std::optional<Active> active_;
-  std::map<coap::RequestId, signal::client::SendId> observing_;  // bounded by the endpoint's limit
+  std::map<coap::RequestId, Errand> observing_;  // bounded by the endpoint's limit
   std::optional<base::SteadyTime> last_send_;
 };
 

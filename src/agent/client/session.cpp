@@ -181,16 +181,16 @@ void Session::absorb_coap(coap::Effects effects, base::SteadyTime now, SessionOu
       on_heartbeat(heartbeat_->on_answer(now), now, out);
       continue;
     }
-    if (const auto id = outbox_.on_response(response, now)) {
-      out.answers.push_back({*id, answer_of(response.response)});
+    if (const auto whole = outbox_.on_response(response, now)) {
+      out.answers.push_back({whole->id, answer_of(whole->response)});
     }
   }
   for (const coap::RequestFailed& failure : effects.failures) {
     if (heartbeat_request_ == failure.request) {
       heartbeat_request_.reset();
       on_heartbeat(heartbeat_->on_no_answer(now), now, out);
-    } else {
-      outbox_.on_failure(failure.request);
+    } else if (const auto refused = outbox_.on_failure(failure)) {
+      out.answers.push_back({refused->id, answer_of(refused->response)});
     }
   }
   if (!effects.close_reason.empty()) {

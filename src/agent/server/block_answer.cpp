@@ -2,15 +2,10 @@
 
 #include <algorithm>
 
+#include "coap/block.h"
+
 namespace dots::agent::server {
 namespace {
-
-// SZX of the largest block that fits `room` bytes: 16 x 2^szx, 16 to 1024 (RFC 7959 2.2).
-std::uint32_t exponent_for(std::size_t room) {
-  std::uint32_t szx = 6;
-  while (szx > 0 && (std::size_t{16} << szx) > room) --szx;
-  return szx;
-}
 
 // Four bytes that change with the content; an ETag need not resist an attacker, it tells representations apart.
 base::Bytes etag_of(base::ByteView payload) {
@@ -23,11 +18,12 @@ base::Bytes etag_of(base::ByteView payload) {
 }  // namespace
 
 bool BlockAnswer::first(const coap::Request& request, coap::Response& response, std::size_t room, std::size_t most,
-                        base::SteadyTime until) {
+                        base::SteadyTime until, bool bert) {
   const bool asked = request.block2.has_value();
-  std::uint32_t szx = exponent_for(room);
-  if (asked) szx = std::min(szx, *request.block2 & 0x7);
-  if (response.payload.size() <= room && (!asked || response.payload.size() <= (std::size_t{16} << szx))) return true;
+  std::uint8_t szx = bert && room >= 1024 ? coap::Block::kBert : coap::exponent_for(room);
+  if (asked) szx = std::min(szx, coap::Block::of(*request.block2).size_exponent);
+  if (response.payload.size() <= room && (!asked || response.payload.size() <= coap::full_block(szx, room)))
+    return true;
   if (response.payload.size() > most) return false;
   path_ = request.uri_path;
   query_ = request.uri_query;
@@ -35,16 +31,16 @@ bool BlockAnswer::first(const coap::Request& request, coap::Response& response, 
   whole_.etag = etag_of(response.payload);
   until_ = until;
   kept_ = true;
-  response = block(0, szx);
+  response = block(0, szx, room);
   response.size2 = static_cast<std::uint32_t>(whole_.payload.size());
   return true;
 }
 
-std::optional<coap::Response> BlockAnswer::next(const coap::Request& request, std::size_t room, base::SteadyTime now) {
-  if (request.method != wire::Method::get || !request.block2 || *request.block2 >> 4 == 0) return std::nullopt;
-  const std::uint32_t szx = *request.block2 & 0x7;
-  const std::size_t size = std::size_t{16} << szx;
-  const std::uint32_t number = *request.block2 >> 4;
+std::optional<coap::Response> BlockAnswer::next(const coap::Request& request, std::size_t room, base::SteadyTime now,
+                                                bool bert) {
+  if (request.method != wire::Method::get || !request.block2) return std::nullopt;
+  const coap::Block wanted = coap::Block::of(*request.block2);
+  if (wanted.number == 0) return std::nullopt;
   const bool ours = kept_ && now < until_ && request.uri_path == path_ && request.uri_query == query_ &&
                     (request.etag.empty() || request.etag.front() == *whole_.etag);
   coap::Response refusal;
@@ -52,25 +48,25 @@ std::optional<coap::Response> BlockAnswer::next(const coap::Request& request, st
   std::string text;
   if (!ours) {
     text = "these blocks are no longer kept: start again with block 0";
-  } else if (szx == 7 || size > room || std::size_t{number} * size >= whole_.payload.size()) {
+  } else if ((wanted.is_bert() && !bert) || wanted.unit() > room || wanted.offset() >= whole_.payload.size()) {
     refusal.code = model::ResponseCode::bad_request;
     text = "there is no such block";
   } else {
-    return block(number, szx);
+    return block(wanted.number, wanted.size_exponent, room);
   }
   refusal.payload.assign(text.begin(), text.end());
   return refusal;
 }
 
-coap::Response BlockAnswer::block(std::uint32_t number, std::uint32_t size_exponent) const {
+coap::Response BlockAnswer::block(std::uint32_t number, std::uint8_t size_exponent, std::size_t room) const {
   coap::Response part = whole_;
-  const std::size_t size = std::size_t{16} << size_exponent;
-  const std::size_t begin = number * size;
-  const std::size_t end = std::min(begin + size, whole_.payload.size());
-  const bool more = end < whole_.payload.size();
+  coap::Block block{number, false, size_exponent};
+  const std::size_t begin = block.offset();
+  const std::size_t end = std::min(begin + coap::full_block(size_exponent, room), whole_.payload.size());
+  block.more = end < whole_.payload.size();
   part.payload.assign(whole_.payload.begin() + static_cast<std::ptrdiff_t>(begin),
                       whole_.payload.begin() + static_cast<std::ptrdiff_t>(end));
-  part.block2 = number << 4 | (more ? 0x8U : 0U) | size_exponent;
+  part.block2 = block.value();
   return part;
 }
 

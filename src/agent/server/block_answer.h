@@ -19,13 +19,15 @@ class BlockAnswer {
  public:
   // Cuts `response` to its first block when its payload is over `room` bytes or the request asked for blocks; keeps the
   // rest. False when the payload is over `most` bytes: the caller refuses.
+  // `bert`: this peer takes several blocks in one message (RFC 8323 section 6).
   bool first(const coap::Request& request, coap::Response& response, std::size_t room, std::size_t most,
-             base::SteadyTime until);
+             base::SteadyTime until, bool bert = false);
   // The answer to a request for a later block; nothing when the request is not one.
-  std::optional<coap::Response> next(const coap::Request& request, std::size_t room, base::SteadyTime now);
+  std::optional<coap::Response> next(const coap::Request& request, std::size_t room, base::SteadyTime now,
+                                     bool bert = false);
 
  private:
-  coap::Response block(std::uint32_t number, std::uint32_t size_exponent) const;
+  coap::Response block(std::uint32_t number, std::uint8_t size_exponent, std::size_t room) const;
 
   std::vector<std::string> path_;
   std::vector<std::string> query_;

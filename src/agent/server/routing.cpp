@@ -25,13 +25,6 @@ std::optional<Refusal> check_formats(const coap::Request& request) {
   if (request.accept && *request.accept != wire::kContentFormatDots) {
     return Refusal{ResponseCode::not_acceptable, "only application/dots+cbor (271) can be given"};
   }
-  // A single block is a whole request; more of them cannot be taken in (RFC 7959 2.9.2, 2.9.3).
-  if (request.block1 && (*request.block1 >> 4 != 0)) {
-    return Refusal{ResponseCode::request_entity_incomplete, "block-wise requests are not supported: send one datagram"};
-  }
-  if (request.block1 && (*request.block1 & 0x8) != 0) {
-    return Refusal{ResponseCode::request_entity_too_large, "block-wise requests are not supported: send one datagram"};
-  }
   return std::nullopt;
 }
 
@@ -112,6 +105,13 @@ Routed route_config(const coap::Request& request) {
 }
 
 }  // namespace
+
+std::optional<Refusal> refuse_blocks(const coap::Request& request) {
+  const auto path = wire::parse_path(request.uri_path);
+  if (!path) return Refusal{path.error().code, path.error().diagnostic};
+  if (request.method != wire::Method::put) return bad_request("only a PUT has a body that may come in blocks");
+  return check_formats(request);
+}
 
 Routed route(const coap::Request& request, const Origin& origin) {
   const auto path = wire::parse_path(request.uri_path);

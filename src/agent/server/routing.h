@@ -1,6 +1,7 @@
 // A CoAP request of a client -> its meaning, or a refusal: everything that needs no state (RFC 9132 4.2, 4.4, 4.7, 9).
 #pragma once
 
+#include <optional>
 #include <string>
 #include <variant>
 
@@ -21,6 +22,9 @@ struct ConfigReset {};
 
 using Routed = std::variant<Refusal, wire::Heartbeat, ConfigReset, signal::server::PutMitigation,
                             signal::server::GetMitigation, signal::server::DeleteMitigation>;
+
+// Before the blocks of a body are put together: what can be refused without it.
+std::optional<Refusal> refuse_blocks(const coap::Request& request);
 
 // Checks in the order path, method, content format, path parameters, body. `origin` is copied into the domain's events.
 Routed route(const coap::Request& request, const signal::server::Origin& origin);

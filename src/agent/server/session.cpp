@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "base/overload.h"
+#include "coap/block.h"
 
 #include "wire/uri_path.h"
 
@@ -14,7 +15,7 @@ using model::ResponseCode;
 using namespace signal::server;
 
 // What a response needs beside its payload: header, token, and the options that answers of ours can carry.
-constexpr std::size_t kCoapOverhead = 6 + 8 + 2 + 9 + 5 + 5 + 6 + 4 + 1;
+constexpr std::size_t kCoapOverhead = 6 + 8 + 2 + 9 + 5 + 5 + 6 + 4 + 4 + 1;
 
 coap::Response to_response(const Answer& answer) {
   coap::Response response;
@@ -82,6 +83,10 @@ void Session::on_timer(base::Now now, SessionOutput& out) {
     out.close_reason = "redirected to " + redirect_.order()->to.alt_server;
     return;
   }
+  if (bodies_) {
+    bodies_->expire(now.steady);
+    if (bodies_->empty()) bodies_.reset();
+  }
   coap::Effects effects;
   endpoint_.on_timer(now.steady, effects);
   absorb(std::move(effects), now, out);
@@ -92,7 +97,8 @@ std::optional<base::SteadyTime> Session::next_deadline() const {
   const auto own = !client_              ? opened_ + settings_->stranger_time
                    : redirect_.leaving() ? redirect_.closes_at()
                                          : heartbeat_.next_deadline();
-  return earlier(own, endpoint_.next_deadline());
+  const auto coap = earlier(own, endpoint_.next_deadline());
+  return bodies_ ? earlier(coap, bodies_->next_deadline()) : coap;
 }
 
 void Session::absorb(coap::Effects effects, base::Now now, SessionOutput& out) {
@@ -115,10 +121,10 @@ void Session::absorb(coap::Effects effects, base::Now now, SessionOutput& out) {
     observed_.erase(ended.token);
     out.to_domain.emplace_back(ObservationCancelled{id_, std::move(ended.token)});
   }
-  for (const auto& request : effects.requests) handle(request, now, out);
+  for (auto& request : effects.requests) handle(request, now, out);
 }
 
-void Session::handle(const coap::IncomingRequest& incoming, base::Now now, SessionOutput& out) {
+void Session::handle(coap::IncomingRequest& incoming, base::Now now, SessionOutput& out) {
   ++out.requests;
   if (!client_) {
     refuse(incoming.exchange, {ResponseCode::unauthorized, "this credential is not known to the server as a client"},
@@ -131,11 +137,12 @@ void Session::handle(const coap::IncomingRequest& incoming, base::Now now, Sessi
     return;
   }
   if (blocks_) {
-    if (auto block = blocks_->next(incoming.request, payload_room(), now.steady)) {
+    if (auto block = blocks_->next(incoming.request, payload_room(), now.steady, endpoint_.reliable())) {
       respond(incoming.exchange, *block, false, now, out);
       return;
     }
   }
+  if (incoming.request.block1 && !assemble(incoming.exchange, incoming.request, now, out)) return;
   Routed routed = route(incoming.request, Origin{id_, incoming.exchange, client_->client, incoming.token});
   std::visit(base::Overload{
                  [&](Refusal& refusal) { refuse(incoming.exchange, refusal, now, out); },
@@ -160,6 +167,26 @@ void Session::handle(const coap::IncomingRequest& incoming, base::Now now, Sessi
              routed);
 }
 
+bool Session::assemble(base::ExchangeId exchange, coap::Request& request, base::Now now, SessionOutput& out) {
+  if (auto refusal = refuse_blocks(request)) {
+    refuse(exchange, *refusal, now, out);
+    return false;
+  }
+  if (!bodies_) bodies_ = std::make_unique<coap::BodyAssembly>(coap::BodyLimits{settings_->block_bytes});
+  const std::uint32_t block1 = *request.block1;
+  auto taken = bodies_->take(std::move(request), endpoint_.reliable(), now.steady);
+  if (const auto* answer = std::get_if<coap::Response>(&taken)) {
+    if (!model::is_success(answer->code)) {
+      out.refusals.push_back(model::to_string(answer->code) + " " + std::string{base::as_text(answer->payload)});
+    }
+    respond(exchange, *answer, false, now, out);
+    return false;
+  }
+  request = std::move(std::get<coap::Request>(taken));
+  last_blocks_[exchange] = block1;
+  return true;
+}
+
 void Session::heartbeat_effects(const signal::HeartbeatEffects& effects, base::Now now, SessionOutput& out) {
   if (effects.send_peer_hb_status && !redirect_.leaving()) {
     if (heartbeat_request_) endpoint_.cancel(*heartbeat_request_);
@@ -182,7 +209,14 @@ void Session::heartbeat_effects(const signal::HeartbeatEffects& effects, base::N
 void Session::respond(base::ExchangeId exchange, const coap::Response& response, bool observe, base::Now now,
                       SessionOutput& out) {
   coap::Effects effects;
-  endpoint_.respond(exchange, response, observe, now.steady, effects);
+  if (const auto last = last_blocks_.find(exchange); last != last_blocks_.end()) {
+    coap::Response with_block = response;
+    with_block.block1 = last->second;
+    last_blocks_.erase(last);
+    endpoint_.respond(exchange, with_block, observe, now.steady, effects);
+  } else {
+    endpoint_.respond(exchange, response, observe, now.steady, effects);
+  }
   absorb(std::move(effects), now, out);
 }
 
@@ -198,7 +232,10 @@ void Session::refuse(base::ExchangeId exchange, const Refusal& refusal, base::No
 bool Session::fit(const coap::Request& request, coap::Response& response, base::Now now) {
   if (response.payload.size() <= payload_room() && !request.block2) return true;
   if (!blocks_) blocks_ = std::make_unique<BlockAnswer>();
-  return blocks_->first(request, response, payload_room(), settings_->block_bytes, now.steady + settings_->block_time);
+  const bool bert =
+      endpoint_.takes_bert() || (endpoint_.reliable() && request.block2 && coap::Block::of(*request.block2).is_bert());
+  return blocks_->first(request, response, payload_room(), settings_->block_bytes, now.steady + settings_->block_time,
+                        bert);
 }
 
 // The newest entries that fit when not all do (docs/decisions/requests.md).
@@ -242,6 +279,7 @@ void Session::reply(const Reply& reply, base::Now now, SessionOutput& out) {
 
 void Session::no_reply(const NoReply& no_reply, base::Now now, SessionOutput& out) {
   waiting_.erase(no_reply.exchange);
+  last_blocks_.erase(no_reply.exchange);
   coap::Effects effects;
   endpoint_.ignore(no_reply.exchange, now.steady, effects);
   absorb(std::move(effects), now, out);

@@ -19,6 +19,7 @@
 #include "agent/server/session_redirect.h"
 #include "base/ids.h"
 #include "base/time.h"
+#include "coap/body_assembly.h"
 #include "coap/endpoint.h"
 #include "model/peer.h"
 #include "policy/identities.h"
@@ -33,7 +34,7 @@ struct SessionSettings {
   // How long a session of a stranger (a valid credential that no client of ours has) is kept to be told 4.01.
   base::Duration stranger_time = std::chrono::seconds{60};
   base::Duration block_time = std::chrono::seconds{30};  // how long a large answer is kept for its blocks
-  std::size_t block_bytes = 65536;
+  std::size_t block_bytes = 65536;                       // of a large answer, and of all bodies that come in blocks
 };
 
 struct SessionOutput {
@@ -85,7 +86,9 @@ class Session {
 
  private:
   void absorb(coap::Effects effects, base::Now now, SessionOutput& out);
-  void handle(const coap::IncomingRequest& incoming, base::Now now, SessionOutput& out);
+  void handle(coap::IncomingRequest& incoming, base::Now now, SessionOutput& out);
+  // Puts a body together that comes in blocks; false when the request is answered here.
+  bool assemble(base::ExchangeId exchange, coap::Request& request, base::Now now, SessionOutput& out);
   void heartbeat_effects(const signal::HeartbeatEffects& effects, base::Now now, SessionOutput& out);
   void respond(base::ExchangeId exchange, const coap::Response& response, bool observe, base::Now now,
                SessionOutput& out);
@@ -115,6 +118,9 @@ class Session {
   std::map<base::Bytes, coap::Request> observed_;
   std::unique_ptr<BlockAnswer> blocks_;
   SessionRedirect redirect_;
+  std::unique_ptr<coap::BodyAssembly> bodies_;
+  // Block1 of the last block of bodies that wait for their answer, which carries it too (RFC 7959 2.3).
+  std::map<base::ExchangeId, std::uint32_t> last_blocks_;
 };
 
 }  // namespace dots::agent::server

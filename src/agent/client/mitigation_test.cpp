@@ -310,22 +310,6 @@ TEST(ClientMitigationTest, AfterARestartTheRequestsGoOn) {
   EXPECT_GT(h.mitigate("203.0.113.2/32"), waiting);
 }
 
-TEST(ClientMitigationTest, ARequestThatFitsNoDatagramIsRefusedWithAdvice) {
-  ClientHarness h;
-  h.start();
-  h.advance(1s);
-  boost::json::array prefixes;
-  for (int i = 0; i < 100; ++i) prefixes.push_back(boost::json::value("203.0.113." + std::to_string(i) + "/32"));
-  const auto ticket = h.call("mitigate", {{"target-prefix", prefixes}, {"wait", true}});
-  h.advance(1s);
-  const auto& body = h.answered(ticket).body;
-  EXPECT_EQ(body.at("mitigation").at("phase").as_string(), "refused");
-  EXPECT_NE(std::string(body.at("mitigation").at("refusal").as_string()).find("split"), std::string::npos);
-  h.mitigate("203.0.113.1/32");
-  h.advance(1s);
-  EXPECT_EQ(h.requests("PUT mitigate").size(), 1u);  // the way is free for others
-}
-
 // S8612-GEN-002-01, S8811-1.3-01: Seeded loss in both directions: in the end both sides agree.
 TEST(ClientMitigationTest, LossIsSurvived) {
   for (std::uint64_t seed = 1; seed <= 20; ++seed) {

@@ -75,6 +75,28 @@ TEST(BlockAnswer, OtherBlocksAreRefused) {
   EXPECT_FALSE(blocks.next(get(0u << 4 | 6u), 1100, at(1s)));
 }
 
+// RFC 8323 section 6: SZX 7 counts in units of 1,024 bytes and carries as many as fit.
+TEST(BlockAnswer, OverTcpOneMessageCarriesManyBlocks) {
+  BlockAnswer blocks;
+  coap::Response response = answer(9000);
+  const base::Bytes whole = response.payload;
+  ASSERT_TRUE(blocks.first(get(), response, 5000, 65536, at(30s), true));
+  EXPECT_EQ(*response.block2, 0u << 4 | 8u | 7u);
+  EXPECT_EQ(response.payload.size(), 4096u);
+  base::Bytes together = response.payload;
+  for (std::uint32_t number : {4u, 8u}) {
+    const auto block = blocks.next(get(number << 4 | 7u), 5000, at(1s), true);
+    ASSERT_TRUE(block);
+    EXPECT_EQ(*block->block2, number << 4 | (number == 8 ? 0u : 8u) | 7u);
+    together.insert(together.end(), block->payload.begin(), block->payload.end());
+  }
+  EXPECT_EQ(together, whole);
+  EXPECT_EQ(blocks.next(get(4u << 4 | 7u), 5000, at(1s), false)->code, model::ResponseCode::bad_request) << "over UDP";
+  coap::Response plain = answer(9000);
+  ASSERT_TRUE(blocks.first(get(0u << 4 | 5u), plain, 5000, 65536, at(30s), true));
+  EXPECT_EQ(plain.payload.size(), 512u) << "who asks for less gets less";
+}
+
 TEST(BlockAnswer, AnAnswerOverTheBoundIsRefused) {
   BlockAnswer blocks;
   coap::Response response = answer(2500);

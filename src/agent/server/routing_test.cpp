@@ -103,15 +103,18 @@ TEST(Routing, Formats) {
   EXPECT_EQ(code(g), "taken");
 }
 
-// S9132-9-06, S9132-9-08: blocks of a request that were not sent, or that cannot be taken.
-TEST(Routing, BlockwiseRequests) {
+// What no body can heal is refused with the first block of it.
+TEST(Routing, BlocksAreRefusedEarly) {
   coap::Request r = put();
-  r.block1 = 0x06;
-  EXPECT_EQ(code(r), "taken");
-  r.block1 = 0x0e;
-  EXPECT_EQ(code(r), "4.13");
-  r.block1 = 0x26;
-  EXPECT_EQ(code(r), "4.08");
+  EXPECT_FALSE(refuse_blocks(r));
+  r.content_format = 60;
+  EXPECT_EQ(refuse_blocks(r)->code, model::ResponseCode::unsupported_content_format);
+  r = put();
+  r.uri_path.back() = "mid=x";
+  EXPECT_EQ(refuse_blocks(r)->code, model::ResponseCode::bad_request);
+  r = put();
+  r.method = wire::Method::get;
+  EXPECT_EQ(refuse_blocks(r)->code, model::ResponseCode::bad_request);
 }
 
 // S9132-4.4.1.2-06: a cdid straight from a client changes nothing.

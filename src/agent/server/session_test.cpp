@@ -368,6 +368,60 @@ TEST_F(SessionTest, TheNewestEntriesAreShownWhenNotAllFit) {
   EXPECT_TRUE(std::equal(part.begin(), part.end(), whole.begin()));
 }
 
+// S9132-9-06, S9132-9-08: a body in blocks is one request, when all of it is there.
+TEST_F(SessionTest, ABodyInBlocksIsOneRequest) {
+  coap::Request put = request(wire::Method::put, {"mitigate", "cuid=c", "mid=7"});
+  put.content_format = 271;
+  model::MitigationRequest wanted;
+  wanted.lifetime = model::Lifetime{3600};
+  for (int i = 0; i < 100; ++i) {
+    wanted.scope.target_prefix.push_back(model::parse_prefix("203.0.113." + std::to_string(i) + "/32").value());
+  }
+  const base::Bytes whole = wire::encode(wanted);
+  ASSERT_GT(whole.size(), 1024u);
+  const auto block = [&](std::uint32_t number, std::uint32_t szx) {
+    const std::size_t size = std::size_t{16} << szx;
+    const std::size_t begin = number * size;
+    const std::size_t end = std::min(begin + size, whole.size());
+    coap::Request part = put;
+    part.block1 = number << 4 | (end < whole.size() ? 8u : 0u) | szx;
+    part.payload.assign(whole.begin() + static_cast<std::ptrdiff_t>(begin),
+                        whole.begin() + static_cast<std::ptrdiff_t>(end));
+    return part;
+  };
+  send(block(1, 5));
+  EXPECT_EQ(responses.at(0).response.code, ResponseCode::request_entity_incomplete);
+  std::uint32_t last = 0;
+  while ((last + 1) * 512 < whole.size()) send(block(last++, 5));
+  ASSERT_EQ(responses.size(), 1u + last);
+  for (std::uint32_t i = 0; i < last; ++i) {
+    EXPECT_EQ(responses.at(1 + i).response.code, ResponseCode::continue_);
+    EXPECT_EQ(responses.at(1 + i).response.block1, i << 4 | 8u | 5u);
+  }
+  EXPECT_TRUE(events.empty()) << "nothing is acted upon before all of it is there";
+  send(block(last, 5));
+  ASSERT_EQ(events.size(), 1u);
+  const auto& taken = std::get<PutMitigation>(events[0]);
+  EXPECT_EQ(taken.request.scope.target_prefix.size(), 100u);
+  Answer answer;
+  answer.code = ResponseCode::created;
+  SessionOutput out;
+  session->reply(Reply{base::SessionId{7}, taken.origin.exchange, answer, false}, now, out);
+  pump(std::move(out));
+  EXPECT_EQ(responses.back().response.code, ResponseCode::created);
+  EXPECT_EQ(responses.back().response.block1, last << 4 | 5u);
+
+  coap::Request huge = block(0, 5);
+  huge.size1 = 100000;
+  send(huge);
+  EXPECT_EQ(responses.back().response.code, ResponseCode::request_entity_too_large);
+  EXPECT_EQ(responses.back().response.size1, 65536u);
+  EXPECT_EQ(refusals.size(), 2u) << "and the operator is told of both";
+  put.uri_path.back() = "mid=x";
+  send(block(0, 5));
+  EXPECT_EQ(responses.back().response.code, ResponseCode::bad_request) << "with the first block, not the last";
+}
+
 TEST_F(SessionTest, RandomDatagramsNeverHarm) {
   std::uint64_t state = 12345;
   for (int i = 0; i < 20000; ++i) {

@@ -9,7 +9,7 @@ import sys
 import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
-from rig import (DOTS, HEARTBEAT, Rig, Skip, mitigation, need, run, run_parts, spawn, wait_for)  # noqa: E402
+from rig import (DOTS, HEARTBEAT, Rig, Skip, cbor, mitigation, need, run, run_parts, spawn, wait_for)  # noqa: E402
 
 MITIGATED, TERMINATING = 2, 5
 WITHDRAWN = "dots-client-withdrawn-mitigation"
@@ -83,6 +83,30 @@ def exchanges(report, bin_dir):
         for talk in talks:
             talk.result()
         report.check(server.poll() is None, "the server still runs after all of it")
+
+
+def blocks(report, bin_dir):
+    """Bodies and answers that do not fit one datagram, in libcoap's blocks."""
+    need("coap-client-gnutls", "coap-client-openssl")
+    with Rig(bin_dir) as rig:
+        rig.start("server")
+        for tool, size in (("gnutls", 512), ("openssl", 256)):
+            base = f"{DOTS}/mitigate/cuid=blocks{tool}"
+            prefixes = [f"203.0.113.{i}/32" for i in range(60)]
+            body = cbor({1: {2: [{6: prefixes, 10: [17], 14: 3600}]}})
+            more = ["-N", "-b", str(size)]
+            answer = rig.coap("put", f"{base}/mid=1", body, tool, "psk", more=more)
+            last = (len(body) - 1) // size
+            report.check(last > 1 and answer.all[-1][0] == "2.01" and f"Block1:{last}/_/{size}" in answer.text,
+                         f"{tool}: a PUT in blocks of {size}", (last, answer))
+            listed = rig.list().get((f"blocks{tool}", 1), {})
+            report.check(sorted(listed.get("target-prefix", [])) == sorted(prefixes), f"{tool}: all of it has arrived", listed)
+            answer = rig.coap("get", f"{base}/mid=1", None, tool, "psk", more=more)
+            numbers = [int(n) for n in re.findall(r"c:2\.05[^\n]*Block2:(\d+)/", answer.text)]
+            report.check(len(numbers) > 2 and numbers == list(range(len(numbers))) and "Size2:" in answer.text,
+                         f"{tool}: GET in blocks of {size}", (numbers, answer))
+            whole = b"".join(a[1] for a in answer.all)
+            report.check(b"203.0.113.0/32" in whole and b"203.0.113.99/32" in whole, f"{tool}: from the first to the last", answer)
 
 
 def make_certificate(rig, name, common_name, authority, begin="2025-01-01 00:00:00", end="2099-01-01 00:00:00", ca=False):
@@ -189,4 +213,4 @@ def versions(report, bin_dir):
 
 
 if __name__ == "__main__":
-    run_parts("libcoap", 100, [exchanges, credentials, versions])
+    run_parts("libcoap", 100, [exchanges, blocks, credentials, versions])

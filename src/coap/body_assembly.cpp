@@ -58,7 +58,7 @@ std::variant<Request, Response> BodyAssembly::take(Request request, bool reliabl
                   "the blocks before this one are not known: begin with block 0");
   }
 
-  if (end > limits_.bytes || std::max<std::size_t>(end, request.size1.value_or(0)) > limits_.bytes) {
+  if (std::max<std::size_t>(end, request.size1.value_or(0)) > limits_.bytes) {
     bodies_.erase(body);
     Response refusal = answer(ResponseCode::request_entity_too_large, "the body is too large");
     refusal.size1 = static_cast<std::uint32_t>(limits_.bytes);  // RFC 7959 2.9.3

@@ -13,6 +13,13 @@ base::Result<std::shared_ptr<const adapters::net::Credentials>> open_credentials
                                            config.credentials.key_file,
                                            {}};
   for (const auto& psk : config.credentials.psk) sources.psk.push_back({psk.identity, psk.key});
+  const auto trust = [&](const std::vector<std::string>& keys, const std::string& server_name) {
+    for (const auto& key : keys)
+      sources.peer_keys.push_back({base::from_hex(key).value_or(base::Bytes{}), server_name});
+  };
+  for (const auto& domain : config.domains)
+    for (const auto& client : domain.clients) trust(client.raw_public_keys, "");
+  for (const auto& upstream : config.upstreams) trust(upstream.raw_public_keys, upstream.host);
   auto credentials = adapters::net::Credentials::load(sources, side, adapters::net::clock_now().wall);
   if (!credentials) return base::Error{adapters::net::to_string(credentials.error().front())};
   for (const auto& warning : (*credentials)->warnings()) sink.message("CREDENTIAL_WARNING", warning);

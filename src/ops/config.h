@@ -45,12 +45,15 @@ struct ListenConfig {
 
 struct LimitsConfig {
   std::uint32_t sessions = 100000;
+  std::uint32_t sessions_per_domain = 1000;
+  std::uint32_t session_requests_per_s = 500;
+  std::uint32_t session_requests_burst = 1000;
   std::uint32_t handshakes = 4096;
   std::uint32_t handshakes_per_prefix = 256;
   std::uint32_t handshake_time_s = 30;
   std::uint32_t message_bytes = 65536;  // over TCP: our Max-Message-Size
   std::uint32_t unsent_bytes = 262144;  // over TCP: what waits for one client
-  std::uint32_t resume_h = 168;  // how long a ticket resumes a session; 0: never
+  std::uint32_t resume_h = 168;         // how long a ticket resumes a session; 0: never
   std::uint32_t audit_records = 100000;
   std::uint32_t pending_names = 1000;
   std::uint32_t hold_share_percent = 50;  // of clients that fall silent together, before their losses are held back
@@ -129,6 +132,7 @@ struct UpstreamConfig {
   std::string cuid;  // empty: derived from the credentials
   FollowRedirects follow_redirects = FollowRedirects::same_domain;
   std::vector<std::string> redirect_domains;  // empty: the parent domain of host
+  std::vector<std::string> raw_public_keys;   // as in policy::ClientPolicy; not empty: it proves nothing else
 };
 
 struct Config {

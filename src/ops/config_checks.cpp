@@ -41,6 +41,7 @@ class Checker {
     } else {
       unique(
           "upstream", config_.upstreams, [](const UpstreamConfig& u) { return u.name; }, "name");
+      upstreams();
     }
   }
 
@@ -102,17 +103,44 @@ class Checker {
     return true;
   }
 
+  // Anywhere: then a key of our own is enough.
+  bool raw_public_keys() const {
+    bool any = false;
+    for (const auto& domain : config_.domains)
+      for (const auto& client : domain.clients) any |= !client.raw_public_keys.empty();
+    for (const auto& upstream : config_.upstreams) any |= !upstream.raw_public_keys.empty();
+    return any;
+  }
+
+  // A server without a raw public key of its own is checked by its certificate.
+  void upstreams() {
+    const CredentialsConfig& c = config_.credentials;
+    if (!raw_public_keys()) return;
+    for (std::size_t i = 0; i < config_.upstreams.size(); ++i) {
+      const std::string path = "upstream[" + std::to_string(i) + "]";
+      const bool raw = !config_.upstreams[i].raw_public_keys.empty();
+      if (raw && !c.psk_file.empty())
+        add(path + ".raw_public_keys", "with a pre-shared key no public key is used",
+            "leave credentials.psk_file out, or these keys");
+      if (!raw && c.ca_file.empty() && c.psk_file.empty())
+        add(path, "nothing to check this server with", "add raw_public_keys, or credentials.ca_file");
+    }
+  }
+
   void credentials() {
     if (!given("credentials")) return;
     CredentialsConfig& c = config_.credentials;
     const bool certificate = !c.certificate_file.empty();
-    if (certificate != !c.key_file.empty())
+    const bool raw = raw_public_keys();
+    if (raw && c.key_file.empty() && (config_.role == Role::server || c.psk_file.empty()))
+      add("credentials", "raw public keys are configured, and there is no key of our own", "add key_file");
+    else if (certificate != !c.key_file.empty() && !raw)
       add(certificate ? "credentials.certificate_file" : "credentials.key_file",
           certificate ? "a certificate without its key" : "a key without its certificate",
           certificate ? "add key_file" : "add certificate_file");
-    if (certificate && c.ca_file.empty())
+    if (certificate && c.ca_file.empty() && !raw)
       add("credentials.certificate_file", "no authority to check the other side with", "add ca_file");
-    if (!certificate && c.key_file.empty() && c.psk_file.empty())
+    if (!certificate && !raw && c.key_file.empty() && c.psk_file.empty())
       add("credentials", "no credentials at all", "add ca_file, certificate_file and key_file, or psk_file");
     if (!c.ca_file.empty()) readable("credentials.ca_file", c.ca_file);
     if (!c.crl_file.empty()) readable("credentials.crl_file", c.crl_file);
@@ -222,9 +250,9 @@ class Checker {
 
   bool client(const policy::ClientPolicy& c, const std::string& path) {
     bool good = true;
-    if (c.certificate_names.empty() && c.psk_identities.empty() && !given(path + ".certificate_names") &&
-        !given(path + ".psk_identities")) {
-      add(path, "no credential names this client", "add certificate_names or psk_identities");
+    if (c.certificate_names.empty() && c.psk_identities.empty() && c.raw_public_keys.empty() &&
+        !given(path + ".certificate_names") && !given(path + ".psk_identities") && !given(path + ".raw_public_keys")) {
+      add(path, "no credential names this client", "add certificate_names, psk_identities or raw_public_keys");
       good = false;
     }
     const CredentialsConfig& own = config_.credentials;

@@ -13,6 +13,8 @@ constexpr std::int64_t kMaxLifetime = 0x7fffffff;  // RFC 9132 gives lifetime as
 
 Reading<model::SocketAddress> dots_address(const std::string& text) { return read_socket_address(text, 4646); }
 
+constexpr char kFingerprintExample[] = "[\"9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08\"]";
+
 // An address kept as text, in canonical form.
 template <std::uint16_t DefaultPort>
 Reading<std::string> address_text(const std::string& text) {
@@ -46,9 +48,9 @@ SectionSpec credentials() {
   s.required = true;
   s.live = true;
   s.meaning =
-      "How the daemon proves who it is, and whom it trusts. A server takes X.509, pre-shared keys or both; a client "
-      "uses "
-      "its certificate, or the pre-shared key when `psk_file` is given.";
+      "How the daemon proves who it is, and whom it trusts. A server takes X.509, raw public keys and pre-shared keys, "
+      "each where it is configured; a client uses its certificate or raw public key, or the pre-shared key when "
+      "`psk_file` is given.";
   s.open = [](void* parent) -> void* { return &static_cast<Config*>(parent)->credentials; };
   s.keys = {
       path<C>("ca_file", &C::ca_file,
@@ -57,8 +59,11 @@ SectionSpec credentials() {
       path<C>("crl_file", &C::crl_file, {"Revocation list (PEM); certificates on it are refused.", "\"pki/ca.crl\""}),
       path<C>("certificate_file", &C::certificate_file,
               {"Our certificate (PEM), followed by its intermediates.", "\"pki/server.crt\""}),
-      path<C>("key_file", &C::key_file,
-              {"Private key (PEM) of our certificate. Must not be readable by every user.", "\"pki/server.key\""}),
+      path<C>(
+          "key_file", &C::key_file,
+          {"Private key (PEM) of our certificate, or alone where the other side's `raw_public_keys` are configured. "
+           "Must not be readable by every user.",
+           "\"pki/server.key\""}),
       path<C>("psk_file", &C::psk_file,
               {"Pre-shared keys, one `identity:hexkey` on a line, 16 to 64 bytes of key; lines that start with `#` are "
                "notes. A client has exactly one. Must not be readable by every user.",
@@ -116,6 +121,19 @@ SectionSpec limits() {
       only(ForRole::server,
            number<L>("sessions", &L::sessions, "", {1, 10 * kMillion},
                      {"Sessions at a time; past it the longest-silent quiet one gives way.", "100000"})),
+      only(ForRole::server,
+           number<L>("sessions_per_domain", &L::sessions_per_domain, "", {1, kMillion},
+                     {"Sessions of one domain at a time; past it the client of the domain that has the "
+                      "most loses one. The threads of `listen.shards` share it, each with 8 more, since "
+                      "addresses are spread unevenly.",
+                      "1000"})),
+      only(ForRole::server,
+           number<L>("session_requests_per_s", &L::session_requests_per_s, "requests per second", {1, kMillion},
+                     {"Requests that one session may make in the long run; further ones are answered "
+                      "5.03. Withdrawals and heartbeats are always served.",
+                      "500"})),
+      only(ForRole::server, number<L>("session_requests_burst", &L::session_requests_burst, "requests", {1, kMillion},
+                                      {"... and at once, after a pause.", "1000"})),
       only(ForRole::server,
            number<L>("handshakes", &L::handshakes, "", {1, kMillion}, {"Handshakes in progress at a time.", "4096"})),
       only(ForRole::server, number<L>("handshakes_per_prefix", &L::handshakes_per_prefix, "", {1, kMillion},
@@ -222,6 +240,11 @@ SectionSpec domain_client() {
           "psk_identities", &C::psk_identities, "list of texts", 64,
           [](const std::string& t) { return read_line(t, 128); },
           {"Pre-shared key identities of this client; their keys stand in `credentials.psk_file`.", "[\"edge-1\"]"}),
+      list<C>("raw_public_keys", &C::raw_public_keys, "list of fingerprints", 64, read_key_fingerprint,
+              {"Raw public keys (RFC 7250) of this client, for clients without certificates: the SHA-256 of the public "
+               "key, as `openssl pkey -in KEY -pubout -outform DER | sha256sum` prints it. The server then shows the "
+               "key of `credentials.key_file` in the same way to who asks for it.",
+               kFingerprintExample}),
       number<C>("priority", &C::priority, "", {0, 1000},
                 {"When its request overlaps one of another client of the domain, the higher priority wins; "
                  "`conflict_winner` decides between equal ones.",
@@ -354,6 +377,11 @@ SectionSpec upstream() {
                          {"The administrative domain of the server for `follow_redirects = \"same-domain\"`; each name "
                           "covers all names below it.",
                           "[\"provider.example\"]"})),
+      list<U>("raw_public_keys", &U::raw_public_keys, "list of fingerprints", 16, read_key_fingerprint,
+              {"Raw public keys (RFC 7250) of the server, as SHA-256 like those of `domain.client`. With them it may "
+               "prove itself by one of these keys only; `host` is then no more than a name. We show our certificate, "
+               "or without `certificate_file` the key of `key_file` as a raw public key.",
+               kFingerprintExample}),
   };
   return s;
 }
@@ -381,10 +409,11 @@ SectionSpec redirect() {
               {"Its addresses, so that clients need no look-up in an attack. It waits at the port that the clients use "
                "for this server.",
                "[\"192.0.2.2\", \"2001:db8::2\"]"}),
-      number<R>("ttl_s", &R::ttl_s, "s", {0, 0xffffffff},
-                {"How long clients use it; they come back then. 4294967295: until it redirects them. 0: each mitigation "
-                 "request by itself.",
-                 "3600"}),
+      number<R>(
+          "ttl_s", &R::ttl_s, "s", {0, 0xffffffff},
+          {"How long clients use it; they come back then. 4294967295: until it redirects them. 0: each mitigation "
+           "request by itself.",
+           "3600"}),
       number<R>("grace_s", &R::grace_s, "s", {1, 300},
                 {"A client that was told has so long to leave; then its session is closed.", "10"}),
       list<R>("own_domains", &R::own_domains, "list of DNS names", 64, read_dns_name,
@@ -469,8 +498,8 @@ const SectionSpec& config_schema() {
         choice<Config>("role", &Config::role, Choices<Role>{{"server", Role::server}, {"client", Role::client}},
                        {"What this daemon is: the one that helps, or the one that asks for help.", "\"server\""});
     s.keys = {required(std::move(role))};
-    s.children = {credentials(), listen(),   heartbeat(), limits(), store(), mitigator(),
-                  domain(),      upstream(), redirect(), resolver(),  api(),    log()};
+    s.children = {credentials(), listen(),   heartbeat(), limits(),   store(), mitigator(),
+                  domain(),      upstream(), redirect(),  resolver(), api(),   log()};
     return s;
   }();
   return top;

@@ -240,8 +240,8 @@ INSTANTIATE_TEST_SUITE_P(
                 "", "dotsd.toml:14: domain[0].client: is missing; add a section [[domain.client]]"},
         BadCase{"ClientWithoutCredential",
                 "certificate_names = [\"edge-1.example.net\"]\npsk_identities = [\"edge-1\"]\n", "",
-                "dotsd.toml:20: domain[0].client[0]: no credential names this client; add certificate_names or "
-                "psk_identities"},
+                "dotsd.toml:20: domain[0].client[0]: no credential names this client; add certificate_names, "
+                "psk_identities or raw_public_keys"},
         BadCase{"PskWithoutKey", "psk_identities = [\"edge-1\"]", "psk_identities = [\"edge-2\"]",
                 "dotsd.toml:23: domain[0].client[0].psk_identities: 'edge-2' has no key; add a line 'edge-2:<key in "
                 "hexadecimal>' to psk.txt"},
@@ -265,6 +265,35 @@ TEST_F(ConfigTest, RefusesSpaceThatCanNeverBeMitigated) {
   ASSERT_EQ(found.size(), 1u);
   EXPECT_THAT(found[0], HasSubstr("dotsd.toml:16: domain[0].prefixes[0]: '127.0.1.0/24' can never be mitigated: "));
   EXPECT_THAT(problems(changed(good_server(), "203.0.113.0/24", "0.0.0.0/0")), IsEmpty());
+}
+
+TEST_F(ConfigTest, RawPublicKeys) {
+  const std::string key = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08";
+  std::string colons;
+  for (std::size_t i = 0; i < key.size(); i += 2) colons += (i > 0 ? ":" : "") + key.substr(i, 2);
+  std::transform(colons.begin(), colons.end(), colons.begin(), [](unsigned char c) { return std::toupper(c); });
+  const std::string names = "certificate_names = [\"edge-1.example.net\"]\npsk_identities = [\"edge-1\"]";
+  const std::string server =
+      changed(changed(changed(good_server(), "ca_file = \"ca.crt\"\n", ""), "certificate_file = \"server.crt\"\n", ""),
+              names, "raw_public_keys = [\"" + colons + "\"]");
+  const auto config = parse_config(server, folder_ + "/dotsd.toml");
+  ASSERT_TRUE(config) << to_string(config.error().front());
+  EXPECT_THAT(config->domains[0].clients[0].raw_public_keys, ElementsAre(key));
+  EXPECT_THAT(
+      problems(changed(server, "key_file = \"server.key\"\n", "")),
+      ElementsAre("dotsd.toml:2: credentials: raw public keys are configured, and there is no key of our own; add "
+                  "key_file"));
+  EXPECT_THAT(problems(changed(server, colons, key.substr(1))),
+              ElementsAre(HasSubstr("is no SHA-256 of a public key; write the 64 digits from: openssl pkey")));
+
+  const std::string pin = "raw_public_keys = [\"" + key + "\"]\n";
+  const std::string client = changed(good_client(), "psk_file = \"psk.txt\"", "key_file = \"server.key\"") + pin;
+  const auto asking = parse_config(client, folder_ + "/dotsd.toml");
+  ASSERT_TRUE(asking) << to_string(asking.error().front());
+  EXPECT_THAT(asking->upstreams[0].raw_public_keys, ElementsAre(key));
+  EXPECT_THAT(problems(good_client() + pin), ElementsAre(HasSubstr("with a pre-shared key no public key is used")));
+  EXPECT_THAT(problems(client + "[[upstream]]\nname = \"second\"\nhost = \"second.example\"\n"),
+              ElementsAre(HasSubstr("upstream[1]: nothing to check this server with; add raw_public_keys")));
 }
 
 TEST_F(ConfigTest, RefusesACredentialThatTwoClientsClaim) {

@@ -4,6 +4,8 @@
 #include <charconv>
 #include <numeric>
 
+#include "base/bytes.h"
+
 namespace dots::ops {
 namespace {
 
@@ -90,6 +92,15 @@ Reading<model::Prefix> read_owned_prefix(const std::string& text) {
       return Complaint{quoted(text) + " can never be mitigated: " + *why, "write prefixes that the domain really owns"};
   }
   return *prefix;
+}
+
+Reading<std::string> read_key_fingerprint(const std::string& text) {
+  std::string digits = text;
+  std::erase(digits, ':');
+  const auto bytes = base::from_hex(digits);
+  if (bytes && bytes->size() == 32) return base::to_hex(*bytes);
+  return Complaint{quoted(text) + " is no SHA-256 of a public key",
+                   "write the 64 digits from: openssl pkey -in KEY -pubout -outform DER | sha256sum"};
 }
 
 Reading<std::string> read_dns_name(const std::string& text) {

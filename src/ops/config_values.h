@@ -33,6 +33,9 @@ Reading<std::string> read_identifier(const std::string& text);
 // Anything printable without spaces at the ends, at most `max_bytes`.
 Reading<std::string> read_line(const std::string& text, std::size_t max_bytes);
 
+// The SHA-256 of a public key in hexadecimal, also with colons between the bytes: 64 digits in lower case.
+Reading<std::string> read_key_fingerprint(const std::string& text);
+
 bool is_loopback(const model::IpAddress& address);
 
 // The candidate that `text` was probably meant to be.

@@ -37,12 +37,13 @@ struct Verdict {
   }
 };
 
-// One credential of a client identity; a certificate name, a PSK identity, or a key fingerprint (SHA-256, hex).
+// A client identity and all its credentials: certificate names, PSK identities, raw public keys.
 struct ClientPolicy {
   base::ClientId id;
-  std::vector<std::string> certificate_names;  // exact, case-insensitive
-  std::vector<std::string> psk_identities;     // exact
-  std::uint32_t priority = 100;                // in conflicts with other clients of the domain; the higher one wins
+  std::vector<std::string> certificate_names;     // exact, case-insensitive
+  std::vector<std::string> psk_identities;        // exact
+  std::uint32_t priority = 100;                   // in conflicts with other clients of the domain; the higher one wins
+  std::vector<std::string> raw_public_keys = {};  // SHA-256 of the SPKI, 64 hexadecimal digits in lower case
   friend bool operator==(const ClientPolicy&, const ClientPolicy&) = default;
 };
 

@@ -2,6 +2,8 @@
 
 #include <set>
 
+#include "base/bytes.h"
+
 namespace dots::policy {
 namespace {
 
@@ -42,6 +44,9 @@ base::Result<Identities> Identities::build(const std::vector<DomainPolicy>& doma
           return *error;
         }
       }
+      for (const std::string& key : client.raw_public_keys) {
+        if (auto error = claim(identities.by_raw_public_key_, key, "raw public key", known)) return *error;
+      }
       for (const std::string& identity : client.psk_identities) {
         if (auto error = claim(identities.by_psk_identity_, identity, "PSK identity", known)) return *error;
       }
@@ -64,8 +69,11 @@ std::optional<KnownClient> Identities::find(const model::PeerIdentity& identity)
       if (found == by_psk_identity_.end()) return std::nullopt;
       return found->second;
     }
-    case model::CredentialKind::raw_public_key:
-      return std::nullopt;  // no key fingerprints in the configuration yet
+    case model::CredentialKind::raw_public_key: {
+      const auto found = by_raw_public_key_.find(base::to_hex(identity.fingerprint));
+      if (found == by_raw_public_key_.end()) return std::nullopt;
+      return found->second;
+    }
   }
   return std::nullopt;
 }

@@ -23,7 +23,7 @@ struct KnownClient {
 // Immutable; shared between threads. Certificate names match exactly and case-insensitively, wildcards never.
 class Identities {
  public:
-  // Refuses a name or PSK identity that two clients claim.
+  // Refuses a name, PSK identity or raw public key that two clients claim.
   static base::Result<Identities> build(const std::vector<DomainPolicy>& domains);
 
   // The client that the identity names, by its first name that is configured; nothing for a stranger.
@@ -32,6 +32,7 @@ class Identities {
  private:
   std::unordered_map<std::string, KnownClient> by_certificate_name_;
   std::unordered_map<std::string, KnownClient> by_psk_identity_;
+  std::unordered_map<std::string, KnownClient> by_raw_public_key_;
 };
 
 }  // namespace dots::policy

@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include "base/bytes.h"
+
 namespace dots::policy {
 namespace {
 
@@ -45,6 +47,26 @@ TEST(Identities, StrangersAreNobody) {
   model::PeerIdentity raw = psk("key");
   raw.kind = model::CredentialKind::raw_public_key;
   EXPECT_FALSE(identities->find(raw));
+}
+
+TEST(Identities, ARawPublicKeyNamesItsClient) {
+  const base::Bytes key(32, 0xab), other(32, 0xac);
+  ClientPolicy edge{base::ClientId{"edge"}, {}, {}};
+  edge.raw_public_keys = {base::to_hex(key)};
+  const auto identities = Identities::build({domain("a", {edge})});
+  ASSERT_TRUE(identities);
+  const auto raw = [](const base::Bytes& fingerprint) {
+    return model::PeerIdentity{model::CredentialKind::raw_public_key, {}, fingerprint, INT64_MAX};
+  };
+  EXPECT_EQ(identities->find(raw(key)), known("a", "edge"));
+  EXPECT_FALSE(identities->find(raw(other)));
+  EXPECT_FALSE(identities->find(raw({})));
+  model::PeerIdentity certificate_of_that_key = raw(key);
+  certificate_of_that_key.kind = model::CredentialKind::x509;
+  EXPECT_FALSE(identities->find(certificate_of_that_key)) << "that is another credential";
+  ClientPolicy second{base::ClientId{"second"}, {}, {}};
+  second.raw_public_keys = edge.raw_public_keys;
+  EXPECT_FALSE(Identities::build({domain("a", {edge, second})}));
 }
 
 TEST(Identities, RefusesWhatTwoClientsClaim) {

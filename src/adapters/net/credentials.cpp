@@ -75,9 +75,12 @@ class Loader {
 
   void certificates() {
     gnutls_certificate_allocate_credentials(&handles_.x509);
-    load_anchors();
+    if (!sources_.ca_file.empty()) load_anchors();
     load_revocations();
-    load_own();
+    const auto key = read_file(sources_.key_file, "key", problems_);
+    if (key) lint_key_file();
+    if (!sources_.certificate_file.empty()) load_own(key);
+    if (key && !sources_.peer_keys.empty()) load_raw_keys(*key);
     // For DHE-PSK beside certificates; the groups of RFC 7919 are negotiated, these are for peers that know none.
     gnutls_certificate_set_known_dh_params(handles_.x509, GNUTLS_SEC_PARAM_MEDIUM);
   }
@@ -120,6 +123,7 @@ class Loader {
       if (end < now_s_) handles_.warnings.push_back(sources_.ca_file + ": CA certificate expired on " + date(end));
     }
     gnutls_certificate_set_x509_trust(handles_.x509, anchors_.items, static_cast<int>(anchors_.count));
+    handles_.anchors = true;
   }
 
   // GnuTLS takes any list on trust: its signature is checked here.
@@ -157,16 +161,26 @@ class Loader {
     gnutls_free(lists);
   }
 
-  void load_own() {
-    const auto chain = read_file(sources_.certificate_file, "certificate", problems_);
-    const auto key = read_file(sources_.key_file, "key", problems_);
-    if (chain) check_own(*chain);
-    if (!chain || !key || own_.count == 0) return;
+  void lint_key_file() {
     struct stat info {};
     if (::stat(sources_.key_file.c_str(), &info) == 0 && (info.st_mode & (S_IROTH | S_IWOTH)) != 0) {
       handles_.warnings.push_back(sources_.key_file + ": everybody on this machine may read this key; run 'chmod o= " +
                                   sources_.key_file + "'");
     }
+  }
+
+  void load_raw_keys(const base::Bytes& key) {
+    for (const PeerKey& peer : sources_.peer_keys) handles_.peer_keys[peer.server_name].insert(peer.fingerprint);
+    if (!problems_.empty()) return;
+    if (const auto failed = add_raw_key(handles_, key)) {
+      problems_.push_back({sources_.key_file, *failed, "give the private key as PEM, without a password"});
+    }
+  }
+
+  void load_own(const std::optional<base::Bytes>& key) {
+    const auto chain = read_file(sources_.certificate_file, "certificate", problems_);
+    if (chain) check_own(*chain);
+    if (!chain || !key || own_.count == 0) return;
     const gnutls_datum_t chain_data = datum(*chain);
     const gnutls_datum_t key_data = datum(*key);
     const int code =
@@ -183,6 +197,8 @@ class Loader {
       problems_.push_back({sources_.key_file,
                            std::string{"no usable private key in PEM form: "} + gnutls_strerror(code),
                            "give the private key as PEM"});
+    } else {
+      handles_.certificate = true;
     }
   }
 
@@ -289,17 +305,21 @@ base::Result<std::shared_ptr<const Credentials>, std::vector<CredentialProblem>>
 
   const bool any_x509 = !sources.ca_file.empty() || !sources.certificate_file.empty() || !sources.key_file.empty();
   const bool client_psk = side == Side::client && !sources.psk.empty();
-  if (!any_x509 && sources.psk.empty()) {
+  const bool raw = !sources.peer_keys.empty();  // then neither an authority nor a certificate is needed
+  if (!any_x509 && !raw && sources.psk.empty()) {
     problems.push_back({"", "there are no credentials: DOTS needs mutual authentication (RFC 9132 section 8)",
                         "set ca_file, certificate_file and key_file, or a PSK identity and key"});
-  } else if (any_x509 && !client_psk) {
+  } else if ((any_x509 || raw) && !client_psk) {
     const auto require = [&](const std::string& file, const char* key, const char* why) {
       if (file.empty()) problems.push_back({"", std::string{key} + " is missing: " + why, std::string{"set "} + key});
       return !file.empty();
     };
-    const bool anchors = require(sources.ca_file, "ca_file", "the other side's certificate cannot be verified");
-    const bool own = require(sources.certificate_file, "certificate_file", "we have nothing to prove ourselves with");
-    const bool key = require(sources.key_file, "key_file", "the certificate cannot be used without its key");
+    const bool anchors = raw || require(sources.ca_file, "ca_file", "the other side's certificate cannot be verified");
+    const bool own =
+        raw || require(sources.certificate_file, "certificate_file", "we have nothing to prove ourselves with");
+    const bool key =
+        require(sources.key_file, "key_file",
+                raw ? "we have nothing to prove ourselves with" : "the certificate cannot be used without its key");
     if (anchors && own && key) loader.certificates();
   }
   if (side == Side::client && sources.psk.size() > 1) {

@@ -21,12 +21,21 @@ struct Psk {
   base::Bytes key;
 };
 
+// A raw public key (RFC 7250) that the other side may prove.
+struct PeerKey {
+  base::Bytes fingerprint;  // SHA-256 of the SubjectPublicKeyInfo
+  std::string server_name;  // client: of this server alone, which may then prove nothing else; server: empty
+};
+
 struct CredentialSources {
   std::string ca_file;           // PEM; trust anchors for the other side
   std::string crl_file;          // PEM; optional
   std::string certificate_file;  // PEM; ours first, then the intermediates in order
   std::string key_file;          // PEM, not encrypted
   std::vector<Psk> psk;          // server: all; client: at most one, which takes the place of the certificate
+  // With any of them the key of key_file is shown as a raw public key as well; a client shows it when it has no
+  // certificate.
+  std::vector<PeerKey> peer_keys = {};
 };
 
 struct CredentialProblem {
@@ -47,7 +56,7 @@ class Credentials {
   Credentials& operator=(const Credentials&) = delete;
 
   Side side() const;
-  // Who we are to the other side; model::default_cuid() takes it. A server with PSK alone has no names.
+  // Who we are to the other side; model::default_cuid() takes it. A server with PSK alone, or a raw key, has no names.
   const model::PeerIdentity& own_identity() const;
   // `next` is in force from now on. Running sessions are checked against it; they keep their own side as it is.
   static void succeed(const std::shared_ptr<const Credentials>& old, const std::shared_ptr<const Credentials>& next);

@@ -39,7 +39,7 @@ class DtlsChannel final : public GnutlsChannel {
       : GnutlsChannel(std::move(credentials), std::move(server_name)) {}
 
   base::Result<void> init(const DtlsOptions& options) {
-    if (auto ready = init_session(GNUTLS_DATAGRAM, credentials_->handles().priority, options.resumption); !ready) {
+    if (auto ready = init_session(GNUTLS_DATAGRAM, options.resumption); !ready) {
       return ready;
     }
     gnutls_transport_set_ptr(session_, this);

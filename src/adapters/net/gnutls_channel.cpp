@@ -34,16 +34,19 @@ GnutlsChannel::~GnutlsChannel() {
   if (session_ != nullptr) gnutls_deinit(session_);
 }
 
-base::Result<void> GnutlsChannel::init_session(unsigned flags, gnutls_priority_t priority,
-                                               const Resumption& resumption) {
+base::Result<void> GnutlsChannel::init_session(unsigned flags, const Resumption& resumption) {
   const Credentials::Handles& handles = credentials_->handles();
   const bool client = is_client();
+  const auto& priorities = is_pinned(handles, context_.server_name) ? handles.pinned : handles.usual;
+  if (handles.raw_key) flags |= GNUTLS_ENABLE_RAWPK;
   flags |= static_cast<unsigned>(client ? GNUTLS_CLIENT | GNUTLS_FORCE_CLIENT_CERT : GNUTLS_SERVER) | GNUTLS_NONBLOCK |
            GNUTLS_NO_SIGNAL;
   const bool tickets = client ? resumption.tickets != nullptr : resumption.keys != nullptr;
   if (!tickets) flags |= GNUTLS_NO_TICKETS;
   int code = gnutls_init(&session_, flags);
-  if (code >= 0) code = gnutls_priority_set(session_, priority);
+  if (code >= 0) {
+    code = gnutls_priority_set(session_, (flags & GNUTLS_DATAGRAM) != 0 ? priorities.datagram : priorities.stream);
+  }
   if (code >= 0 && handles.x509 != nullptr)
     code = gnutls_credentials_set(session_, GNUTLS_CRD_CERTIFICATE, handles.x509);
   if (code >= 0 && handles.psk_server != nullptr)
@@ -159,6 +162,10 @@ bool GnutlsChannel::take_identity() {
     case GNUTLS_CRD_CERTIFICATE: {
       unsigned count = 0;
       const gnutls_datum_t* chain = gnutls_certificate_get_peers(session_, &count);
+      if (chain != nullptr && count == 1 && shows_raw_key(session_)) {
+        identity_ = identity_of_raw_key(chain[0]);
+        return true;
+      }
       gnutls_x509_crt_t certificate = nullptr;
       if (chain == nullptr || count == 0 || gnutls_x509_crt_init(&certificate) < 0) return false;
       const bool read = gnutls_x509_crt_import(certificate, &chain[0], GNUTLS_X509_FMT_DER) >= 0;

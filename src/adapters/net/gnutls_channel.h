@@ -28,7 +28,7 @@ class GnutlsChannel : public ports::SecureChannel {
 
   bool is_client() const { return credentials_->side() == Side::client; }
   // The session with our credentials; `flags` beside those of the side. The transport functions are the caller's.
-  base::Result<void> init_session(unsigned flags, gnutls_priority_t priority, const Resumption& resumption = {});
+  base::Result<void> init_session(unsigned flags, const Resumption& resumption = {});
   // At the end of the handshake. False: the peer is nobody, and the channel has failed.
   bool open(ports::ChannelEvents& events);
   // Application data has come: call it for each. TLS 1.3 sends its tickets after the handshake.

@@ -6,6 +6,7 @@
 
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -23,18 +24,25 @@ struct Credentials::Handles {
     if (x509 != nullptr) gnutls_certificate_free_credentials(x509);
     if (psk_server != nullptr) gnutls_psk_free_server_credentials(psk_server);
     if (psk_client != nullptr) gnutls_psk_free_client_credentials(psk_client);
-    if (priority != nullptr) gnutls_priority_deinit(priority);
-    if (stream_priority != nullptr) gnutls_priority_deinit(stream_priority);
+    for (auto* priority : {usual.datagram, usual.stream, pinned.datagram, pinned.stream}) {
+      if (priority != nullptr) gnutls_priority_deinit(priority);
+    }
   }
 
   Side side = Side::server;
   gnutls_certificate_credentials_t x509 = nullptr;
   gnutls_psk_server_credentials_t psk_server = nullptr;
   gnutls_psk_client_credentials_t psk_client = nullptr;
-  gnutls_priority_t priority = nullptr;                      // DTLS
-  gnutls_priority_t stream_priority = nullptr;               // TLS
-  std::map<std::string, base::Bytes, std::less<>> psk_keys;  // server
-  base::Bytes decoy_secret;                                  // keys for identities that nobody has
+  struct Priorities {
+    gnutls_priority_t datagram = nullptr;  // DTLS
+    gnutls_priority_t stream = nullptr;    // TLS
+  };
+  Priorities usual;
+  Priorities pinned;                                           // client: with a server whose raw public key we know
+  std::map<std::string, base::Bytes, std::less<>> psk_keys;    // server
+  base::Bytes decoy_secret;                                    // keys for identities that nobody has
+  bool certificate = false, anchors = false, raw_key = false;  // what we can show and check
+  std::map<std::string, std::set<base::Bytes>, std::less<>> peer_keys;  // raw public keys by server name
   model::PeerIdentity own;
   std::vector<std::string> warnings;
 };
@@ -48,6 +56,17 @@ struct SessionContext {
   std::shared_ptr<const TicketKeys::Set> tickets;  // server: while the handshake runs; empty without resumption
   bool datagram = true;                            // DTLS, not TLS
 };
+
+// Our private key as a raw public key, beside a certificate or alone. Returns what failed.
+std::optional<std::string> add_raw_key(Credentials::Handles& handles, const base::Bytes& key_pem);
+bool shows_raw_key(gnutls_session_t session);  // the peer
+// Why the raw public key of the peer is not taken under `trusted`.
+std::optional<std::string> why_raw_key_refused(gnutls_session_t session, const Credentials::Handles& trusted,
+                                               const std::string& server_name);
+// Client: the server of this name may prove a raw public key and nothing else.
+bool is_pinned(const Credentials::Handles& handles, const std::string& server_name);
+// The kinds of certificates that we show and take, as a part of a priority string.
+std::string certificate_types(const Credentials::Handles& handles, bool with_pinned_server);
 
 // Sets priorities, the check of the peer's certificate, and PSK look-up. Returns what failed.
 std::optional<std::string> install_callbacks(Credentials::Handles& handles, const std::vector<Psk>& psk);
@@ -69,5 +88,6 @@ std::string ticket_cache_key(const Credentials::Handles& handles, const std::str
 // Names (DNS SANs in lower case, URI and e-mail SANs, CN), SHA-256 of the SPKI, expiry.
 model::PeerIdentity identity_of(gnutls_x509_crt_t certificate);
 model::PeerIdentity identity_of_psk(const std::string& identity);
+model::PeerIdentity identity_of_raw_key(const gnutls_datum_t& spki);
 
 }  // namespace dots::adapters::net

@@ -3,8 +3,9 @@
 
 namespace dots::adapters::net {
 
+// Which kinds of certificates, certificate_types() says.
 #define DOTS_SUITES                                                                        \
-  ":+COMP-NULL:+CTYPE-X509"                                                                \
+  ":+COMP-NULL"                                                                            \
   ":+ECDHE-ECDSA:+ECDHE-RSA:+ECDHE-PSK:+DHE-PSK"                                           \
   ":+AES-128-GCM:+AES-256-GCM:+CHACHA20-POLY1305:+AEAD"                                    \
   ":+GROUP-X25519:+GROUP-SECP256R1:+GROUP-SECP384R1:+GROUP-FFDHE2048:+GROUP-FFDHE3072"     \

@@ -28,11 +28,22 @@ std::string why_refused(unsigned status, const std::string& server_name) {
   return out;
 }
 
+constexpr char kNotThePinnedKey[] = "it shows a certificate, and its raw public key is configured";
+
 // RFC 5280 path with expiry and revocation; for a server also RFC 6125: DNS-IDs, the CN only without any DNS-ID, never
 // a URI-ID, no wildcards (the flag below).
 int verify_peer(gnutls_session_t session) {
   auto& context = *static_cast<SessionContext*>(gnutls_session_get_ptr(session));
   const bool client = context.credentials->side == Side::client;
+  if (shows_raw_key(session)) {
+    const auto refused = why_raw_key_refused(session, *context.credentials, context.server_name);
+    if (refused) context.refusal = *refused;
+    return refused ? GNUTLS_E_CERTIFICATE_ERROR : 0;
+  }
+  if (is_pinned(*context.credentials, context.server_name)) {
+    context.refusal = kNotThePinnedKey;
+    return GNUTLS_E_CERTIFICATE_ERROR;
+  }
   std::string purpose = client ? GNUTLS_KP_TLS_WWW_SERVER : GNUTLS_KP_TLS_WWW_CLIENT;
   std::array<gnutls_typed_vdata_st, 2> wanted{};
   wanted[0] = {GNUTLS_DT_KEY_PURPOSE_OID, reinterpret_cast<unsigned char*>(purpose.data()), 0};
@@ -135,6 +146,8 @@ std::optional<std::string> why_refused_now(gnutls_session_t session, const Crede
     if (named && trusted.psk_keys.contains(identity)) return std::nullopt;
     return "its PSK identity is no longer known";
   }
+  if (shows_raw_key(session)) return why_raw_key_refused(session, trusted, server_name);
+  if (is_pinned(trusted, server_name)) return kNotThePinnedKey;
   const PeerChain chain{session};
   gnutls_x509_trust_list_t list = nullptr;
   if (trusted.x509 != nullptr) gnutls_certificate_get_trust_list(trusted.x509, &list);
@@ -167,9 +180,16 @@ std::string ticket_cache_key(const Credentials::Handles& handles, const std::str
 }
 
 std::optional<std::string> install_callbacks(Credentials::Handles& handles, const std::vector<Psk>& psk) {
+  const std::string types = ":" + certificate_types(handles, false), pinned = ":" + certificate_types(handles, true);
   const char* error_at = nullptr;
-  if (gnutls_priority_init(&handles.priority, kPriorities, &error_at) < 0 ||
-      gnutls_priority_init(&handles.stream_priority, kStreamPriorities, &error_at) < 0) {
+  const auto set = [&](gnutls_priority_t& priority, const std::string& list) {
+    return gnutls_priority_init(&priority, list.c_str(), &error_at) >= 0;
+  };
+  // GnuTLS copies the list, and `error_at` is a place in it.
+  const std::string lists[] = {kPriorities + types, kStreamPriorities + types, kPriorities + pinned,
+                               kStreamPriorities + pinned};
+  if (!set(handles.usual.datagram, lists[0]) || !set(handles.usual.stream, lists[1]) ||
+      !set(handles.pinned.datagram, lists[2]) || !set(handles.pinned.stream, lists[3])) {
     return std::string{"the TLS library refuses the cipher list at '"} + (error_at != nullptr ? error_at : "") + "'";
   }
   if (handles.x509 != nullptr) {

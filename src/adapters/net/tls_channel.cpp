@@ -23,7 +23,7 @@ class TlsChannel final : public GnutlsChannel {
       : GnutlsChannel(std::move(credentials), std::move(server_name)) {}
 
   base::Result<void> init(const Resumption& resumption) {
-    if (auto ready = init_session(0, credentials_->handles().stream_priority, resumption); !ready) return ready;
+    if (auto ready = init_session(0, resumption); !ready) return ready;
     gnutls_transport_set_ptr(session_, this);
     gnutls_transport_set_push_function(session_, push);
     gnutls_transport_set_pull_function(session_, pull);

@@ -208,6 +208,11 @@ struct ServerRuntime::State {
 
 // ---- start and stop -------------------------------------------------------------------------------------------------
 
+// Of one shard: its part, with room for addresses that are spread unevenly.
+static std::size_t sessions_per_domain(std::size_t limit, std::size_t shards) {
+  return shards == 1 ? limit : std::min(limit, (limit + shards - 1) / shards + 8);
+}
+
 base::Result<void> ServerRuntime::State::open() {
   auto believed = load_beliefs(config, sink);
   if (!believed) return believed.error();
@@ -283,6 +288,7 @@ base::Result<void> ServerRuntime::State::open() {
   auto session = std::make_shared<agent::server::SessionSettings>();
   session->heartbeat = {config.heartbeat_interval, config.missing_hb_allowed};
   session->endpoint.message_bytes = config.limits.message_bytes;
+  session->rate = {config.limits.session_requests_per_s, config.limits.session_requests_burst};
   agent::server::LossGuardSettings guard{config.limits.hold_share_percent, config.limits.hold_at_least};
   if (config.heartbeat_interval > base::Duration::zero()) {
     guard.loss_threshold = config.heartbeat_interval * config.missing_hb_allowed;
@@ -295,6 +301,7 @@ base::Result<void> ServerRuntime::State::open() {
     settings.shards = count;
     settings.session = session;
     settings.sessions.sessions = std::max<std::size_t>(1, config.limits.sessions / count);
+    settings.sessions_per_domain = sessions_per_domain(config.limits.sessions_per_domain, count);
     auto shard =
         std::make_unique<Shard>(settings, believed->identities, believed->domains, mitigation::plan, random_seed());
     ShardOutput none;  // there are no sessions yet

@@ -34,6 +34,9 @@ constexpr Metric kMetrics[] = {
     {&Counts::answers_cut, "dots_answers_cut_total"},
     {&Counts::reports_dropped, "dots_reports_dropped_total"},
     {&Counts::credentials_ended, "dots_sessions_credential_ended_total"},
+    {&Counts::throttled, "dots_requests_throttled_total"},
+    {&Counts::sessions_refused, "dots_sessions_refused_total"},
+    {&Counts::sessions_crowded_out, "dots_sessions_crowded_out_total"},
 };
 static_assert(std::size(kMetrics) * sizeof(std::uint64_t) + sizeof(coap::Counters) + sizeof(Counts::redirected) ==
                   sizeof(Counts),

@@ -14,6 +14,8 @@ namespace {
 using model::ResponseCode;
 using namespace signal::server;
 
+constexpr std::uint32_t kThrottleMaxAgeS = 1;
+constexpr base::Duration kThrottleQuiet = std::chrono::seconds{60};
 // What a response needs beside its payload: header, token, and the options that answers of ours can carry.
 constexpr std::size_t kCoapOverhead = 6 + 8 + 2 + 9 + 5 + 5 + 6 + 4 + 4 + 1;
 
@@ -126,6 +128,10 @@ void Session::absorb(coap::Effects effects, base::Now now, SessionOutput& out) {
 
 void Session::handle(coap::IncomingRequest& incoming, base::Now now, SessionOutput& out) {
   ++out.requests;
+  if (!within_rate(incoming.request, now)) {
+    throttle(incoming.exchange, now, out);
+    return;
+  }
   if (!client_) {
     refuse(incoming.exchange, {ResponseCode::unauthorized, "this credential is not known to the server as a client"},
            now, out);
@@ -218,6 +224,20 @@ void Session::respond(base::ExchangeId exchange, const coap::Response& response,
     endpoint_.respond(exchange, response, observe, now.steady, effects);
   }
   absorb(std::move(effects), now, out);
+}
+
+// A withdrawal must always get through, and a heartbeat late is a loss; both are cheap.
+bool Session::within_rate(const coap::Request& request, base::Now now) {
+  static const std::vector<std::string> heartbeat = wire::to_segments(wire::HeartbeatPath{});
+  if (request.method == wire::Method::del || request.uri_path == heartbeat) return true;
+  return bucket_.take(settings_->rate, now.steady);
+}
+
+void Session::throttle(base::ExchangeId exchange, base::Now now, SessionOutput& out) {
+  ++out.throttled;
+  if (now.steady >= quiet_until_) out.throttling_began = true;
+  quiet_until_ = now.steady + kThrottleQuiet;
+  respond(exchange, to_response(unavailable("too many requests on this session", kThrottleMaxAgeS)), false, now, out);
 }
 
 void Session::refuse(base::ExchangeId exchange, const Refusal& refusal, base::Now now, SessionOutput& out) {

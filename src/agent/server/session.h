@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "agent/server/block_answer.h"
+#include "agent/server/request_rate.h"
 #include "agent/server/routing.h"
 #include "agent/server/session_redirect.h"
 #include "base/ids.h"
@@ -35,6 +36,7 @@ struct SessionSettings {
   base::Duration stranger_time = std::chrono::seconds{60};
   base::Duration block_time = std::chrono::seconds{30};  // how long a large answer is kept for its blocks
   std::size_t block_bytes = 65536;                       // of a large answer, and of all bodies that come in blocks
+  RequestRate rate;                                      // heartbeats and withdrawals are served beyond it
 };
 
 struct SessionOutput {
@@ -47,6 +49,8 @@ struct SessionOutput {
   coap::Counters counters;
   std::uint64_t requests = 0;
   std::uint64_t heartbeats = 0;
+  std::uint64_t throttled = 0;    // requests beyond the rate
+  bool throttling_began = false;  // the first of them for a while
 };
 
 class Session {
@@ -92,6 +96,8 @@ class Session {
   void heartbeat_effects(const signal::HeartbeatEffects& effects, base::Now now, SessionOutput& out);
   void respond(base::ExchangeId exchange, const coap::Response& response, bool observe, base::Now now,
                SessionOutput& out);
+  bool within_rate(const coap::Request& request, base::Now now);
+  void throttle(base::ExchangeId exchange, base::Now now, SessionOutput& out);
   void refuse(base::ExchangeId exchange, const Refusal& refusal, base::Now now, SessionOutput& out);
   void end_observations(base::Now now, SessionOutput& out);
   void tell_redirect(base::Now now, SessionOutput& out);
@@ -108,6 +114,8 @@ class Session {
   coap::Endpoint endpoint_;
   signal::Heartbeat heartbeat_;
   std::optional<coap::RequestId> heartbeat_request_;
+  RequestBucket bucket_;
+  base::SteadyTime quiet_until_{};  // about throttling, to the operator
   // GETs that wait for the domain, and observed ones: their path and block option are needed when an answer comes.
   // Bounded by the endpoint's exchanges and observations.
   struct Get {

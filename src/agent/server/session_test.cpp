@@ -29,6 +29,8 @@ class SessionTest : public ::testing::Test {
     for (auto& event : out.to_domain) events.push_back(std::move(event));
     for (auto& refusal : out.refusals) refusals.push_back(std::move(refusal));
     if (!out.close_reason.empty()) close_reason = out.close_reason;
+    throttled += out.throttled;
+    if (out.throttling_began) ++throttling_began;
     counters.repeats += out.counters.repeats;
     counters.duplicates += out.counters.duplicates;
     for (const auto& bytes : out.send) {
@@ -92,6 +94,7 @@ class SessionTest : public ::testing::Test {
   std::vector<base::Bytes> sent, last_sent;
   std::string close_reason;
   coap::Counters counters;
+  std::uint64_t throttled = 0, throttling_began = 0;
 };
 
 // S9132-4.7-01, S8612-SIG-004-01: a heartbeat is answered 2.04 with an empty body; it never reaches the domain.
@@ -132,6 +135,41 @@ TEST_F(SessionTest, ReportsSilenceAndReturnAsEdges) {
   send(request(wire::Method::get, {"nothing"}));
   ASSERT_EQ(events.size(), 3u);
   EXPECT_EQ(std::get<SessionEdge>(events[2]).kind, SessionEdge::Kind::alive);
+}
+
+// Beyond its rate a session is told to come again; withdrawals and heartbeats are served.
+TEST_F(SessionTest, RequestsBeyondTheRateAreToldToWait) {
+  auto slow = std::make_shared<SessionSettings>();
+  slow->rate = {2, 3};
+  settings = slow;
+  reset(policy::KnownClient{base::DomainId{"d"}, base::ClientId{"c1"}});
+  const auto ask = [&] { send(request(wire::Method::get, {"nothing"})); };
+  for (int i = 0; i < 3; ++i) ask();
+  EXPECT_EQ(responses.back().response.code, ResponseCode::not_found);
+  EXPECT_EQ(throttled, 0u);
+  ask();
+  ask();
+  EXPECT_EQ(responses.back().response.code, ResponseCode::service_unavailable);
+  EXPECT_EQ(responses.back().response.max_age_s, 1u);
+  EXPECT_EQ(throttled, 2u);
+  EXPECT_EQ(throttling_began, 1u) << "one line for the operator";
+  EXPECT_EQ(refusals.size(), 3u);
+
+  send(heartbeat(true));
+  EXPECT_EQ(responses.back().response.code, ResponseCode::changed);
+  send(request(wire::Method::del, {"mitigate", "cuid=c", "mid=1"}));
+  ASSERT_EQ(events.size(), 1u);
+  EXPECT_TRUE(std::holds_alternative<DeleteMitigation>(events[0]));
+
+  now = now + 500ms;
+  ask();
+  EXPECT_EQ(responses.back().response.code, ResponseCode::not_found) << "one more after half a second, at two a second";
+  ask();
+  EXPECT_EQ(responses.back().response.code, ResponseCode::service_unavailable);
+  now = now + 61s;
+  for (int i = 0; i < 4; ++i) ask();
+  EXPECT_EQ(throttled, 4u);
+  EXPECT_EQ(throttling_began, 2u);
 }
 
 // S9132-9-02, S8612-SIG-004-03, S8612-SEC-005-01, S8811-2.2.2-01: a valid credential that is no client of ours is told

@@ -56,7 +56,8 @@ Shard::Shard(const ShardSettings& settings, std::shared_ptr<const policy::Identi
       identities_(std::move(identities)),
       planner_(std::move(planner)),
       seed_(seed),
-      table_(static_cast<std::uint16_t>(settings.index), settings.sessions) {
+      table_(static_cast<std::uint16_t>(settings.index), settings.sessions),
+      quota_(settings.sessions_per_domain) {
   if (settings_.index == 0) all_rules_ = domains;
   for (auto& rules : domains) {
     const base::DomainId id = rules->policy().id;
@@ -211,6 +212,9 @@ void Shard::absorb(SessionEffects effects, base::Now now, ShardOutput& out) {
   for (const auto& path : effects.turned_away) {
     if (path.transport == model::Transport::tcp) out.close.push_back(path);
   }
+  out.counts.sessions_refused += effects.refusals.size();
+  for (auto& refusal : effects.refusals) out.lines.push_back({"SESSION_REFUSED", std::move(refusal)});
+  std::vector<base::SessionId> crowded_out;
   for (auto& opened : effects.opened) {
     auto client = identities_->find(opened.identity);
     if (client) {
@@ -229,6 +233,8 @@ void Shard::absorb(SessionEffects effects, base::Now now, ShardOutput& out) {
     const auto [live, added] = sessions_.insert_or_assign(
         opened.session, Live{std::move(session), opened.path, opened.identity, opened.resumed, std::nullopt});
     if (!recheck_at_) recheck_at_ = now.steady + settings_.recheck_every;
+    quota_.opened(opened.session, client);
+    if (const auto gone = quota_.too_many(opened.session)) crowded_out.push_back(*gone);
     if (client)
       route_to_domain(opened.session,
                       SessionEdge{SessionEdge::Kind::opened,
@@ -247,6 +253,7 @@ void Shard::absorb(SessionEffects effects, base::Now now, ShardOutput& out) {
   for (const auto& plaintext : effects.plaintexts) {
     const auto live = sessions_.find(plaintext.session);
     if (live == sessions_.end()) continue;
+    quota_.spoke(plaintext.session);
     SessionOutput output;
     live->second.session.on_plaintext(plaintext.bytes, now, output);
     absorb(live, std::move(output), now, out);
@@ -273,8 +280,25 @@ void Shard::absorb(SessionEffects effects, base::Now now, ShardOutput& out) {
     out.peers_closed.push_back(live->second.path);
     if (live->second.path.transport == model::Transport::tcp) out.close.push_back(live->second.path);
     if (live->second.armed) session_deadlines_.erase({*live->second.armed, closed.session});
+    quota_.closed(closed.session);
     sessions_.erase(live);
   }
+  for (const base::SessionId id : crowded_out) crowd_out(id, now, out);
+}
+
+void Shard::crowd_out(base::SessionId id, base::Now now, ShardOutput& out) {
+  const auto live = sessions_.find(id);
+  if (live == sessions_.end()) return;
+  ++out.counts.sessions_crowded_out;
+  const auto& client = live->second.session.client();
+  out.lines.push_back(
+      {"SESSIONS_OVER_LIMIT",
+       (client ? "client " + client->client.value + " of domain " + client->domain.value : "strangers") +
+           ": more than " + std::to_string(quota_.per_domain()) + " sessions; that from " +
+           from_text(live->second.path) + " is closed"});
+  SessionEffects effects;
+  table_.close(id, "the domain has too many sessions, and its client the most of them", now, effects);
+  absorb(std::move(effects), now, out);
 }
 
 void Shard::absorb(SessionMap::iterator live, SessionOutput output, base::Now now, ShardOutput& out) {
@@ -285,6 +309,15 @@ void Shard::absorb(SessionMap::iterator live, SessionOutput output, base::Now no
   out.counts.coap += output.counters;
   for (auto& refusal : output.refusals) {
     out.lines.push_back({"REQUEST_REFUSED", model::to_string(live->second.path.peer) + ": " + refusal});
+  }
+  out.counts.throttled += output.throttled;
+  if (output.throttling_began) {
+    const auto& client = live->second.session.client();
+    out.lines.push_back(
+        {"REQUESTS_THROTTLED",
+         (client ? "client " + client->client.value + " of domain " + client->domain.value : "a stranger") + " from " +
+             from_text(live->second.path) + ": more than " + std::to_string(settings_.session->rate.per_s) +
+             " requests a second"});
   }
   out.counts.answers_cut += output.cut.size();
   for (auto& cut : output.cut) out.lines.push_back({"ANSWER_CUT", std::move(cut)});

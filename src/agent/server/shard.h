@@ -23,6 +23,7 @@
 #include "agent/server/gate.h"
 #include "agent/server/redirects.h"
 #include "agent/server/session.h"
+#include "agent/server/session_quota.h"
 #include "base/ids.h"
 #include "base/time.h"
 #include "model/peer.h"
@@ -37,6 +38,7 @@ struct ShardSettings {
   std::uint32_t index = 0;
   std::uint32_t shards = 1;
   SessionLimits sessions;
+  std::size_t sessions_per_domain = 1000;  // here
   std::shared_ptr<const SessionSettings> session;
   signal::server::DomainLimits domain;
   std::uint32_t retry_after_s = 5;                          // Max-Age of a 5.03 after a failed commit
@@ -63,7 +65,8 @@ struct OperatorLine {
 
 struct ShardCounts {
   std::uint64_t datagrams = 0, unknown_peer = 0, requests = 0, heartbeats = 0, refused = 0, notifications = 0,
-                answers_cut = 0, reports_dropped = 0, credentials_ended = 0;
+                answers_cut = 0, reports_dropped = 0, credentials_ended = 0, throttled = 0, sessions_refused = 0,
+                sessions_crowded_out = 0;
   coap::Counters coap;
   std::array<std::uint64_t, kRedirectReasons> redirected{};  // clients told, by RedirectReason
 };
@@ -176,6 +179,7 @@ class Shard {
 
   void forget_orphans(const ports::Snapshot& snapshot, base::Now now);
   void absorb(SessionEffects effects, base::Now now, ShardOutput& out);
+  void crowd_out(base::SessionId id, base::Now now, ShardOutput& out);
   void absorb(SessionMap::iterator live, SessionOutput output, base::Now now, ShardOutput& out);
   void route_to_domain(base::SessionId session, signal::server::Event event, ShardOutput& out);
   void defer(Owned& owned, signal::server::Event event, base::Now now, ShardOutput& out);
@@ -201,6 +205,7 @@ class Shard {
   std::uint64_t seed_;
   SessionTable table_;
   SessionMap sessions_;
+  SessionQuota quota_;
   std::vector<std::shared_ptr<const policy::DomainRules>>
       all_rules_;  // of every domain, at the first shard until load()
   std::map<base::DomainId, Owned> domains_;

@@ -3,7 +3,9 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <deque>
+#include <set>
 
 #include "mitigation/plan.h"
 #include "tests/support/scripted_channel.h"
@@ -35,7 +37,13 @@ class ShardTest : public ::testing::Test {
     std::string close_reason;
   };
 
-  explicit ShardTest(std::uint32_t shard_count = 1, std::size_t sessions = 100000) {
+  static ShardSettings limited(std::size_t sessions, std::size_t sessions_per_domain = 1000) {
+    ShardSettings settings;
+    settings.sessions.sessions = sessions;
+    settings.sessions_per_domain = sessions_per_domain;
+    return settings;
+  }
+  explicit ShardTest(std::uint32_t shard_count = 1, const ShardSettings& common = {}) {
     for (const auto& [name, prefix] : {std::pair{"acme", "192.0.2.0/24"}, std::pair{"zeta", "198.51.100.0/24"}}) {
       policies.push_back(domain(name, prefix));
     }
@@ -44,11 +52,10 @@ class ShardTest : public ::testing::Test {
     for (std::uint32_t index = 0; index < shard_count; ++index) {
       std::vector<std::shared_ptr<const policy::DomainRules>> rules;
       for (const auto& policy : policies) rules.push_back(std::make_shared<policy::DomainRules>(policy));
-      ShardSettings shard;
+      ShardSettings shard = common;
       shard.index = index;
       shard.shards = shard_count;
       shard.session = settings;
-      shard.sessions.sessions = sessions;
       shards.push_back(std::make_unique<Shard>(
           shard, identities, rules,
           [](const auto& scope, const auto& expanded, const auto& p) { return mitigation::plan(scope, expanded, p); },
@@ -443,6 +450,47 @@ TEST_F(ShardTest, AStrangersSessionIsKeptOnlyToBeRefused) {
   EXPECT_TRUE(shards[0]->sessions(now).empty());
 }
 
+class CrowdedTest : public ShardTest {
+ protected:
+  CrowdedTest() : ShardTest(1, limited(6, 3)) {}
+  std::size_t said(const std::string& id) const {
+    return static_cast<std::size_t>(std::count(lines.begin(), lines.end(), id));
+  }
+  std::set<std::uint16_t> ports() const {
+    std::set<std::uint16_t> all;
+    for (const auto& view : shards[0]->sessions(now)) all.insert(view.path.peer.port);
+    return all;
+  }
+};
+
+TEST_F(CrowdedTest, AClientThatOpensSessionAfterSessionLosesItsOwn) {
+  connect("zeta.example", 900);
+  Peer& working = connect("acme.example", 1000);
+  send(working, put(1, "192.0.2.1/32"));
+  settle_all();
+  for (std::uint16_t port = 1001; port <= 1010; ++port) connect("acme.example", port);
+  EXPECT_EQ(ports(), (std::set<std::uint16_t>{900, 1000, 1009, 1010}));
+  EXPECT_EQ(said("SESSIONS_OVER_LIMIT"), 8u);
+  send(working, bare(wire::Method::get, 1));
+  EXPECT_EQ(codes(working), "2.01 2.05 ") << "the session that works was never touched";
+}
+
+TEST_F(CrowdedTest, StrangersCannotFillTheTable) {
+  for (std::uint16_t port = 1; port <= 20; ++port) connect("nobody.example", port);
+  EXPECT_EQ(ports().size(), 3u);
+  connect("acme.example", 1000);
+  EXPECT_TRUE(ports().contains(1000));
+}
+
+TEST_F(CrowdedTest, TheOperatorHearsOfANewcomerWithoutRoom) {
+  for (std::uint16_t port = 1; port <= 3; ++port) connect("nobody.example", port);
+  for (std::uint16_t port = 11; port <= 13; ++port) connect("acme.example", port);
+  EXPECT_EQ(said("SESSION_REFUSED"), 0u);
+  connect("zeta.example", 900);
+  EXPECT_EQ(said("SESSION_REFUSED"), 1u);
+  EXPECT_EQ(ports(), (std::set<std::uint16_t>{1, 2, 3, 11, 12, 13})) << "live sessions lose nothing";
+}
+
 // S8811-2.2.2-01
 TEST_F(ShardTest, ARestartKnowsWhatWasAcknowledged) {
   Peer& peer = connect("acme.example", 1000);
@@ -690,7 +738,7 @@ TEST_F(ShardTest, TheSameCuidInAnotherDomain) {
 // Redirected signaling (RFC 9132 4.6).
 class RedirectTest : public ShardTest {
  protected:
-  explicit RedirectTest(std::size_t sessions = 100000) : ShardTest(1, sessions) {
+  explicit RedirectTest(std::size_t sessions = 100000) : ShardTest(1, limited(sessions)) {
     order.id = 7;
     order.to.alt_server = "alt.example.net";
     order.to.alt_server_record = {*model::parse_ip_address("2001:db8::1")};

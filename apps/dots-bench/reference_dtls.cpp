@@ -8,6 +8,7 @@
 #include <fstream>
 #include <map>
 #include <memory>
+#include <string>
 #include <unordered_map>
 
 #include "adapters/net/priorities.h"
@@ -71,7 +72,9 @@ class Echo {
                                                 GNUTLS_X509_FMT_PEM) >= 0 &&
            gnutls_psk_allocate_server_credentials(&psk_) >= 0 &&
            gnutls_psk_set_server_known_dh_params(psk_, GNUTLS_SEC_PARAM_MEDIUM) >= 0 &&
-           gnutls_priority_init(&priority_, adapters::net::kPriorities, nullptr) >= 0 &&
+           gnutls_priority_init(&priority_,
+                                (std::string{adapters::net::kPriorities} + adapters::net::kCertificates).c_str(),
+                                nullptr) >= 0 &&
            gnutls_key_generate(&cookie_key_, GNUTLS_COOKIE_KEY_SIZE) >= 0 &&
            (gnutls_psk_set_server_credentials_function(psk_, find_key), true);
   }

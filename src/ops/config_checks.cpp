@@ -103,12 +103,15 @@ class Checker {
     return true;
   }
 
-  // Anywhere: then a key of our own is enough.
+  // Anywhere, readable or not: then a key of our own is enough.
   bool raw_public_keys() const {
+    const std::string key = ".raw_public_keys";
     bool any = false;
-    for (const auto& domain : config_.domains)
-      for (const auto& client : domain.clients) any |= !client.raw_public_keys.empty();
-    for (const auto& upstream : config_.upstreams) any |= !upstream.raw_public_keys.empty();
+    for (std::size_t i = 0; i < config_.domains.size(); ++i)
+      for (std::size_t j = 0; j < config_.domains[i].clients.size(); ++j)
+        any |= given("domain[" + std::to_string(i) + "].client[" + std::to_string(j) + "]" + key);
+    for (std::size_t i = 0; i < config_.upstreams.size(); ++i)
+      any |= given("upstream[" + std::to_string(i) + "]" + key);
     return any;
   }
 

@@ -55,6 +55,26 @@ def genuine(rig, mid, limit_s=1.0, tries=3):
     return best, answer
 
 
+def live_client(rig):
+    """A client of ours with a session and a mitigation, from before."""
+    rig.start("client")
+    code, out, err = rig.ctl("client", "mitigate", "--target-prefix", "203.0.113.200/32", "--protocol", "udp", "--wait")
+    if code != 0:
+        raise RuntimeError(f"the client has no mitigation: {out}{err}")
+    return [s["peer"] for s in rig.json("server", "status")["sessions"]]
+
+
+def keeps_working(report, rig, live):
+    """That client asks for more on the session it had."""
+    begin = time.monotonic()
+    code, out, err = rig.ctl("client", "mitigate", "--target-prefix", "203.0.113.201/32", "--protocol", "udp", "--wait")
+    took = time.monotonic() - begin
+    report.check(code == 0 and took < 5, "a client with a session is served during it", f"{took:.1f} s {out}{err}")
+    now = [s["peer"] for s in rig.json("server", "status")["sessions"]]
+    report.check(set(live) <= set(now) and "CLIENT_SESSION_CLOSED" not in rig.log("client"), "on the session of before",
+                 f"{live} {rig.log('client')[-300:]}")
+
+
 def garbage(report, bin_dir):
     """Random, truncated and damaged datagrams leave nothing."""
     rng = random.Random(20260101)
@@ -129,6 +149,7 @@ def forged_hellos(report, bin_dir):
     need("coap-client-openssl")
     with Rig(bin_dir) as rig:
         server = rig.start("server")
+        live = live_client(rig)
         genuine(rig, 1)
         before = rss_kib(server)
         forger = [sys.executable, "-c", FORGERS, os.path.dirname(os.path.abspath(__file__)), str(rig.port), "10000"]
@@ -137,13 +158,49 @@ def forged_hellos(report, bin_dir):
         time.sleep(0.2)
         took, answer = genuine(rig, 20, limit_s=3.0)
         report.check(took is not None and took <= 3.0, "a genuine client is served during the flood", f"{took} {answer}")
+        keeps_working(report, rig, live)
         report.check(flood.wait(30) == 0, "all of them were sent")
-        report.check(server.poll() is None and no_sessions(rig), "the server lives and has no session",
+        alone = wait_for(lambda: len(rig.json("server", "status")["sessions"]) == 1, 5)
+        report.check(server.poll() is None and alone, "the server lives and has the one session of before",
                      rig.json("server", "status")["sessions"])
         grown = rss_kib(server) - before
         report.check(grown < 8 * 1024, "memory stays bounded", f"{grown} KiB more")
         took, answer = genuine(rig, 30)
         report.check(took is not None and took <= 1.0, "a genuine client is served within 1 s after it", f"{took} {answer}")
+
+
+def real_handshakes(report, bin_dir):
+    """One valid client that opens session after session takes nothing from the others."""
+    need("coap-client-openssl")
+    flooder = bin_dir / "dots_handshake_flood"
+    if not flooder.exists():
+        raise Skip("dots_handshake_flood is not built")
+    with Rig(bin_dir) as rig:
+        key = "00112233445566778899aabbccddeeff"
+        with open(rig.set / "psk.txt", "a", encoding="utf-8") as psk:
+            psk.write(f"greedy:{key}\n")
+        with open(rig.config("server"), "a", encoding="utf-8") as toml:
+            toml.write('\n[[domain.client]]\nid = "greedy"\npsk_identities = ["greedy"]\n')
+        rig.edit("server", r"^\[store\]$", "[limits]\nsessions_per_domain = 100\n\n[store]")
+        rig.edit("server", r"^\[listen\]$", "[listen]\nshards = 1")
+        server = rig.start("server")
+        live = live_client(rig)
+        before = rss_kib(server)
+        flood = subprocess.Popen([flooder, str(rig.port), "8", "greedy", key], stdout=subprocess.PIPE, text=True)
+        rig.processes.append(flood)
+        wait_for(lambda: "SESSIONS_OVER_LIMIT" in rig.log("server"), 8)
+        took, answer = genuine(rig, 20, limit_s=3.0)
+        report.check(flood.poll() is None and took is not None and took <= 3.0,
+                     "a genuine client of the same domain gets in during the flood", f"{took} {answer}")
+        keeps_working(report, rig, live)
+        opened = int(flood.communicate(timeout=30)[0])
+        report.check(opened > 200, f"the flood opened {opened} sessions", opened)
+        held = rig.json("server", "status")["sessions"]
+        report.check(len(held) <= 100 and {s["client"] for s in held} >= {"client", "greedy"},
+                     "and holds no more than its domain may have", len(held))
+        report.check("SESSIONS_OVER_LIMIT" in rig.log("server"), "the operator is told", rig.log("server")[-300:])
+        grown = rss_kib(server) - before
+        report.check(grown < 16 * 1024, "memory stays bounded", f"{grown} KiB more")
 
 
 def full_disk(report, bin_dir):
@@ -207,4 +264,4 @@ def full_disk(report, bin_dir):
 
 
 if __name__ == "__main__":
-    run_parts("hostile", 100, [garbage, forged_hellos, full_disk])
+    run_parts("hostile", 160, [garbage, forged_hellos, real_handshakes, full_disk])

@@ -13,6 +13,9 @@ namespace dots::adapters::net {
   ":+SIGN-RSA-PSS-RSAE-SHA256:+SIGN-RSA-PSS-RSAE-SHA384:+SIGN-RSA-SHA256:+SIGN-RSA-SHA384" \
   ":%SAFE_RENEGOTIATION:%SERVER_PRECEDENCE:%PROFILE_MEDIUM"
 
+// Behind either list where there are no raw public keys.
+inline constexpr char kCertificates[] = ":+CTYPE-X509";
+
 // DTLS 1.2, ephemeral keys, authenticated encryption, and nothing else. ECDHE-PSK has CHACHA20-POLY1305 as its only
 // AEAD in GnuTLS 3.7; DHE-PSK with AES-GCM stands beside it for peers without CHACHA20.
 inline constexpr char kPriorities[] = "NONE:+VERS-DTLS1.2" DOTS_SUITES;

@@ -3,6 +3,7 @@
 #include <gnutls/crypto.h>
 
 #include "adapters/net/gnutls_handles.h"
+#include "adapters/net/priorities.h"
 
 namespace dots::adapters::net {
 namespace {
@@ -72,16 +73,16 @@ bool is_pinned(const Credentials::Handles& handles, const std::string& server_na
 }
 
 std::string certificate_types(const Credentials::Handles& handles, bool with_pinned_server) {
-  if (!handles.raw_key) return "+CTYPE-X509";
+  if (!handles.raw_key) return kCertificates;
   const auto types = [](const std::string& who, bool certificate, bool raw) {
     return (certificate ? "+CTYPE-" + who + "-X509" : "") + (certificate && raw ? ":" : "") +
            (raw ? "+CTYPE-" + who + "-RAWPK" : "");
   };
   if (handles.side == Side::client) {
-    return types("CLI", handles.certificate, !handles.certificate) + ":" +
+    return ":" + types("CLI", handles.certificate, !handles.certificate) + ":" +
            types("SRV", !with_pinned_server, with_pinned_server);
   }
-  return types("CLI", handles.anchors, true) + ":" + types("SRV", handles.certificate, true);
+  return ":" + types("CLI", handles.anchors, true) + ":" + types("SRV", handles.certificate, true);
 }
 
 }  // namespace dots::adapters::net

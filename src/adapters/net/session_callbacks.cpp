@@ -180,7 +180,7 @@ std::string ticket_cache_key(const Credentials::Handles& handles, const std::str
 }
 
 std::optional<std::string> install_callbacks(Credentials::Handles& handles, const std::vector<Psk>& psk) {
-  const std::string types = ":" + certificate_types(handles, false), pinned = ":" + certificate_types(handles, true);
+  const std::string types = certificate_types(handles, false), pinned = certificate_types(handles, true);
   const char* error_at = nullptr;
   const auto set = [&](gnutls_priority_t& priority, const std::string& list) {
     return gnutls_priority_init(&priority, list.c_str(), &error_at) >= 0;

@@ -6,6 +6,7 @@
 #include "base/overload.h"
 #include "coap/block.h"
 
+#include "signal/server/answers.h"
 #include "wire/uri_path.h"
 
 namespace dots::agent::server {

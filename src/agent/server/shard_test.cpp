@@ -451,9 +451,9 @@ TEST_F(ShardTest, AStrangersSessionIsKeptOnlyToBeRefused) {
   EXPECT_TRUE(shards[0]->sessions(now).empty());
 }
 
-class CrowdedTest : public ShardTest {
+class SessionQuotaTest : public ShardTest {
  protected:
-  CrowdedTest() : ShardTest(1, limited(6, 3)) {}
+  SessionQuotaTest() : ShardTest(1, limited(6, 3)) {}
   std::size_t said(const std::string& id) const {
     return static_cast<std::size_t>(std::count(lines.begin(), lines.end(), id));
   }
@@ -464,7 +464,7 @@ class CrowdedTest : public ShardTest {
   }
 };
 
-TEST_F(CrowdedTest, AClientThatOpensSessionAfterSessionLosesItsOwn) {
+TEST_F(SessionQuotaTest, AClientThatOpensSessionAfterSessionLosesItsOwn) {
   connect("zeta.example", 900);
   Peer& working = connect("acme.example", 1000);
   send(working, put(1, "192.0.2.1/32"));
@@ -476,14 +476,14 @@ TEST_F(CrowdedTest, AClientThatOpensSessionAfterSessionLosesItsOwn) {
   EXPECT_EQ(codes(working), "2.01 2.05 ") << "the session that works was never touched";
 }
 
-TEST_F(CrowdedTest, StrangersCannotFillTheTable) {
+TEST_F(SessionQuotaTest, StrangersCannotFillTheTable) {
   for (std::uint16_t port = 1; port <= 20; ++port) connect("nobody.example", port);
   EXPECT_EQ(ports().size(), 3u);
   connect("acme.example", 1000);
   EXPECT_TRUE(ports().contains(1000));
 }
 
-TEST_F(CrowdedTest, TheOperatorHearsOfANewcomerWithoutRoom) {
+TEST_F(SessionQuotaTest, TheOperatorHearsOfANewcomerWithoutRoom) {
   for (std::uint16_t port = 1; port <= 3; ++port) connect("nobody.example", port);
   for (std::uint16_t port = 11; port <= 13; ++port) connect("acme.example", port);
   EXPECT_EQ(said("SESSION_REFUSED"), 0u);

@@ -58,8 +58,8 @@ agent::client::ClientSettings settings_of(const ops::Config& config, const std::
     server.upstream.tcp = upstream.transport != ops::UpstreamTransport::udp;
     server.upstream.udp_probe = upstream.udp_probe;
     server.upstream.retry = std::chrono::seconds{upstream.reconnect_s};
-    server.upstream.session.heartbeat.interval = upstream.heartbeat_interval.value_or(config.heartbeat_interval);
-    server.upstream.session.heartbeat.missing_hb_allowed = upstream.missing_hb_allowed;
+    server.config.negotiate = upstream.negotiate;
+    server.config.wanted = {upstream.mitigating_config, upstream.idle_config};
     server.upstream.session.endpoint.observing = server.requests.max_requests;
     server.requests.cuid = base::Cuid{upstream.cuid.empty() ? default_cuid : upstream.cuid};
     server.requests.default_lifetime_s = upstream.default_lifetime_s;

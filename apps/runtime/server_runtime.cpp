@@ -286,7 +286,10 @@ base::Result<void> ServerRuntime::State::open() {
   peers({}, {});
 
   auto session = std::make_shared<agent::server::SessionSettings>();
-  session->heartbeat = {config.heartbeat_interval, config.missing_hb_allowed};
+  const auto bounds = std::make_shared<const policy::SessionBounds>(ops::session_bounds(config));
+  const model::ParameterSet defaults = model::in_force({}, bounds->defaults);
+  session->parameters = std::make_shared<const signal::server::SessionParameters>(
+      signal::server::SessionParameters{std::nullopt, {defaults, defaults}, false});
   session->endpoint.message_bytes = config.limits.message_bytes;
   session->rate = {config.limits.session_requests_per_s, config.limits.session_requests_burst};
   agent::server::LossGuardSettings guard{config.limits.hold_share_percent, config.limits.hold_at_least};
@@ -300,6 +303,7 @@ base::Result<void> ServerRuntime::State::open() {
     settings.index = index;
     settings.shards = count;
     settings.session = session;
+    settings.bounds = bounds;
     settings.sessions.sessions = std::max<std::size_t>(1, config.limits.sessions / count);
     settings.sessions_per_domain = sessions_per_domain(config.limits.sessions_per_domain, count);
     auto shard =
@@ -896,17 +900,20 @@ void ServerRuntime::State::reload_config(bool dry_run, const agent::Caller& call
   crl_stamp = file_stamp(reload->next.credentials.crl_file);
   // After this nobody is admitted by a key that was replaced, and sessions that were are closed below.
   if (ticket_keys) rebind_ticket_keys(*ticket_keys, reload->next, sink);
-  on_all_shards([next](Shard& shard, base::Now now, ShardOutput& out) { shard.set_domains(next->domains, now, out); },
-                [=, this] {
-                  on_all_shards(
-                      [next, stale](Shard& shard, base::Now now, ShardOutput& out) {
-                        shard.set_identities(next->identities, *stale, now, out);
-                      },
+  auto bounds = std::make_shared<const policy::SessionBounds>(ops::session_bounds(reload->next));
+  on_all_shards(
+      [next, bounds](Shard& shard, base::Now now, ShardOutput& out) {
+        shard.set_session_bounds(bounds, now, out);
+        shard.set_domains(next->domains, now, out);
+      },
+      [=, this] {
+        on_all_shards([next, stale](Shard& shard, base::Now now,
+                                    ShardOutput& out) { shard.set_identities(next->identities, *stale, now, out); },
                       [=, this] {
                         recheck_sessions();
                         reloaded(reload, caller, done);
                       });
-                });
+      });
 }
 
 void ServerRuntime::State::reloaded(std::shared_ptr<const Reload> reload, const agent::Caller& caller,

@@ -108,7 +108,7 @@ TEST(Asking, WithARoundTripEstimateRepeatsMayBeCloser) {
   repetition.interval = 1ms;
   hasty.send(put(), repetition);
   EXPECT_EQ(hasty.pass(49ms).sent.size(), 0U);
-  EXPECT_EQ(hasty.pass(1ms).sent.size(), 1U);
+  EXPECT_EQ(hasty.pass(8ms).sent.size(), 1U);  // jitter: up to an eighth
 }
 
 // S9132-4.4-04

@@ -108,7 +108,7 @@ void Endpoint::on_timer(base::SteadyTime now, Effects& out) {
   s.exchanges.expire(now);
   s.separate.on_timer(now, out.send);
   std::vector<OutgoingRequests::Failure> failures;
-  s.outgoing.on_timer(s.ids, now, out.send, failures);
+  s.outgoing.on_timer(s.ids, s.random, now, out.send, failures);
   for (auto& failure : failures) out.failures.push_back({failure.id, std::move(failure.reason)});
 }
 

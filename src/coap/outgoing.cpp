@@ -16,6 +16,13 @@ using wire::MessageType;
 constexpr base::Duration kSequenceAge = std::chrono::seconds{128};
 constexpr base::Duration kLongest = std::chrono::hours{24};
 
+// Fast repetitions of many clients must not stay in step with each other: up to an eighth longer, never shorter.
+base::Duration spaced(const Outgoing& request, Random& random) {
+  if (!request.jitter) return request.interval;
+  const double stretch = 1.0 + random.fraction() / 8;
+  return base::Duration{static_cast<base::Duration::rep>(static_cast<double>(request.interval.count()) * stretch)};
+}
+
 }  // namespace
 
 bool Outgoing::freshens(std::uint32_t sequence, base::SteadyTime now) {
@@ -85,7 +92,8 @@ std::optional<RequestId> OutgoingRequests::send(const Request& request, const Re
       outgoing.patience = std::min(kLongest, outgoing.interval * (outgoing.tries - 1) + outgoing.patience);
       outgoing.tries = 1;
     }
-    outgoing.next_at = now + (outgoing.tries > 1 ? outgoing.interval : outgoing.patience);
+    outgoing.jitter = repetition.rtt_known;
+    outgoing.next_at = now + (outgoing.tries > 1 ? spaced(outgoing, random) : outgoing.patience);
   }
   send.push_back(*datagram);
   outgoing.datagram = std::move(*datagram);
@@ -130,7 +138,7 @@ std::optional<OutgoingRequests::Failure> OutgoingRequests::on_reset(std::uint16_
   return std::nullopt;
 }
 
-bool OutgoingRequests::advance(Outgoing& request, MessageIds& ids, base::SteadyTime now,
+bool OutgoingRequests::advance(Outgoing& request, MessageIds& ids, Random& random, base::SteadyTime now,
                                std::vector<base::Bytes>& send) {
   if (request.confirmable) {
     if (request.acknowledged || !request.retransmission.again(now)) return false;
@@ -144,7 +152,7 @@ bool OutgoingRequests::advance(Outgoing& request, MessageIds& ids, base::SteadyT
     }
     wire::readdress(request.datagram, MessageType::non_confirmable, *message_id);
     request.message_ids[static_cast<std::size_t>(request.sends) % request.message_ids.size()] = *message_id;
-    request.next_at = now + (request.sends + 1 < request.tries ? request.interval : request.patience);
+    request.next_at = now + (request.sends + 1 < request.tries ? spaced(request, random) : request.patience);
   }
   ++request.sends;
   request.last_send = now;
@@ -152,12 +160,12 @@ bool OutgoingRequests::advance(Outgoing& request, MessageIds& ids, base::SteadyT
   return true;
 }
 
-void OutgoingRequests::on_timer(MessageIds& ids, base::SteadyTime now, std::vector<base::Bytes>& send,
+void OutgoingRequests::on_timer(MessageIds& ids, Random& random, base::SteadyTime now, std::vector<base::Bytes>& send,
                                 std::vector<Failure>& failures) {
   std::size_t kept = 0;
   for (std::size_t i = 0; i < requests_.size(); ++i) {
     Outgoing& request = requests_[i];
-    if (request.observing || request.next_at > now || advance(request, ids, now, send)) {
+    if (request.observing || request.next_at > now || advance(request, ids, random, now, send)) {
       if (kept != i) requests_[kept] = std::move(request);
       ++kept;
       continue;

@@ -36,6 +36,7 @@ struct Outgoing {
 
   Retransmission retransmission;  // confirmable
   base::Duration interval{};      // non-confirmable
+  bool jitter = false;            // between its repetitions
   int tries = 1;
   base::Duration patience{};
   base::SteadyTime next_at{};
@@ -64,13 +65,13 @@ class OutgoingRequests {
 
   void on_acknowledgement(std::uint16_t message_id, base::SteadyTime now);
   std::optional<Failure> on_reset(std::uint16_t message_id);
-  void on_timer(MessageIds& ids, base::SteadyTime now, std::vector<base::Bytes>& send, std::vector<Failure>& failures);
+  void on_timer(MessageIds& ids, Random& random, base::SteadyTime now, std::vector<base::Bytes>& send, std::vector<Failure>& failures);
   std::optional<base::SteadyTime> next_deadline() const;
 
  private:
   Token new_token(Random& random);
   // False when the request has failed for want of an answer.
-  bool advance(Outgoing& request, MessageIds& ids, base::SteadyTime now, std::vector<base::Bytes>& send);
+  bool advance(Outgoing& request, MessageIds& ids, Random& random, base::SteadyTime now, std::vector<base::Bytes>& send);
 
   std::vector<Outgoing> requests_;
   std::uint64_t last_id_ = 0;

@@ -16,6 +16,7 @@
 #include "model/ip.h"
 #include "model/peer.h"
 #include "policy/domain_policy.h"
+#include "policy/session_bounds.h"
 
 namespace dots::ops {
 
@@ -117,6 +118,14 @@ struct RedirectConfig {
 enum class UpstreamTransport : std::uint8_t { automatic, udp, tcp };
 enum class FollowRedirects : std::uint8_t { no, same_domain, any };
 
+// What a server accepts as session configuration (RFC 9132 4.5); see session_bounds().
+struct SessionConfigBounds {
+  std::uint32_t max_age_s = 3600;
+  bool idle_heartbeats_may_stop = true;
+  bool idle_heartbeats_may_stop_with_armed_requests = false;
+  model::ParameterSet min, max;
+};
+
 // A server that a client role signals to.
 struct UpstreamConfig {
   std::string name;                             // in our records
@@ -124,8 +133,8 @@ struct UpstreamConfig {
   std::vector<model::SocketAddress> addresses;  // tried in order; empty: host is looked up
   UpstreamTransport transport = UpstreamTransport::automatic;
   base::Duration udp_probe = std::chrono::hours{24};  // while over TCP; never under 5 min (RFC 9132 4.3)
-  std::optional<base::Duration> heartbeat_interval;
-  int missing_hb_allowed = 15;
+  bool negotiate = true;                               // the session configuration (RFC 9132 4.5)
+  model::ParameterSet mitigating_config, idle_config;  // what we want
   std::uint32_t reconnect_s = 300;            // never under 60 (RFC 9132 4.7)
   std::uint32_t refresh_before_percent = 50;  // a refresh is sent when so much of the lifetime is left
   std::uint32_t default_lifetime_s = 3600;
@@ -151,6 +160,7 @@ struct Config {
   base::Duration heartbeat_interval = std::chrono::seconds{30};  // server's own, until negotiated
   int missing_hb_allowed = 15;
   RedirectConfig redirect;  // server
+  SessionConfigBounds session_config;  // server
   ResolverConfig resolver;
   ApiConfig api;
   LogConfig log;
@@ -175,6 +185,9 @@ struct PartialConfig {
   std::vector<ConfigProblem> problems;
 };
 PartialConfig load_partial_config(const std::string& file);
+// What [session_config] and [heartbeat] amount to.
+policy::SessionBounds session_bounds(const Config& config);
+
 // The socket of the API alone: works for users who may not read the secrets that the file names.
 base::Result<std::string> api_socket_of(const std::string& file);
 

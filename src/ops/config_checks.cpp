@@ -10,6 +10,7 @@
 #include <string>
 
 #include "ops/config_schema.h"
+#include "ops/config_session.h"
 #include "ops/config_values.h"
 #include "policy/identities.h"
 #include "policy/redirect_rules.h"
@@ -38,6 +39,7 @@ class Checker {
       unique_tables();
       domains();
       redirect();
+      check_session_config(config_, places_, problems_);
     } else {
       unique(
           "upstream", config_.upstreams, [](const UpstreamConfig& u) { return u.name; }, "name");

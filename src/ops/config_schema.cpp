@@ -2,6 +2,7 @@
 
 #include "model/redirect.h"
 #include "ops/config_keys.h"
+#include "ops/config_session.h"
 
 namespace dots::ops {
 namespace {
@@ -100,6 +101,7 @@ SectionSpec listen() {
 
 SectionSpec heartbeat() {
   SectionSpec s = section("heartbeat", ForRole::server);
+  s.live = true;
   s.meaning = "The server's own heartbeat values (RFC 9132 section 4.7); what a client negotiates takes their place.";
   s.open = [](void* parent) { return parent; };
   s.keys = {
@@ -348,11 +350,10 @@ SectionSpec upstream() {
                  {"While only TCP works, how often UDP is tried again (RFC 9132 section 4.3: never under 300, better "
                   "not under 86400).",
                   "86400"}),
-      by_default("30, or what the server negotiated",
-                 seconds<U>("heartbeat_interval_s", &U::heartbeat_interval, {15, 240, true},
-                            {"Time between two heartbeats of ours. 0: none.", "30"})),
-      number<U>("missing_hb_allowed", &U::missing_hb_allowed, "", {2, 100},
-                {"So many unanswered heartbeats, with no attack under way, mean that the session is dead.", "15"}),
+      boolean<U>("negotiate", &U::negotiate,
+                 {"Is the session configuration asked for and negotiated (RFC 9132 section 4.5)? `false`: what the two "
+                  "tables below say holds on our side without a word to the server.",
+                  "true"}),
       number<U>("reconnect_s", &U::reconnect_s, "s", {60, 86400},
                 {"Pause before a dead session is opened again, without an attack (RFC 9132 section 4.7: not under 60, "
                  "better not under 300).",
@@ -383,6 +384,13 @@ SectionSpec upstream() {
                "or without `certificate_file` the key of `key_file` as a raw public key.",
                kFingerprintExample}),
   };
+  s.children.push_back(parameter_section(
+      "mitigating_config", ForRole::client,
+      "What we want while a mitigation is active. A value that the server does not accept is moved to the nearest that "
+      "it does; what is not written here is left to the server.",
+      [](void* parent) -> void* { return &static_cast<U*>(parent)->mitigating_config; }));
+  s.children.push_back(parameter_section("idle_config", ForRole::client, "What we want while no mitigation is active.",
+                                         [](void* parent) -> void* { return &static_cast<U*>(parent)->idle_config; }));
   return s;
 }
 
@@ -498,8 +506,10 @@ const SectionSpec& config_schema() {
         choice<Config>("role", &Config::role, Choices<Role>{{"server", Role::server}, {"client", Role::client}},
                        {"What this daemon is: the one that helps, or the one that asks for help.", "\"server\""});
     s.keys = {required(std::move(role))};
-    s.children = {credentials(), listen(),   heartbeat(), limits(),   store(), mitigator(),
-                  domain(),      upstream(), redirect(),  resolver(), api(),   log()};
+    s.children = {credentials(), listen(),   heartbeat(), session_config_section(),
+                  limits(),      store(),    mitigator(), domain(),
+                  upstream(),    redirect(), resolver(),  api(),
+                  log()};
     return s;
   }();
   return top;

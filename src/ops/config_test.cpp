@@ -75,7 +75,6 @@ state_dir = "state"
 name = "provider"
 host = "dots.example.org"
 addresses = ["192.0.2.1"]
-heartbeat_interval_s = 0
 )";
   }
 
@@ -125,25 +124,50 @@ TEST_F(ConfigTest, ReadsAServer) {
 }
 
 TEST_F(ConfigTest, ReadsAClient) {
-  const auto config = parse_config(good_client(), folder_ + "/dotsd.toml");
+  const auto config =
+      parse_config(good_client() + "[upstream.idle_config]\nheartbeat_interval_s = 0\nack_timeout_ms = 1500\n",
+                   folder_ + "/dotsd.toml");
   ASSERT_TRUE(config.ok()) << to_string(config.error().front());
   EXPECT_EQ(config->role, Role::client);
   ASSERT_EQ(config->upstreams.size(), 1u);
   EXPECT_EQ(config->upstreams[0].host, "dots.example.org");
-  EXPECT_EQ(config->upstreams[0].heartbeat_interval, base::Duration::zero());
+  EXPECT_EQ(config->upstreams[0].idle_config.get(model::Parameter::heartbeat_interval), 0u);
+  EXPECT_EQ(config->upstreams[0].idle_config.get(model::Parameter::ack_timeout), 150u);
+  EXPECT_TRUE(config->upstreams[0].mitigating_config.empty());
   EXPECT_EQ(model::to_string(config->upstreams[0].addresses.at(0)), "192.0.2.1:4646");
 }
 
 // S9132-4.3-11
 TEST_F(ConfigTest, UdpIsNotProbedMoreOftenThanTheStandardAllows) {
-  const auto with = [](const std::string& lines) {
-    return changed(good_client(), "heartbeat_interval_s = 0\n", lines);
-  };
+  const auto with = [](const std::string& lines) { return good_client() + lines; };
   EXPECT_EQ(problems(with("udp_probe_s = 299\n")).size(), 1u);
   const auto config = parse_config(with("udp_probe_s = 300\ntransport = \"tcp\"\n"), folder_ + "/dotsd.toml");
   ASSERT_TRUE(config.ok()) << to_string(config.error().front());
   EXPECT_EQ(config->upstreams[0].udp_probe, std::chrono::minutes{5});
   EXPECT_EQ(config->upstreams[0].transport, UpstreamTransport::tcp);
+}
+
+// S9132-4.5.2-03: the limits of the server are configuration; those of RFC 9132 hold without it.
+TEST_F(ConfigTest, LimitsOfTheSessionConfiguration) {
+  const auto config = parse_config(good_server() + R"([heartbeat]
+interval_s = 60
+[session_config]
+max_age_s = 4294967295
+[session_config.min]
+ack_timeout_ms = 1500
+[session_config.max]
+heartbeat_interval_s = 120
+)",
+                                   folder_ + "/dotsd.toml");
+  ASSERT_TRUE(config.ok()) << to_string(config.error().front());
+  const policy::SessionBounds bounds = session_bounds(*config);
+  EXPECT_EQ(bounds.range(model::Parameter::heartbeat_interval), (model::ParameterRange{15, 120}));
+  EXPECT_EQ(bounds.range(model::Parameter::ack_timeout), (model::ParameterRange{150, 3000}));
+  EXPECT_EQ(bounds.max_age_s, policy::kForever);
+  EXPECT_EQ(bounds.defaults.get(model::Parameter::heartbeat_interval), 60u);
+  EXPECT_THAT(problems(good_server() + "[session_config.min]\nmax_retransmit = 15\n[session_config.max]\n"
+                                       "max_retransmit = 4\n"),
+              ElementsAre(HasSubstr("session_config.min.max_retransmit: the least value is above the greatest")));
 }
 
 // S9132-3-01: 4646 on UDP, and on TCP unless the operator says no.
@@ -343,14 +367,14 @@ TEST_F(ConfigTest, AClientUsesOneKey) {
 // RFC 9132 4.7: a dead session is not opened again under a minute.
 TEST_F(ConfigTest, AClientReconnectsNotUnderAMinute) {
   EXPECT_THAT(problems(good_client() + "reconnect_s = 59\n"),
-              ElementsAre("dotsd.toml:11: upstream[0].reconnect_s: 59 is out of range; write a number: 60 to 86400 s"));
+              ElementsAre("dotsd.toml:10: upstream[0].reconnect_s: 59 is out of range; write a number: 60 to 86400 s"));
   EXPECT_THAT(problems(good_client() + "reconnect_s = 60\n"), IsEmpty());
 }
 
 TEST_F(ConfigTest, ASocketPathThatTheSystemCannotTakeIsSaid) {
   const auto found = problems(good_client() + "[api]\nsocket = \"/" + std::string(107, 'x') + "\"\n");
   ASSERT_EQ(found.size(), 1u);
-  EXPECT_THAT(found[0], HasSubstr("dotsd.toml:12: api.socket: "));
+  EXPECT_THAT(found[0], HasSubstr("dotsd.toml:11: api.socket: "));
   EXPECT_THAT(found[0], HasSubstr("has a path of 108 bytes, and the system takes 107"));
   EXPECT_THAT(problems(good_client() + "[api]\nsocket = \"/" + std::string(106, 'x') + "\"\n"), IsEmpty());
 }
@@ -362,7 +386,7 @@ TEST_F(ConfigTest, AGroupThatCannotReachTheSocketIsToldWhereToPutIt) {
   for (const std::string group : {"operator_group", "read_only_group"}) {
     const auto found = problems(good_client() + "[api]\n" + group + " = \"tidewall\"\n");
     ASSERT_EQ(found.size(), 1u);
-    EXPECT_THAT(found[0], HasSubstr("dotsd.toml:12: api." + group + ": members of this group cannot reach the socket"));
+    EXPECT_THAT(found[0], HasSubstr("dotsd.toml:11: api." + group + ": members of this group cannot reach the socket"));
     EXPECT_THAT(found[0], HasSubstr("write socket = \"/run/tidewall/dotsd.sock\""));
   }
   // In the same folder by name: no better.
@@ -406,23 +430,24 @@ TEST_F(ConfigTest, LoadsFromAFile) {
 }
 
 // Every row of the table can be used as its own example says, and is explained.
-void check_examples(const SectionSpec& section, const std::string& file) {
+void check_examples(const SectionSpec& section, const std::string& file, void* parent) {
   EXPECT_FALSE(section.meaning.empty() && !section.name.empty()) << section.name;
   for (const KeySpec& key : section.keys) {
     SCOPED_TRACE(section.name + "." + key.name);
     EXPECT_FALSE(key.meaning.empty());
     const auto document = read_toml(key.name + " = " + key.example);
     ASSERT_TRUE(document.ok());
-    Config config;
-    policy::DomainPolicy domain;
-    void* parent = section.name == "client" ? static_cast<void*>(&domain) : static_cast<void*>(&config);
     ConfigProblems problems{file};
     key.read(section.open(parent), std::get<ConfigNode::Table>(document->value)[0].value, key.name, problems);
     for (const ConfigProblem& problem : problems.take()) ADD_FAILURE() << to_string(problem);
   }
-  for (const SectionSpec& child : section.children) check_examples(child, file);
+  void* here = section.open(parent);
+  for (const SectionSpec& child : section.children) check_examples(child, file, here);
 }
-TEST_F(ConfigTest, EveryExampleIsValid) { check_examples(config_schema(), folder_ + "/x.toml"); }
+TEST_F(ConfigTest, EveryExampleIsValid) {
+  Config config;
+  check_examples(config_schema(), folder_ + "/x.toml", &config);
+}
 
 TEST(ConfigReference, TheCommittedPageIsTheTable) {
   std::ifstream in{std::string{DOTS_SOURCE_DIR} + "/docs/configuration.md"};

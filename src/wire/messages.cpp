@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "model/mitigation_document.h"
+#include "model/session_config_document.h"
 #include "wire/cbor.h"
 
 namespace dots::wire {
@@ -30,6 +31,20 @@ BodyResult<Heartbeat> decode_heartbeat(base::ByteView cbor) {
   if (!document) return bad_request(document.error());
   const auto container = document->member(Document::kRoot, Key::heartbeat);
   return Heartbeat{(*document)[document->member(container, Key::peer_hb_status)].number != 0};
+}
+
+BodyResult<model::ParameterSets> decode_session_config_request(base::ByteView cbor) {
+  const auto document = decode_cbor(cbor, Message::config_request, Manner::strict);
+  if (!document) return bad_request(document.error());
+  auto sets = model::to_session_config_request(*document);
+  if (!sets) return bad_request(sets.error());
+  return std::move(*sets);
+}
+
+BodyResult<model::SessionConfig> decode_session_config(base::ByteView cbor) {
+  const auto document = decode_cbor(cbor, Message::config_answer, Manner::tolerant, kAnswerLimits);
+  if (!document) return bad_request(document.error());
+  return model::to_session_config(*document);
 }
 
 BodyResult<std::vector<model::MitigationEntry>> decode_mitigation_answer(base::ByteView cbor) {
@@ -65,6 +80,11 @@ base::Bytes encode(const model::MitigationRequest& request) { return encode_cbor
 base::Bytes encode(const std::vector<model::MitigationEntry>& entries) {
   return encode_cbor(model::to_document(entries));
 }
+
+base::Bytes encode(const model::ParameterSets& config_request) {
+  return encode_cbor(model::to_document(config_request));
+}
+base::Bytes encode(const model::SessionConfig& config) { return encode_cbor(model::to_document(config)); }
 
 base::Bytes encode(const Heartbeat& heartbeat) {
   Document document;

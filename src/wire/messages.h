@@ -12,6 +12,7 @@
 #include "model/mitigation.h"
 #include "model/redirect.h"
 #include "model/response_code.h"
+#include "model/session_config.h"
 
 namespace dots::wire {
 
@@ -38,16 +39,21 @@ struct Heartbeat {
 // except that an efficacy update (attack-status present) may lack it.
 BodyResult<model::MitigationRequest> decode_mitigation_request(base::ByteView cbor);
 BodyResult<Heartbeat> decode_heartbeat(base::ByteView cbor);
+// PUT config (RFC 9132 4.5.2): what the two sets are to hold; acceptable or not is for the server's bounds.
+BodyResult<model::ParameterSets> decode_session_config_request(base::ByteView cbor);
 
 // Client side: tolerant of unknown enumeration codes and of the quirks of other servers (empty arrays, echoed options).
 BodyResult<std::vector<model::MitigationEntry>> decode_mitigation_answer(base::ByteView cbor);
 // The body of a 5.03 with an alternate server (RFC 9132 4.6): addresses without a name are refused.
 BodyResult<model::RedirectedSignal> decode_redirected_signal(base::ByteView cbor);
+BodyResult<model::SessionConfig> decode_session_config(base::ByteView cbor);
 
 // Canonical output: shortest integers, keys in ascending order, definite lengths.
 base::Bytes encode(const model::MitigationRequest& request);
 base::Bytes encode(const std::vector<model::MitigationEntry>& entries);
 base::Bytes encode(const Heartbeat& heartbeat);
 base::Bytes encode(const model::RedirectedSignal& signal);
+base::Bytes encode(const model::ParameterSets& config_request);
+base::Bytes encode(const model::SessionConfig& config);
 
 }  // namespace dots::wire

@@ -42,7 +42,12 @@ Simulation::Simulation(const Scenario& scenario, Coverage& coverage, bool verbos
   const auto setting = [&](const char* name) { return scenario_.setting(name); };
   const std::vector<std::string> names = client_names(scenario_);
   auto session = std::make_shared<agent::server::SessionSettings>();
-  session->heartbeat = {std::chrono::seconds{setting("heartbeat_s")}, static_cast<int>(setting("missing_hb_allowed"))};
+  model::ParameterSet heartbeats;
+  heartbeats.set(model::Parameter::heartbeat_interval, static_cast<std::uint64_t>(setting("heartbeat_s")));
+  heartbeats.set(model::Parameter::missing_hb_allowed, static_cast<std::uint64_t>(setting("missing_hb_allowed")));
+  auto bounds = std::make_shared<policy::SessionBounds>();
+  bounds->defaults = heartbeats;
+  server_parts_.shard.bounds = bounds;
   server_parts_.shard.session = session;
   server_parts_.shards = static_cast<std::uint32_t>(setting("shards"));
   server_parts_.two_part_flights = setting("two_part_flights") != 0;
@@ -69,7 +74,7 @@ Simulation::Simulation(const Scenario& scenario, Coverage& coverage, bool verbos
     server.upstream.host = "dots.example.net";
     server.upstream.addresses = {SocketAddress{*model::parse_ip_address("203.0.113.250"), 4646}};
     server.upstream.retry = std::chrono::seconds{setting("reconnect_s")};
-    server.upstream.session.heartbeat = session->heartbeat;
+    server.config.wanted = {heartbeats, heartbeats};
     server.requests.cuid = base::Cuid{"cuid-" + name};
     server.requests.refresh_before_percent = static_cast<std::uint32_t>(setting("refresh_percent"));
     client->parts.settings.version = "simulated";

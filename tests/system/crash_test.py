@@ -94,7 +94,11 @@ def server_killed(report, bin_dir):
 def both_killed(report, bin_dir):
     """A client daemon keeps its requests through its own kill -9 and the server's."""
     with Rig(bin_dir) as rig:
-        rig.edit("client", r"^host = ", "refresh_before_percent = 90\nheartbeat_interval_s = 15\nmissing_hb_allowed = 2\nhost = ")
+        rig.edit("client", r"^host = ", "refresh_before_percent = 90\nhost = ")
+        # A dead server is noticed sooner.
+        with rig.config("client").open("a") as config:
+            for name in ("mitigating_config", "idle_config"):
+                config.write(f"[upstream.{name}]\nheartbeat_interval_s = 15\nmissing_hb_allowed = 3\n")
         server = rig.start("server")
         client = rig.start("client")
 

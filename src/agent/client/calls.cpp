@@ -126,6 +126,10 @@ CallAnswer ClientAgent::State::status(base::Now now) const {
     view.redirect = redirect_view(server, now);
     view.last_failure = server.active().last_failure();
     if (const auto at = server.active().next_attempt(now.steady)) view.next_attempt_in = *at - now.steady;
+    view.config = server.config.sets();
+    view.config_state = std::string(name_of(server.config.phase()));
+    view.sid = server.config.sid();
+    view.mitigating_config = server.config.mitigating();
     for (const RequestView& request : server.requests.view(now)) {
       if (request.phase != Phase::refused && request.phase != Phase::ended) ++view.requests;
     }

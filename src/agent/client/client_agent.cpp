@@ -24,6 +24,7 @@ ClientAgent::ClientAgent(ClientSettings settings, const Connectors& connectors, 
     const std::uint64_t requests_seed = signal::client::next_random(seed);
     s.servers.push_back({Upstream(server.upstream, connectors, s.session_ids, link_seed),
                          signal::client::Requests(server.requests, requests_seed),
+                         signal::client::SessionConfig(server.config),
                          Redirection(server.upstream.host, server.redirects)});
   }
   s.seed = signal::client::next_random(seed);
@@ -88,6 +89,9 @@ void ClientAgent::on_timer(base::Now now, ClientEffects& out) {
     signal::client::Effects effects;
     s.servers[i].requests.on_timer(now, effects);
     s.take(i, std::move(effects));
+    signal::client::ConfigEffects config;
+    s.servers[i].config.on_timer(now.steady, config);
+    s.perform(i, std::move(config), now, out);
     s.each_link(i, now, out, [&](Upstream& link, UpstreamOutput& output) { link.on_timer(now.steady, output); });
   }
   for (std::size_t i = 0; i < s.waits.size();) {
@@ -116,6 +120,7 @@ std::optional<base::SteadyTime> ClientAgent::next_deadline(base::Now now) const 
     consider(server.redirection.next_deadline(server.requests.mitigating()));
     consider(server.loop_until);
     consider(server.requests.next_deadline());
+    consider(server.config.next_deadline());
   }
   for (const State::Wait& wait : s.waits) consider(wait.deadline);
   return earliest;
@@ -163,9 +168,20 @@ void ClientAgent::State::absorb(std::size_t server, Link from, UpstreamOutput&& 
   std::move(output.messages.begin(), output.messages.end(), std::back_inserter(out.messages));
   out.counters += output.counters;
   if (output.resolve) out.resolve.push_back(std::move(*output.resolve));
+  if (output.opened && from == servers[server].config_link) {
+    signal::client::ConfigEffects config;
+    servers[server].config.on_connected(now.steady, config);
+    perform(server, std::move(config), now, out);
+  }
   for (const ErrandAnswer& answer : output.answers) {
     if (answer.answer.redirect) {
       on_redirect(server, from, answer, now, out);
+      if (!signal::client::is_config(answer.id)) continue;
+    }
+    if (signal::client::is_config(answer.id)) {
+      signal::client::ConfigEffects config;
+      servers[server].config.on_answer(answer.id, answer.answer, now.steady, config);
+      perform(server, std::move(config), now, out);
       continue;
     }
     signal::client::Effects effects;
@@ -184,6 +200,44 @@ void ClientAgent::State::take(std::size_t server, signal::client::Effects&& effe
   }
 }
 
+void ClientAgent::State::perform(std::size_t server, signal::client::ConfigEffects&& effects, base::Now now,
+                                 ClientEffects& out) {
+  using namespace signal::client;
+  Upstream* link = servers[server].link(servers[server].config_link);
+  if (link == nullptr || effects.empty()) return;
+  Upstream& upstream = *link;
+  UpstreamOutput output;
+  for (ConfigEffect& effect : effects) {
+    std::visit(
+        base::Overload{
+            [&](const SendConfigGet& send) { upstream.add(errand_of(send), now.steady, output); },
+            [&](const SendConfigPut& send) { upstream.add(errand_of(send), now.steady, output); },
+            [&](const SendConfigDelete& send) { upstream.add(errand_of(send), now.steady, output); },
+            [&](const CancelSend& cancel) { upstream.remove(cancel.id, now.steady, output); },
+            [&](OperatorMessage& message) {
+              out.messages.push_back({message.id, "server " + upstream.settings().name + ": " + message.details});
+            }},
+        effect);
+  }
+  absorb(server, servers[server].config_link, std::move(output), now, out);
+}
+
+void ClientAgent::State::review_config(std::size_t index, base::Now now, ClientEffects& out) {
+  Server& server = servers[index];
+  signal::client::ConfigEffects config;
+  if (server.active_link() != server.config_link) {
+    server.config.on_server_changed(config);
+    perform(index, std::exchange(config, {}), now, out);
+    server.config_link = server.active_link();
+    if (server.active().connected()) server.config.on_connected(now.steady, config);
+  }
+  server.config.set_state(server.requests.mitigating(), server.requests.active(), now.steady, config);
+  perform(index, std::move(config), now, out);
+  for (const Link which : {Link::provisioned, Link::alternate}) {
+    if (Upstream* link = server.link(which)) link->set_parameters(server.config.in_force(), now.steady);
+  }
+}
+
 void ClientAgent::State::settle(base::Now now, ClientEffects& out) {
   for (bool again = true; again;) {
     again = false;
@@ -197,6 +251,7 @@ void ClientAgent::State::settle(base::Now now, ClientEffects& out) {
         link.set_need(servers[i].requests.mitigating(), servers[i].requests.urgent(), now.steady, output);
         again = again || !output.answers.empty();
       });
+      review_config(i, now, out);
     }
     if (store_refused) continue;
     if (auto batch = gate.next_batch()) out.commit = std::move(batch);

@@ -21,6 +21,7 @@
 #include "ports/secure_channel.h"
 #include "ports/store.h"
 #include "signal/client/requests.h"
+#include "signal/client/session_config.h"
 
 namespace dots::agent::client {
 
@@ -31,6 +32,7 @@ struct ServerSettings {
   UpstreamSettings upstream;
   signal::client::Settings requests;
   RedirectPolicy redirects;
+  signal::client::ConfigSettings config;
 };
 
 struct ClientSettings {

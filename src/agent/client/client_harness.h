@@ -286,6 +286,10 @@ struct ClientHarness {
       response.code = model::ResponseCode::changed;
       return response;
     }
+    if (std::holds_alternative<wire::ConfigPath>(*path)) {
+      response.code = model::ResponseCode::not_implemented;
+      return response;
+    }
     const auto& mitigate = std::get<wire::MitigatePath>(*path);
     if (request.method == wire::Method::del) {
       response.code = model::ResponseCode::deleted;

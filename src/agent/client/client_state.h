@@ -30,10 +30,12 @@ struct ClientAgent::State {
   struct Server {
     Upstream upstream;
     signal::client::Requests requests;
+    signal::client::SessionConfig config;
     Redirection redirection;
     std::unique_ptr<Upstream> alternate{};  // while redirection.place()
     bool parked = false;                    // the alternate has taken over: no session with the provisioned server
     std::optional<base::SteadyTime> loop_until{};  // health REDIRECT_LOOP
+    Link config_link = Link::provisioned;          // whom the session configuration is negotiated with
     bool ever_connected = false;
     bool unwell = false;  // as told last
 
@@ -41,6 +43,7 @@ struct ClientAgent::State {
     // Where this request goes.
     Upstream& link_of(base::Mid mid) { return redirection.covers(mid) && alternate ? *alternate : upstream; }
     // The one that carries the requests in general.
+    Link active_link() const { return redirection.all() && alternate ? Link::alternate : Link::provisioned; }
     const Upstream& active() const { return redirection.all() && alternate ? *alternate : upstream; }
   };
 
@@ -72,6 +75,10 @@ struct ClientAgent::State {
   }
   void absorb(std::size_t server, Link from, UpstreamOutput&& output, base::Now now, ClientEffects& out);
   void take(std::size_t server, signal::client::Effects&& effects);
+  // Waits for no commit: nothing of the session configuration is stored.
+  void perform(std::size_t server, signal::client::ConfigEffects&& effects, base::Now now, ClientEffects& out);
+  // The session configuration follows the mitigations, and the server when another one takes over.
+  void review_config(std::size_t server, base::Now now, ClientEffects& out);
   // Lets out what waits for nothing, and the next batch; at the end of every event.
   void settle(base::Now now, ClientEffects& out);
   void tell_health(ClientEffects& out);

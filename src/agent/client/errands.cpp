@@ -12,6 +12,15 @@ std::vector<std::string> path_of(const base::Cuid& cuid, base::Mid mid) {
   return wire::to_segments(wire::MitigatePath{std::nullopt, cuid, mid});
 }
 
+Errand config_errand(signal::client::SendId id, wire::Method method, std::optional<base::Sid> sid) {
+  Errand errand;
+  errand.id = id;
+  errand.request.confirmable = true;
+  errand.request.method = method;
+  errand.request.uri_path = wire::to_segments(wire::ConfigPath{sid});
+  return errand;
+}
+
 }  // namespace
 
 Errand errand_of(const signal::client::SendPut& send) {
@@ -45,6 +54,24 @@ Errand errand_of(const signal::client::SendDelete& send) {
   errand.request.method = wire::Method::del;
   errand.request.uri_path = path_of(send.cuid, send.mid);
   return errand;
+}
+
+Errand errand_of(const signal::client::SendConfigGet& send) {
+  Errand errand = config_errand(send.id, wire::Method::get, send.sid);
+  errand.observe = send.observe;
+  if (send.observe) errand.request.observe = 0;
+  return errand;
+}
+
+Errand errand_of(const signal::client::SendConfigPut& send) {
+  Errand errand = config_errand(send.id, wire::Method::put, send.sid);
+  errand.request.content_format = wire::kContentFormatDots;
+  errand.request.payload = wire::encode(send.wanted);
+  return errand;
+}
+
+Errand errand_of(const signal::client::SendConfigDelete& send) {
+  return config_errand(send.id, wire::Method::del, std::nullopt);
 }
 
 }  // namespace dots::agent::client

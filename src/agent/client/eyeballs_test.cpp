@@ -231,7 +231,7 @@ TEST(EyeballsTest, ARequestIsSentOnceOverTcp) {
 // S9132-4.7-22: over TCP an answer to a heartbeat may take until the next one; then it counts as over UDP.
 TEST(EyeballsTest, HeartbeatsOverTcpMayTakeAnInterval) {
   Eyeballs h;
-  h.settings.servers[0].upstream.session.heartbeat = {30s, 3};
+  h.settings.servers[0].config.wanted.idle.set(model::Parameter::missing_hb_allowed, 3);
   h.blocked = over_udp;
   h.start();
   h.advance(45s);

@@ -189,6 +189,9 @@ void Outbox::pump(coap::Endpoint& endpoint, std::size_t max_datagram, base::Stea
     if (reliable_) {
       repetition.tries = 1;
       repetition.interval = repetition.patience = kReliablePatience;
+    } else if (item.errand.request.confirmable) {
+      repetition = transmission_;
+      repetition.interval = transmission_.ack_timeout;
     }
     const std::size_t framing = reliable_ ? 2 : 0;
     const std::size_t size = coap::encoded_size(item.errand.request) + framing;
@@ -212,7 +215,8 @@ void Outbox::pump(coap::Endpoint& endpoint, std::size_t max_datagram, base::Stea
     if (!item.doubtful_at) {
       item.doubtful_at = now + std::min<base::Duration>(kDoubtfulAfter, repetition.interval * kDoubtfulTries);
     }
-    active_ = Active{std::move(item), *request, now, repetition.interval, fast};
+    const bool counted = fast && !item.errand.request.confirmable;
+    active_ = Active{std::move(item), *request, now, repetition.interval, counted};
   }
 }
 

@@ -63,6 +63,10 @@ class Outbox {
   std::optional<base::SteadyTime> doubtful_at() const;
 
   void on_round_trip(base::Duration sample, base::SteadyTime now);
+  // How confirmable requests are repeated: the session configuration.
+  void set_transmission(const coap::Repetition& transmission) { transmission_ = transmission; }
+  // Another session over the same way has measured it already.
+  void inherit(const RoundTrip& round_trip) { round_trip_ = round_trip; }
   const RoundTrip& round_trip() const { return round_trip_; }
   std::size_t waiting() const { return queue_.size() + (active_ ? 1 : 0); }
 
@@ -93,6 +97,7 @@ class Outbox {
 
   bool reliable_;
   RoundTrip round_trip_;
+  coap::Repetition transmission_;
   std::deque<Item> queue_;  // urgent ones first, otherwise in order
   std::optional<Active> active_;
   std::map<coap::RequestId, Errand> observing_;  // bounded by the endpoint's limit

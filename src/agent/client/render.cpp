@@ -1,6 +1,7 @@
 #include "agent/client/render.h"
 
 #include "agent/operators/answers.h"
+#include "agent/operators/parameters.h"
 #include "signal/client/scope_check.h"
 
 namespace dots::agent::client {
@@ -103,6 +104,9 @@ json::object render_server(const ServerView& view) {
   }
   out["requests"] = view.requests;
   out["mitigating"] = view.mitigating;
+  out["configuration"] = view.config_state;
+  if (view.sid) out["sid"] = view.sid->value;
+  out["session-config"] = render_parameters(view.config, view.mitigating_config);
   json::array sessions;
   for (const SessionView& session : view.sessions) {
     json::object one;

@@ -10,6 +10,7 @@
 
 #include "agent/client/upstream.h"
 #include "base/time.h"
+#include "model/session_config.h"
 #include "ports/store.h"
 #include "signal/client/requests.h"
 
@@ -35,6 +36,10 @@ struct ServerView {
   std::string last_failure;
   std::size_t requests = 0;
   std::optional<RedirectView> redirect;
+  model::ParameterSets config;
+  std::string config_state;
+  std::optional<base::Sid> sid;
+  bool mitigating_config = false;  // is in force, else idle-config
 };
 
 // `connected`: there is a session with the server of this request.

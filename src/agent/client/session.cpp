@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cctype>
 
+#include "coap/repetition.h"
 #include "wire/messages.h"
 #include "wire/uri_path.h"
 
@@ -24,7 +25,7 @@ std::string printable(base::ByteView payload) {
 
 }  // namespace
 
-signal::client::Answer answer_of(const coap::Response& response) {
+signal::client::Answer answer_of(signal::client::SendId id, const coap::Response& response) {
   signal::client::Answer answer;
   answer.code = response.code;
   answer.max_age_s = response.max_age_s;
@@ -46,6 +47,15 @@ signal::client::Answer answer_of(const coap::Response& response) {
   }
   // Some servers put text into a 2.02: with success only 2.01, 2.04 and 2.05 have a body that means something.
   if (response.code == model::ResponseCode::deleted) return answer;
+  if (signal::client::is_config(id)) {
+    auto config = wire::decode_session_config(response.payload);
+    if (config) {
+      answer.config = std::move(*config);
+    } else {
+      answer.diagnostic = "its body cannot be read: " + config.error().diagnostic;
+    }
+    return answer;
+  }
   auto entries = wire::decode_mitigation_answer(response.payload);
   if (entries) {
     answer.entries = std::move(*entries);
@@ -128,10 +138,20 @@ void Session::close(SessionOutput& out) {
   for (base::Bytes& datagram : events.datagrams) out.send.push_back(std::move(datagram));
 }
 
+void Session::set_parameters(const model::ParameterSet& parameters, base::SteadyTime now) {
+  settings_.parameters = parameters;
+  if (!endpoint_) return;
+  endpoint_->set_transmission(coap::repetition_of(parameters));
+  outbox_.set_transmission(coap::repetition_of(parameters));
+  if (heartbeat_) heartbeat_->reconfigure(signal::heartbeat_config(settings_.parameters), now);
+}
+
 void Session::absorb_channel(ports::ChannelEvents events, base::SteadyTime now, SessionOutput& out) {
   for (base::Bytes& datagram : events.datagrams) out.send.push_back(std::move(datagram));
   if (events.opened) {
     endpoint_.emplace(settings_.endpoint, seed_, way_.transport);
+    endpoint_->set_transmission(coap::repetition_of(settings_.parameters));
+    outbox_.set_transmission(coap::repetition_of(settings_.parameters));
     coap::Effects effects;
     endpoint_->start(now, effects);
     absorb_coap(std::move(effects), now, out);
@@ -157,7 +177,7 @@ void Session::absorb_channel(ports::ChannelEvents events, base::SteadyTime now, 
 void Session::establish(base::SteadyTime now, SessionOutput& out) {
   handshake_deadline_.reset();
   since_ = now;
-  heartbeat_.emplace(signal::Side::client, settings_.heartbeat, now);
+  heartbeat_.emplace(signal::Side::client, signal::heartbeat_config(settings_.parameters), now);
   out.opened = true;
 }
 
@@ -182,7 +202,7 @@ void Session::absorb_coap(coap::Effects effects, base::SteadyTime now, SessionOu
       continue;
     }
     if (const auto whole = outbox_.on_response(response, now)) {
-      out.answers.push_back({whole->id, answer_of(whole->response)});
+      out.answers.push_back({whole->id, answer_of(whole->id, whole->response)});
     }
   }
   for (const coap::RequestFailed& failure : effects.failures) {
@@ -190,7 +210,7 @@ void Session::absorb_coap(coap::Effects effects, base::SteadyTime now, SessionOu
       heartbeat_request_.reset();
       on_heartbeat(heartbeat_->on_no_answer(now), now, out);
     } else if (const auto refused = outbox_.on_failure(failure)) {
-      out.answers.push_back({refused->id, answer_of(refused->response)});
+      out.answers.push_back({refused->id, answer_of(refused->id, refused->response)});
     }
   }
   if (!effects.close_reason.empty()) {
@@ -242,7 +262,7 @@ void Session::on_heartbeat(const signal::HeartbeatEffects& effects, base::Steady
   coap::Repetition once;
   once.tries = 1;
   // The next heartbeat counts this one as unanswered anyway (RFC 9132 4.7).
-  once.patience = settings_.heartbeat.interval;
+  once.patience = model::duration_of(settings_.parameters, model::Parameter::heartbeat_interval);
   if (heartbeat_request_) endpoint_->cancel(*heartbeat_request_);
   coap::Effects sent;
   heartbeat_request_ = endpoint_->send(request, once, now, sent);

@@ -23,7 +23,7 @@
 namespace dots::agent::client {
 
 struct SessionSettings {
-  signal::HeartbeatConfig heartbeat;
+  model::ParameterSet parameters = model::in_force({}, {});  // the set in force when the session opens
   base::Duration handshake_time = std::chrono::seconds{30};
   coap::EndpointLimits endpoint;
 };
@@ -59,6 +59,10 @@ class Session {
   void add(const Errand& errand, base::SteadyTime now, SessionOutput& out);
   void remove(signal::client::SendId id, base::SteadyTime now, SessionOutput& out);
   void close(SessionOutput& out);
+  // The round trip belongs to the way, not to the session: what another one has measured holds here as well.
+  void inherit(const Session& other) { outbox_.inherit(other.outbox_.round_trip()); }
+  // Another set is in force (RFC 9132 4.5): heartbeats and repetition follow at once.
+  void set_parameters(const model::ParameterSet& parameters, base::SteadyTime now);
 
   base::SessionId id() const { return id_; }
   const Way& way() const { return way_; }
@@ -99,6 +103,6 @@ class Session {
 };
 
 // The meaning of a response; bodies that cannot be read are told as diagnostic text.
-signal::client::Answer answer_of(const coap::Response& response);
+signal::client::Answer answer_of(signal::client::SendId id, const coap::Response& response);
 
 }  // namespace dots::agent::client

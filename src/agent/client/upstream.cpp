@@ -172,6 +172,12 @@ void Upstream::set_need(bool mitigating, bool urgent, base::SteadyTime now, Upst
   review(now, out);
 }
 
+void Upstream::set_parameters(const model::ParameterSet& parameters, base::SteadyTime now) {
+  if (parameters == settings_.session.parameters) return;
+  settings_.session.parameters = parameters;
+  for (const auto& session : sessions_) session->set_parameters(parameters, now);
+}
+
 void Upstream::close_all(UpstreamOutput& out) {
   started_ = false;
   round_.reset();
@@ -189,9 +195,18 @@ void Upstream::absorb(base::SessionId id, SessionOutput&& output, base::SteadyTi
     last_failure_.clear();
     memory_.worked(way, now);
     tell("CLIENT_SESSION_OPENED", server + (session->resumed() ? ", resumed" : ""), out);
-    // Everything that still waits for an answer goes over the new session as well.
+    out.opened = true;
+    for (const auto& other : sessions_) {
+      if (other->id() != id && other->is_open() && other->way() == way && other->round_trip(now)) {
+        session->inherit(*other);
+      }
+    }
+    // Everything that still waits for an answer goes over the new session as well. In an attack nothing is asked about
+    // the configuration (RFC 9132 4.5.3); who wants it asks again afterwards.
     SessionOutput sent;
-    for (const auto& [send_id, errand] : errands_) session->add(errand, now, sent);
+    for (const auto& [send_id, errand] : errands_) {
+      if (!mitigating_ || !signal::client::is_config(send_id)) session->add(errand, now, sent);
+    }
     absorb(id, std::move(sent), now, out);
   }
   for (ErrandAnswer& answer : output.answers) {

@@ -64,6 +64,7 @@ struct UpstreamOutput {
   std::vector<ErrandAnswer> answers;   // for the requests machine
   std::vector<signal::client::OperatorMessage> messages;
   coap::Counters counters;
+  bool opened = false;  // a session
 };
 
 struct SessionView {
@@ -97,6 +98,9 @@ class Upstream {
   void remove(signal::client::SendId id, base::SteadyTime now, UpstreamOutput& out);
   // What the requests want: mitigating: the link may be saturated; urgent: something waits for a session.
   void set_need(bool mitigating, bool urgent, base::SteadyTime now, UpstreamOutput& out);
+
+  // Another set is in force (RFC 9132 4.5), on the sessions of today and tomorrow.
+  void set_parameters(const model::ParameterSet& parameters, base::SteadyTime now);
 
   bool owns(base::SessionId session) const;
   bool connected() const;

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "agent/operators/answers.h"
+#include "agent/operators/parameters.h"
 #include "base/time_text.h"
 
 namespace dots::agent::server {
@@ -187,6 +188,12 @@ json::object render_status(const StatusView& status) {
     one["age_s"] = base::whole_seconds(session.age);
     one["state"] = !session.client ? "stranger" : session.lost ? "silent" : "active";
     one["resumed"] = session.resumed;
+    const auto& parameters = session.parameters;
+    if (parameters && parameters->sid) one["sid"] = parameters->sid->value;
+    // What nobody negotiated is the same for all, and in the configuration.
+    if (parameters && (parameters->sid || parameters->mitigating)) {
+      one["session-config"] = render_parameters(parameters->sets, parameters->mitigating);
+    }
     sessions.push_back(std::move(one));
   }
   out["sessions"] = std::move(sessions);

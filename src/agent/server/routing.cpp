@@ -9,9 +9,12 @@ namespace dots::agent::server {
 namespace {
 
 using model::ResponseCode;
+using signal::server::DeleteConfig;
 using signal::server::DeleteMitigation;
+using signal::server::GetConfig;
 using signal::server::GetMitigation;
 using signal::server::Origin;
+using signal::server::PutConfig;
 using signal::server::PutMitigation;
 
 Refusal bad_request(std::string diagnostic) { return {ResponseCode::bad_request, std::move(diagnostic)}; }
@@ -91,14 +94,19 @@ Routed route_heartbeat(const coap::Request& request) {
   return *body;
 }
 
-Routed route_config(const coap::Request& request) {
+Routed route_config(const coap::Request& request, const wire::ConfigPath& path, const Origin& origin) {
   switch (request.method) {
     case wire::Method::del:
-      return ConfigReset{};
+      return DeleteConfig{origin, path.sid};
     case wire::Method::get:
-    case wire::Method::put:
-      return Refusal{ResponseCode::not_implemented,
-                     "this server does not negotiate the session configuration: the defaults of RFC 9132 are in force"};
+      if (request.observe && *request.observe > 1) return bad_request("Observe is neither 0 nor 1");
+      return GetConfig{origin, path.sid, request.observe};
+    case wire::Method::put: {
+      if (!path.sid) return bad_request("sid is missing from the path");
+      auto body = wire::decode_session_config_request(request.payload);
+      if (!body) return Refusal{body.error().code, body.error().diagnostic};
+      return PutConfig{origin, *path.sid, std::move(*body)};
+    }
     default:
       return Refusal{ResponseCode::method_not_allowed, "config offers GET, PUT and DELETE"};
   }
@@ -119,7 +127,7 @@ Routed route(const coap::Request& request, const Origin& origin) {
   if (auto refusal = check_formats(request)) return *refusal;
   if (const auto* mitigate = std::get_if<wire::MitigatePath>(&*path)) return route_mitigate(request, *mitigate, origin);
   if (std::holds_alternative<wire::HeartbeatPath>(*path)) return route_heartbeat(request);
-  return route_config(request);
+  return route_config(request, std::get<wire::ConfigPath>(*path), origin);
 }
 
 }  // namespace dots::agent::server

@@ -17,11 +17,9 @@ struct Refusal {
   std::string diagnostic;
 };
 
-// DELETE config: the defaults are in force already, so resetting to them is done at once (RFC 9132 4.5.4).
-struct ConfigReset {};
-
-using Routed = std::variant<Refusal, wire::Heartbeat, ConfigReset, signal::server::PutMitigation,
-                            signal::server::GetMitigation, signal::server::DeleteMitigation>;
+using Routed = std::variant<Refusal, wire::Heartbeat, signal::server::PutMitigation, signal::server::GetMitigation,
+                            signal::server::DeleteMitigation, signal::server::PutConfig, signal::server::GetConfig,
+                            signal::server::DeleteConfig>;
 
 // Before the blocks of a body are put together: what can be refused without it.
 std::optional<Refusal> refuse_blocks(const coap::Request& request);

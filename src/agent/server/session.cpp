@@ -5,6 +5,7 @@
 
 #include "base/overload.h"
 #include "coap/block.h"
+#include "coap/repetition.h"
 
 #include "signal/server/answers.h"
 #include "wire/uri_path.h"
@@ -34,6 +35,26 @@ coap::Response to_response(const Answer& answer) {
   return response;
 }
 
+coap::Response to_response(const ConfigAnswer& answer) {
+  coap::Response response;
+  response.code = answer.code;
+  response.max_age_s = answer.max_age_s;
+  if (answer.config) {
+    response.content_format = wire::kContentFormatDots;
+    response.payload = wire::encode(*answer.config);
+  } else {
+    response.payload.assign(answer.diagnostic.begin(), answer.diagnostic.end());
+  }
+  return response;
+}
+
+std::shared_ptr<const SessionParameters> or_default(std::shared_ptr<const SessionParameters> parameters) {
+  if (parameters) return parameters;
+  static const auto of_the_rfc = std::make_shared<const SessionParameters>(
+      SessionParameters{std::nullopt, {model::in_force({}, {}), model::in_force({}, {})}, false});
+  return of_the_rfc;
+}
+
 std::optional<base::SteadyTime> earlier(std::optional<base::SteadyTime> a, std::optional<base::SteadyTime> b) {
   if (!a) return b;
   if (!b) return a;
@@ -50,8 +71,12 @@ Session::Session(base::SessionId id, std::optional<policy::KnownClient> client, 
       max_plaintext_(max_plaintext),
       settings_(std::move(settings)),
       opened_(now.steady),
+      over_tcp_(transport == model::Transport::tcp),
+      parameters_(or_default(settings_->parameters)),
       endpoint_(settings_->endpoint, seed, transport),
-      heartbeat_(signal::Side::server, settings_->heartbeat, now.steady) {}
+      heartbeat_(signal::Side::server, heartbeat_config(), now.steady) {
+  endpoint_.set_transmission(coap::repetition_of(parameters_->in_force()));
+}
 
 void Session::start(base::Now now, SessionOutput& out) {
   coap::Effects effects;
@@ -160,12 +185,12 @@ void Session::handle(coap::IncomingRequest& incoming, base::Now now, SessionOutp
                    respond(incoming.exchange, response, false, now, out);
                    heartbeat_effects(heartbeat_.on_peer_heartbeat(heartbeat.peer_hb_status, now.steady), now, out);
                  },
-                 [&](ConfigReset&) {
-                   coap::Response response;
-                   response.code = ResponseCode::deleted;
-                   respond(incoming.exchange, response, false, now, out);
-                 },
                  [&](GetMitigation& get) {
+                   waiting_[incoming.exchange] = Get{incoming.token, incoming.request};
+                   out.to_domain.emplace_back(std::move(get));
+                 },
+                 [&](GetConfig& get) {
+                   get.over_tcp = over_tcp_;
                    waiting_[incoming.exchange] = Get{incoming.token, incoming.request};
                    out.to_domain.emplace_back(std::move(get));
                  },
@@ -203,7 +228,7 @@ void Session::heartbeat_effects(const signal::HeartbeatEffects& effects, base::N
     request.content_format = wire::kContentFormatDots;
     request.payload = wire::encode(wire::Heartbeat{*effects.send_peer_hb_status});
     coap::Repetition once;
-    once.patience = settings_->heartbeat.interval;
+    once.patience = model::duration_of(parameters_->in_force(), model::Parameter::heartbeat_interval);
     coap::Effects sent;
     heartbeat_request_ = endpoint_.send(request, once, now.steady, sent);
     for (auto& bytes : sent.send) out.send.push_back(std::move(bytes));
@@ -279,23 +304,39 @@ bool Session::fit_newest(Answer answer, const coap::Request& request, coap::Resp
 }
 
 void Session::reply(const Reply& reply, base::Now now, SessionOutput& out) {
-  const auto waiting = waiting_.find(reply.exchange);
+  answer(reply.exchange, reply.observe, now, out, [&](const coap::Request* get, coap::Response& response) {
+    if (get != nullptr) return fit_newest(reply.answer, *get, response, now, out);
+    response = to_response(reply.answer);
+    return true;
+  });
+}
+
+void Session::reply(const ConfigReply& reply, base::Now now, SessionOutput& out) {
+  answer(reply.exchange, reply.observe, now, out, [&](const coap::Request* get, coap::Response& response) {
+    response = to_response(reply.answer);
+    return get == nullptr || fit(*get, response, now);
+  });
+}
+
+void Session::answer(base::ExchangeId exchange, bool observe, base::Now now, SessionOutput& out,
+                     const Rendering& render) {
+  const auto waiting = waiting_.find(exchange);
   coap::Response response;
   if (waiting == waiting_.end()) {
-    response = to_response(reply.answer);
+    (void)render(nullptr, response);
   } else {
     Get get = std::move(waiting->second);
     waiting_.erase(waiting);
-    if (!fit_newest(reply.answer, get.request, response, now, out)) {
-      refuse(reply.exchange,
+    if (!render(&get.request, response)) {
+      refuse(exchange,
              {ResponseCode::internal_server_error, "the answer is too large: ask for one mid, or use c=n or c=c"}, now,
              out);
       return;
     }
-    if (reply.observe) observed_[std::move(get.token)] = std::move(get.request);
+    if (observe) observed_[std::move(get.token)] = std::move(get.request);
   }
-  respond(reply.exchange, response, reply.observe, now, out);
-  if (reply.observe) end_observations(now, out);
+  respond(exchange, response, observe, now, out);
+  if (observe) end_observations(now, out);
 }
 
 void Session::no_reply(const NoReply& no_reply, base::Now now, SessionOutput& out) {
@@ -307,14 +348,27 @@ void Session::no_reply(const NoReply& no_reply, base::Now now, SessionOutput& ou
 }
 
 void Session::notify(const Notify& notify, base::Now now, SessionOutput& out) {
-  const auto observed = observed_.find(notify.token);
+  tell(notify.token, now, out, [&](const coap::Request* get, coap::Response& response) {
+    return fit_newest(notify.answer, *get, response, now, out);
+  });
+}
+
+void Session::notify(const ConfigNotify& notify, base::Now now, SessionOutput& out) {
+  tell(notify.token, now, out, [&](const coap::Request* get, coap::Response& response) {
+    response = to_response(notify.answer);
+    return fit(*get, response, now);
+  });
+}
+
+void Session::tell(const base::Bytes& token, base::Now now, SessionOutput& out, const Rendering& render) {
+  const auto observed = observed_.find(token);
   if (observed == observed_.end()) return;
   coap::Response response;
   // A notification that does not fit is cut to its first block; the client fetches the rest (RFC 7959 2.6).
-  if (!fit_newest(notify.answer, observed->second, response, now, out)) return;
+  if (!render(&observed->second, response)) return;
   if (!model::is_success(response.code)) observed_.erase(observed);
   coap::Effects effects;
-  endpoint_.notify(notify.token, response, now.steady, effects);
+  endpoint_.notify(token, response, now.steady, effects);
   absorb(std::move(effects), now, out);
 }
 
@@ -345,6 +399,22 @@ void Session::end_observations(base::Now now, SessionOutput& out) {
 
 void Session::tell_redirect(base::Now now, SessionOutput& out) {
   out.redirected = redirect_.tell(now.steady) || out.redirected;
+}
+
+signal::HeartbeatConfig Session::heartbeat_config() const {
+  signal::HeartbeatConfig config = signal::heartbeat_config(parameters_->in_force());
+  // RFC 9132 4.5: not negotiated over TCP.
+  if (over_tcp_) {
+    config.missing_hb_allowed =
+        signal::heartbeat_config(or_default(settings_->parameters)->sets.idle).missing_hb_allowed;
+  }
+  return config;
+}
+
+void Session::apply(std::shared_ptr<const SessionParameters> parameters, base::Now now) {
+  parameters_ = std::move(parameters);
+  heartbeat_.reconfigure(heartbeat_config(), now.steady);
+  endpoint_.set_transmission(coap::repetition_of(parameters_->in_force()));
 }
 
 }  // namespace dots::agent::server

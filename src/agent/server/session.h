@@ -8,6 +8,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -26,11 +27,13 @@
 #include "policy/identities.h"
 #include "signal/heartbeat/heartbeat.h"
 #include "signal/server/events.h"
+#include "signal/server/session_config.h"
 
 namespace dots::agent::server {
 
 struct SessionSettings {
-  signal::HeartbeatConfig heartbeat;
+  // What holds until the client's own configuration is known (RFC 9132 4.5): the server's default values.
+  std::shared_ptr<const signal::server::SessionParameters> parameters;
   coap::EndpointLimits endpoint;
   // How long a session of a stranger (a valid credential that no client of ours has) is kept to be told 4.01.
   base::Duration stranger_time = std::chrono::seconds{60};
@@ -74,6 +77,10 @@ class Session {
   void reply(const signal::server::Reply& reply, base::Now now, SessionOutput& out);
   void no_reply(const signal::server::NoReply& no_reply, base::Now now, SessionOutput& out);
   void notify(const signal::server::Notify& notify, base::Now now, SessionOutput& out);
+  void reply(const signal::server::ConfigReply& reply, base::Now now, SessionOutput& out);
+  void notify(const signal::server::ConfigNotify& notify, base::Now now, SessionOutput& out);
+  // The session configuration takes effect at once: heartbeats, repetition of confirmable answers.
+  void apply(std::shared_ptr<const signal::server::SessionParameters> parameters, base::Now now);
 
   // RFC 9132 4.6: the order for this client, null for none; and whether mitigations of the client run.
   void redirect(std::shared_ptr<const RedirectOrder> order, base::Duration grace, base::Now now, SessionOutput& out);
@@ -87,6 +94,7 @@ class Session {
   base::Duration loss_after() const { return heartbeat_.silence_allowed(); }
   int missed_heartbeats() const { return heartbeat_.missed(); }
   base::SteadyTime opened() const { return opened_; }
+  const std::shared_ptr<const signal::server::SessionParameters>& parameters() const { return parameters_; }
 
  private:
   void absorb(coap::Effects effects, base::Now now, SessionOutput& out);
@@ -101,6 +109,11 @@ class Session {
   void refuse(base::ExchangeId exchange, const Refusal& refusal, base::Now now, SessionOutput& out);
   void end_observations(base::Now now, SessionOutput& out);
   void tell_redirect(base::Now now, SessionOutput& out);
+  // Makes the response that fits; `get` is the request that it answers when that was a GET. False: nothing fits.
+  using Rendering = std::function<bool(const coap::Request* get, coap::Response& response)>;
+  void answer(base::ExchangeId exchange, bool observe, base::Now now, SessionOutput& out, const Rendering& render);
+  void tell(const base::Bytes& token, base::Now now, SessionOutput& out, const Rendering& render);
+  signal::HeartbeatConfig heartbeat_config() const;
   std::size_t payload_room() const;
   bool fit(const coap::Request& request, coap::Response& response, base::Now now);
   bool fit_newest(signal::server::Answer answer, const coap::Request& request, coap::Response& response, base::Now now,
@@ -111,6 +124,8 @@ class Session {
   std::size_t max_plaintext_;
   std::shared_ptr<const SessionSettings> settings_;
   base::SteadyTime opened_;
+  bool over_tcp_;
+  std::shared_ptr<const signal::server::SessionParameters> parameters_;
   coap::Endpoint endpoint_;
   signal::Heartbeat heartbeat_;
   std::optional<coap::RequestId> heartbeat_request_;

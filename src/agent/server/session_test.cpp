@@ -106,6 +106,93 @@ TEST_F(SessionTest, AnswersHeartbeatsItself) {
   EXPECT_TRUE(events.empty());
 }
 
+// S9132-4.5-05, S9132-4.5-06: config goes to the domain's owner; a confirmable request gets an empty acknowledgement
+// when the answer takes its time, and a confirmable answer then; S9132-4.5.2-18: what needs no state is refused here.
+TEST_F(SessionTest, ConfigRequestsGoToTheDomain) {
+  coap::Request put = request(wire::Method::put, {"config", "sid=7"});
+  put.confirmable = true;
+  put.content_format = 271;
+  model::ParameterSets wanted;
+  wanted.idle.set(model::Parameter::heartbeat_interval, 60);
+  put.payload = wire::encode(wanted);
+  send(put);
+  ASSERT_EQ(events.size(), 1u);
+  const auto* event = std::get_if<PutConfig>(&events[0]);
+  ASSERT_NE(event, nullptr);
+  EXPECT_EQ(event->sid, base::Sid{7});
+  EXPECT_EQ(event->wanted, wanted);
+  pass(1s);
+  EXPECT_TRUE(responses.empty());
+  SessionOutput out;
+  session->reply(
+      ConfigReply{base::SessionId{7}, event->origin.exchange, {ResponseCode::created, nullptr, "", 3600}, {}}, now,
+      out);
+  pump(std::move(out));
+  ASSERT_EQ(responses.size(), 1u);
+  EXPECT_EQ(responses[0].response.code, ResponseCode::created);
+  EXPECT_EQ(responses[0].response.max_age_s, 3600u);
+  EXPECT_EQ(sent.back()[0] >> 4 & 3, 0);  // confirmable
+
+  put.uri_path.pop_back();
+  send(put);
+  EXPECT_EQ(responses.back().response.code, ResponseCode::bad_request);
+  EXPECT_NE(text(responses.back()).find("sid"), std::string::npos);
+  put.uri_path = {".well-known", "dots", "config", "cuid=abc", "sid=8"};  // S9132-4.5.2-10
+  send(put);
+  EXPECT_EQ(responses.back().response.code, ResponseCode::bad_request);
+  put.uri_path = {".well-known", "dots", "config", "sid=8"};
+  put.payload = {0xa1, 0x18, 0x1e, 0xa0};  // S9132-4.5.2-12
+  send(put);
+  EXPECT_EQ(responses.back().response.code, ResponseCode::bad_request);
+  EXPECT_EQ(events.size(), 1u);
+}
+
+// S9132-4.5-02, S9132-4.5-03, S9132-4.5.2-09, S9132-4.5.1-04: what is in force changes heartbeats and repetition at
+// once.
+TEST_F(SessionTest, ParametersTakeEffectAtOnce) {
+  SessionParameters parameters;
+  model::ParameterSet idle;
+  idle.set(model::Parameter::heartbeat_interval, 0);
+  model::ParameterSet mitigating;
+  mitigating.set(model::Parameter::heartbeat_interval, 20);
+  mitigating.set(model::Parameter::max_retransmit, 1);
+  mitigating.set(model::Parameter::ack_timeout, 500);
+  mitigating.set(model::Parameter::ack_random_factor, 110);
+  parameters.sets = {model::in_force(mitigating, {}), model::in_force(idle, {})};
+  session->apply(std::make_shared<SessionParameters>(parameters), now);
+  pass(10min);
+  EXPECT_TRUE(requests.empty());  // heartbeats are off
+  parameters.mitigating = true;
+  session->apply(std::make_shared<SessionParameters>(parameters), now);
+  pass(61s);
+  EXPECT_GE(requests.size(), 3u);
+
+  // A separate confirmable answer that nobody acknowledges: one repetition, 5 to 5.5 s later.
+  coap::Request get = request(wire::Method::get, {"config"});
+  get.confirmable = true;
+  send(get);
+  pass(1s);
+  const auto* event = std::get_if<GetConfig>(&events.back());
+  ASSERT_NE(event, nullptr);
+  SessionOutput out;
+  session->reply(ConfigReply{base::SessionId{7}, event->origin.exchange, {ResponseCode::content, nullptr, "x", 60}, {}},
+                 now, out);
+  ASSERT_EQ(out.send.size(), 1u);
+  const base::SteadyTime answered = now.steady;
+  std::vector<base::Duration> repetitions;
+  for (base::SteadyTime end = now.steady + 60s; now.steady < end;) {
+    now = now + 50ms;
+    SessionOutput more;
+    session->on_timer(now, more);
+    for (const auto& bytes : more.send) {
+      if (bytes == out.send[0]) repetitions.push_back(now.steady - answered);
+    }
+  }
+  ASSERT_EQ(repetitions.size(), 1u);
+  EXPECT_GE(repetitions[0], 5s);
+  EXPECT_LE(repetitions[0], 5600ms);
+}
+
 // S9132-3-06, S9132-4.7-01, S9132-4.5-01, S8612-SIG-003-01, S8612-SIG-004-01, S8612-SIG-004-03, S8811-2.2.2-11: the
 // server sends its own heartbeats on the client's session, every interval.
 TEST_F(SessionTest, SendsHeartbeatsToTheClient) {

@@ -17,6 +17,9 @@ const Origin* origin_of(const Event& event) {
   if (const auto* put = std::get_if<PutMitigation>(&event)) return &put->origin;
   if (const auto* get = std::get_if<GetMitigation>(&event)) return &get->origin;
   if (const auto* del = std::get_if<DeleteMitigation>(&event)) return &del->origin;
+  if (const auto* put_config = std::get_if<PutConfig>(&event)) return &put_config->origin;
+  if (const auto* get_config = std::get_if<GetConfig>(&event)) return &get_config->origin;
+  if (const auto* delete_config = std::get_if<DeleteConfig>(&event)) return &delete_config->origin;
   return nullptr;
 }
 
@@ -62,8 +65,7 @@ Shard::Shard(const ShardSettings& settings, std::shared_ptr<const policy::Identi
   for (auto& rules : domains) {
     const base::DomainId id = rules->policy().id;
     if (owner_of(id, settings_.shards) != settings_.index) continue;
-    domains_.emplace(id,
-                     Owned{Domain(std::move(rules), planner_, settings_.domain), std::nullopt, false, {}, nullptr, {}});
+    domains_.emplace(id, owned_by(std::move(rules)));
   }
 }
 
@@ -165,7 +167,14 @@ void Shard::on_timer(base::Now now, ShardOutput& out) {
     domain_deadlines_.erase(domain_deadlines_.begin());
     Owned& owned = domains_.at(id);
     owned.armed.reset();
-    if (!owned.reloading) step(id, owned, TimerFired{}, now);
+    ConfigEffects due;
+    owned.configs.on_timer(now.steady, due);
+    perform(id, std::move(due), now, out);
+    if (owned.reloading) {
+      arm(id, owned);
+    } else {
+      step(id, owned, TimerFired{}, now);
+    }
   }
 }
 
@@ -418,6 +427,7 @@ void Shard::run_local(base::Now now, ShardOutput& out) {
     if (it == domains_.end()) continue;
     if (const auto* edge = std::get_if<SessionEdge>(&message.event))
       tell_busy(it->second.client_sessions.on_edge(*edge), now, out);
+    if (step_configs(message.domain, it->second, message.event, now, out)) continue;
     if (it->second.reloading) {
       defer(it->second, std::move(message.event), now, out);
       continue;
@@ -428,6 +438,52 @@ void Shard::run_local(base::Now now, ShardOutput& out) {
       continue;
     }
     step(message.domain, it->second, message.event, now);
+  }
+}
+
+bool Shard::step_configs(const base::DomainId& id, Owned& owned, const Event& event, base::Now now, ShardOutput& out) {
+  SessionConfigs& configs = owned.configs;
+  ConfigEffects effects;
+  bool theirs = true;
+  std::visit(base::Overload{
+                 [&](const PutConfig& put) {
+                   configs.on_put(put, owned.machine.has_armed_requests(put.origin.client), now.steady, effects);
+                 },
+                 [&](const GetConfig& get) { configs.on_get(get, now.steady, effects); },
+                 [&](const DeleteConfig& del) { configs.on_delete(del, now.steady, effects); },
+                 [&](const SessionEdge& edge) {
+                   configs.on_edge(edge, now.steady, effects);
+                   theirs = false;
+                 },
+                 [&](const ObservationCancelled& cancelled) {
+                   configs.on_cancelled(cancelled);
+                   theirs = false;
+                 },
+                 [&](const auto&) { theirs = false; },
+             },
+             event);
+  perform(id, std::move(effects), now, out);
+  if (theirs) arm(id, owned);
+  return theirs;
+}
+
+// Nothing of it depends on a commit (docs/decisions/session-configuration.md): it passes the gate by.
+void Shard::perform(const base::DomainId& domain, ConfigEffects effects, base::Now now, ShardOutput& out) {
+  for (ConfigEffect& effect : effects) {
+    std::visit(
+        base::Overload{
+            [&](ConfigReply& reply) { to_session(std::move(reply), now, out); },
+            [&](ConfigNotify& notify) {
+              ++out.counts.notifications;
+              to_session(std::move(notify), now, out);
+            },
+            [&](ApplyParameters& apply) { to_session(std::move(apply), now, out); },
+            [&](ConfigLapsed& lapsed) {
+              out.lines.push_back({"CONFIG_LAPSED", "client " + lapsed.client.value + " of domain " + domain.value +
+                                                        ", sid=" + std::to_string(lapsed.sid.value)});
+            },
+        },
+        effect);
   }
 }
 
@@ -472,6 +528,10 @@ void Shard::show(Visible visible, base::Now now, ShardOutput& out) {
                    const auto domain = domains_.find(visible.domain);
                    if (domain == domains_.end()) return;
                    tell_busy(domain->second.client_sessions.on_mitigating(edge), now, out);
+                   ConfigEffects effects;
+                   domain->second.configs.on_mitigating(edge, now.steady, effects);
+                   perform(visible.domain, std::move(effects), now, out);
+                   arm(visible.domain, domain->second);
                  },
                  [&](OperatorNote& note) {
                    out.lines.push_back({note.id, std::move(note.details)});
@@ -515,6 +575,9 @@ void Shard::to_session(ToSession message, base::Now now, ShardOutput& out) {
                  [&](const NoReply& no_reply) { session.no_reply(no_reply, now, output); },
                  [&](const Notify& notify) { session.notify(notify, now, output); },
                  [&](const ClientBusy& busy) { session.on_mitigating(busy.mitigating, now, output); },
+                 [&](const ConfigReply& reply) { session.reply(reply, now, output); },
+                 [&](const ConfigNotify& notify) { session.notify(notify, now, output); },
+                 [&](const ApplyParameters& apply) { session.apply(apply.parameters, now); },
              },
              message);
   absorb(live, std::move(output), now, out);
@@ -529,7 +592,8 @@ void Shard::arm(SessionMap::iterator live) {
 }
 
 void Shard::arm(const base::DomainId& id, Owned& owned) {
-  const auto wanted = owned.machine.next_deadline();
+  auto wanted = owned.machine.next_deadline();
+  if (const auto config = owned.configs.next_deadline(); config && (!wanted || *config < *wanted)) wanted = config;
   if (wanted == owned.armed) return;
   if (owned.armed) domain_deadlines_.erase({*owned.armed, id});
   owned.armed = wanted;
@@ -561,8 +625,8 @@ std::vector<SessionView> Shard::sessions(base::Now now) const {
   std::vector<SessionView> all;
   all.reserve(sessions_.size());
   for (const auto& [id, live] : sessions_) {
-    all.push_back(
-        {id, live.session.client(), live.path, now.steady - live.session.opened(), live.session.lost(), live.resumed});
+    all.push_back({id, live.session.client(), live.path, now.steady - live.session.opened(), live.session.lost(),
+                   live.resumed, live.session.parameters()});
   }
   return all;
 }

@@ -31,6 +31,7 @@
 #include "policy/identities.h"
 #include "ports/store.h"
 #include "signal/server/domain.h"
+#include "signal/server/session_config.h"
 
 namespace dots::agent::server {
 
@@ -41,6 +42,8 @@ struct ShardSettings {
   std::size_t sessions_per_domain = 1000;  // here
   std::shared_ptr<const SessionSettings> session;
   signal::server::DomainLimits domain;
+  std::shared_ptr<const policy::SessionBounds> bounds = std::make_shared<policy::SessionBounds>();
+  signal::server::ConfigLimits configs;
   std::uint32_t retry_after_s = 5;                          // Max-Age of a 5.03 after a failed commit
   base::Duration recheck_every = std::chrono::seconds{60};  // the credentials of running sessions
   std::size_t events_while_reloading = 4096;                // kept for a domain; of further ones reports are dropped
@@ -54,7 +57,9 @@ struct ToDomain {
   base::DomainId domain;
   signal::server::Event event;
 };
-using ToSession = std::variant<signal::server::Reply, signal::server::NoReply, signal::server::Notify, ClientBusy>;
+using ToSession =
+    std::variant<signal::server::Reply, signal::server::NoReply, signal::server::Notify, signal::server::ConfigReply,
+                 signal::server::ConfigNotify, signal::server::ApplyParameters, ClientBusy>;
 // DELETE must get through a full queue (ARCHITECTURE idea 2).
 bool is_release(const ToDomain& message);
 
@@ -96,6 +101,7 @@ struct SessionView {
   base::Duration age{};
   bool lost = false;
   bool resumed = false;  // opened by a ticket
+  std::shared_ptr<const signal::server::SessionParameters> parameters;
 };
 
 class Shard {
@@ -124,6 +130,8 @@ class Shard {
   // The wall clock has stepped: idle domains write their deadlines by the new clock as well, before a restart reads
   // them.
   void on_clock_step(base::Now now, ShardOutput& out);
+  // The operator has changed what is accepted as session configuration, or the server's default values.
+  void set_session_bounds(std::shared_ptr<const policy::SessionBounds> bounds, base::Now now, ShardOutput& out);
   void close_all(const std::string& reason, base::Now now, ShardOutput& out);
 
   // A reload of the configuration, in two steps so that no client meets a domain that is not there: first the domains
@@ -168,6 +176,7 @@ class Shard {
   };
   struct Owned {
     signal::server::Domain machine;
+    signal::server::SessionConfigs configs;
     std::optional<base::SteadyTime> armed;
     bool reloading = false;
     std::vector<Release> deferred;                          // withdrawals, reports and edges that came while reloading
@@ -175,6 +184,7 @@ class Shard {
     signal::server::ClientCounts clients{};                 // as added to the shard's
     ClientSessions client_sessions{};
   };
+  Owned owned_by(std::shared_ptr<const policy::DomainRules> rules) const;
   using SessionMap = std::unordered_map<base::SessionId, Live>;
 
   void forget_orphans(const ports::Snapshot& snapshot, base::Now now);
@@ -187,6 +197,10 @@ class Shard {
   // Withdrawals out of a refused batch are done again; what of them must not be told as failed goes from `failed`.
   void again(std::vector<Release> releases, std::vector<Visible>& failed);
   void tally(Owned& owned);
+  // What the session configurations of the domain have to do with an event; true when it was theirs alone.
+  bool step_configs(const base::DomainId& id, Owned& owned, const signal::server::Event& event, base::Now now,
+                    ShardOutput& out);
+  void perform(const base::DomainId& domain, signal::server::ConfigEffects effects, base::Now now, ShardOutput& out);
   void run_local(base::Now now, ShardOutput& out);
   void show(Visible visible, base::Now now, ShardOutput& out);
   void show_failed(Visible visible, base::Now now, ShardOutput& out);

@@ -16,6 +16,16 @@ std::shared_ptr<const policy::DomainRules> nothing_owned(const policy::DomainPol
 
 }  // namespace
 
+Shard::Owned Shard::owned_by(std::shared_ptr<const policy::DomainRules> rules) const {
+  return {signal::server::Domain(std::move(rules), planner_, settings_.domain),
+          signal::server::SessionConfigs(settings_.bounds, settings_.configs),
+          std::nullopt,
+          false,
+          {},
+          nullptr,
+          {}};
+}
+
 void Shard::set_domains(const std::vector<std::shared_ptr<const policy::DomainRules>>& domains, base::Now now,
                         ShardOutput& out) {
   const auto replace = [&](const base::DomainId& id, Owned& owned, std::shared_ptr<const policy::DomainRules> rules) {
@@ -35,8 +45,7 @@ void Shard::set_domains(const std::vector<std::shared_ptr<const policy::DomainRu
   for (const auto& rules : domains) {
     const base::DomainId& id = rules->policy().id;
     if (owner_of(id, settings_.shards) != settings_.index || owns(id)) continue;
-    domains_.emplace(
-        id, Owned{signal::server::Domain(rules, planner_, settings_.domain), std::nullopt, true, {}, nullptr, {}});
+    domains_.emplace(id, owned_by(rules)).first->second.reloading = true;
     out.reload.push_back(id);
     if (back_ends_) local_.push_back({id, *back_ends_});
   }
@@ -57,6 +66,16 @@ void Shard::set_identities(std::shared_ptr<const policy::Identities> identities,
   SessionEffects effects;
   for (const auto& [id, reason] : ending) table_.close(id, reason, now, effects);
   absorb(std::move(effects), now, out);
+}
+
+void Shard::set_session_bounds(std::shared_ptr<const policy::SessionBounds> bounds, base::Now now, ShardOutput& out) {
+  settings_.bounds = bounds;
+  for (auto& [id, owned] : domains_) {
+    signal::server::ConfigEffects effects;
+    owned.configs.set_bounds(bounds, now.steady, effects);
+    perform(id, std::move(effects), now, out);
+    arm(id, owned);
+  }
 }
 
 }  // namespace dots::agent::server

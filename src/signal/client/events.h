@@ -12,12 +12,16 @@
 #include "model/mitigation.h"
 #include "model/redirect.h"
 #include "model/response_code.h"
+#include "model/session_config.h"
 #include "ports/store.h"
 
 namespace dots::signal::client {
 
 // One exchange that the machine wants; lives until its answer, CancelSend or StopObserving.
 using SendId = base::StrongId<struct SendIdTag, std::uint64_t>;
+// Those above are of the session configuration (session_config.h), the others of mitigation requests.
+inline constexpr std::uint64_t kFirstConfigSend = std::uint64_t{1} << 63;
+inline bool is_config(SendId id) { return id.value > kFirstConfigSend; }
 
 // What the operator asks for.
 struct Wanted {
@@ -35,6 +39,7 @@ struct Answer {
   std::string diagnostic;
   std::optional<std::uint32_t> max_age_s;
   std::optional<model::RedirectedSignal> redirect;  // with 5.03: another server takes over, for Max-Age
+  std::optional<model::SessionConfig> config;       // of an answer about the session configuration
 };
 
 // ---- effects ------------------------------------------------------------------------------------------------------

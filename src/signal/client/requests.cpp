@@ -282,6 +282,15 @@ bool Requests::mitigating() const {
                      [](const auto& item) { return item.second.wanted() && item.second.immediate(); });
 }
 
+bool Requests::active() const {
+  return std::any_of(state_->live.begin(), state_->live.end(), [](const auto& item) {
+    const Entry& entry = item.second;
+    if (!entry.record.granted) return false;
+    // A preconfigured request is active while the server says anything but that it waits for the loss of the signal.
+    return entry.immediate() || (entry.status && *entry.status != model::MitigationStatus::signal_loss);
+  });
+}
+
 bool Requests::urgent() const {
   return std::any_of(state_->live.begin(), state_->live.end(),
                      [](const auto& item) { return item.second.put || item.second.del; });

@@ -20,6 +20,11 @@ bool is_off(const HeartbeatConfig& config) { return config.interval == base::Dur
 
 }  // namespace
 
+HeartbeatConfig heartbeat_config(const model::ParameterSet& parameters) {
+  return {model::duration_of(parameters, model::Parameter::heartbeat_interval),
+          static_cast<int>(parameters.at(model::Parameter::missing_hb_allowed))};
+}
+
 Heartbeat::Heartbeat(Side side, const HeartbeatConfig& config, base::SteadyTime opened)
     : side_(side),
       config_(bounded(config)),

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "base/time.h"
+#include "model/session_config.h"
 
 namespace dots::signal {
 
@@ -18,6 +19,9 @@ struct HeartbeatConfig {
   base::Duration interval = std::chrono::seconds{30};  // zero: off; otherwise raised to kMinHeartbeatInterval
   int missing_hb_allowed = 15;
 };
+
+// REQUIRES: a set with every parameter.
+HeartbeatConfig heartbeat_config(const model::ParameterSet& parameters);
 
 struct HeartbeatEffects {
   // Send PUT hb with this peer-hb-status; non-confirmable, not repeated.

@@ -1,5 +1,6 @@
 #include "signal/server/domain.h"
 
+#include <algorithm>
 #include <cassert>
 
 #include "signal/server/answers.h"
@@ -30,6 +31,8 @@ std::vector<Effect> Domain::set_rules(std::shared_ptr<const policy::DomainRules>
 const policy::DomainRules& Domain::rules() const { return state_->rules(); }
 std::vector<MitigationView> Domain::view(base::Now now) const { return state_->view(now); }
 ClientCounts Domain::clients() const { return state_->clients(); }
+
+bool Domain::has_armed_requests(const base::ClientId& client) const { return state_->has_armed_requests(client); }
 
 std::vector<Effect> Machine::step(const Event& event, base::Now now) {
   watch_clocks(now);
@@ -107,6 +110,18 @@ void Machine::audit(base::Now now, std::string actor, std::string action, const 
 const CuidState* Machine::own_cuid(const base::Cuid& cuid, const base::ClientId& client) const {
   const auto found = cuids_.find(cuid);
   return found != cuids_.end() && found->second.record.client == client ? &found->second : nullptr;
+}
+
+bool Machine::has_armed_requests(const base::ClientId& client) const {
+  const auto known = clients_.find(client);
+  if (known == clients_.end()) return false;
+  return std::any_of(known->second.cuids.begin(), known->second.cuids.end(), [&](const base::Cuid& cuid) {
+    const auto state = cuids_.find(cuid);
+    if (state == cuids_.end()) return false;
+    const auto& mitigations = state->second.mitigations;
+    return std::any_of(mitigations.begin(), mitigations.end(),
+                       [](const auto& one) { return !one.second.record.request.trigger_mitigation; });
+  });
 }
 
 Mitigation* Machine::find(const base::Cuid& cuid, base::Mid mid) {

@@ -83,6 +83,8 @@ class Domain {
 
   std::vector<MitigationView> view(base::Now now) const;
   ClientCounts clients() const;
+  // Requests of this client that start when its signal is lost.
+  bool has_armed_requests(const base::ClientId& client) const;
 
  private:
   struct State;

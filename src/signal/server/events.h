@@ -15,6 +15,7 @@
 #include "model/mitigation.h"
 #include "model/response_code.h"
 #include "model/rule.h"
+#include "model/session_config.h"
 #include "ports/resolver.h"
 #include "ports/store.h"
 
@@ -52,6 +53,22 @@ struct DeleteMitigation {
   Origin origin;
   base::Cuid cuid;
   base::Mid mid;
+};
+// PUT, GET and DELETE config[/sid=] (RFC 9132 4.5): for SessionConfigs, not for the mitigation machine.
+struct PutConfig {
+  Origin origin;
+  base::Sid sid;
+  model::ParameterSets wanted;
+};
+struct GetConfig {
+  Origin origin;
+  std::optional<base::Sid> sid;
+  std::optional<std::uint32_t> observe;  // 0 register, 1 deregister
+  bool over_tcp = false;                 // leaves out what is not negotiated there
+};
+struct DeleteConfig {
+  Origin origin;
+  std::optional<base::Sid> sid;
 };
 // Edges of the client's sessions, reported by the session machines: opened; nothing heard for the whole loss threshold;
 // heard again after quiet or silent; closed by either side; nothing heard for half of the threshold.
@@ -126,9 +143,10 @@ struct OperatorReleaseCuid {
 };
 struct TimerFired {};
 
-using Event = std::variant<PutMitigation, GetMitigation, DeleteMitigation, SessionEdge, SignalGuard,
-                           ObservationCancelled, NameResolved, RulesReport, BackEndsReport, AttackReport,
-                           AcceptListReport, CountersReport, OperatorWithdraw, OperatorReleaseCuid, TimerFired>;
+using Event =
+    std::variant<PutMitigation, GetMitigation, DeleteMitigation, SessionEdge, SignalGuard, ObservationCancelled,
+                 NameResolved, RulesReport, BackEndsReport, AttackReport, AcceptListReport, CountersReport,
+                 OperatorWithdraw, OperatorReleaseCuid, TimerFired, PutConfig, GetConfig, DeleteConfig>;
 
 // ---- effects ------------------------------------------------------------------------------------------------------
 

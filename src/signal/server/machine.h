@@ -34,12 +34,17 @@ class Machine {
   const policy::DomainRules& rules() const { return *rules_; }
   std::vector<MitigationView> view(base::Now now) const;
   ClientCounts clients() const;
+  bool has_armed_requests(const base::ClientId& client) const;
 
  private:
   using Origins = std::vector<Origin>;
 
   // ---- domain.cpp
   void on_event(const TimerFired&, base::Now) {}  // every step fires what is due
+  // The session configuration has a machine of its own (session_config.h).
+  void on_event(const PutConfig&, base::Now) {}
+  void on_event(const GetConfig&, base::Now) {}
+  void on_event(const DeleteConfig&, base::Now) {}
   void fire_due(base::Now now);
   // What a step gathers and says once, at its end: rules together, and clients that began or ceased to mitigate.
   std::vector<Effect> finish();

@@ -231,7 +231,18 @@ void Oracle::erase(const MitigationKey& key, const std::vector<ports::Change>& b
            (by.mid > key.mid || old.status == MitigationStatus::client_withdrawn) &&
            (share_an_address(put->record.expanded, old.expanded) || !old.request.scope.target_fqdn.empty());
   });
-  const bool withdrawn = withdrawn_by_operator_.contains(key);
+  // The signal is lost: a preconfigured request that starts goes before immediate ones (RFC 9132 4.4.1.3).
+  const bool overtaken =
+      old.request.trigger_mitigation && std::any_of(batch.begin(), batch.end(), [&](const auto& change) {
+        const auto* put = std::get_if<ports::PutMitigation>(&change);
+        if (put == nullptr || put->record.request.trigger_mitigation) return false;
+        const MitigationKey by{put->record.domain, put->record.cuid, put->record.mid};
+        const auto before = world_.disk->mitigations.find(by);
+        return same_client(by, key) && put->record.status == MitigationStatus::in_progress &&
+               before != world_.disk->mitigations.end() && before->second.status == MitigationStatus::signal_loss &&
+               (share_an_address(put->record.expanded, old.expanded) || !old.request.scope.target_fqdn.empty());
+      });
+  const bool withdrawn = withdrawn_by_operator_.contains(key) || overtaken;
   const bool armed = old.status == MitigationStatus::signal_loss;
   const bool armed_withdrawn = armed && delete_seen_.contains(key);
   // A batch may hold the DELETE and the end of an old period, or the whole life of a short one.

@@ -68,6 +68,11 @@ void Simulation::check_server_end() {
     if (view.record.status == model::MitigationStatus::successfully_mitigated) {
       view.record.status = model::MitigationStatus::in_progress;
     }
+    // Why a preconfigured request waits again is told for a while (RFC 9132 Table 3); the disk knows that it waits.
+    if (!view.record.request.trigger_mitigation && (view.record.status == model::MitigationStatus::withdrawn ||
+                                                    view.record.status == model::MitigationStatus::attack_stopped)) {
+      view.record.status = model::MitigationStatus::signal_loss;
+    }
     const ports::MitigationKey key{view.record.domain, view.record.cuid, view.record.mid};
     in_memory.insert(key);
     const auto stored = server_parts_.disk->mitigations.find(key);

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "mitigation/plan.h"
+#include "tests/sim/telling.h"
 
 namespace dots::sim {
 
@@ -96,6 +97,7 @@ Simulation::Simulation(const Scenario& scenario, Coverage& coverage, bool verbos
     if (!server_ || server_stopping_) return;
     const std::string* domain = domain_of(datagram.path.peer);
     if (const auto text = test::scripted_plaintext(datagram.bytes); text && domain != nullptr) {
+      if (verbose_) tell(model::to_string(datagram.path.peer) + " > " + describe(*text));
       oracle_->server_received(datagram.path, *domain, *text);
     }
     server_->on_datagram(datagram);
@@ -185,6 +187,7 @@ void Simulation::start_server() {
   hooks.send = [this](const model::Datagram& datagram) {
     const std::string* domain = domain_of(datagram.path.peer);
     if (const auto text = test::scripted_plaintext(datagram.bytes); text && domain != nullptr) {
+      if (verbose_) tell(model::to_string(datagram.path.peer) + " < " + describe(*text));
       oracle_->server_sent(datagram.path, *domain, *text);
     }
     network_.from_server(datagram);
@@ -208,12 +211,18 @@ void Simulation::start_server() {
     if (random_.chance(hand_over_full_)) return std::nullopt;
     return random_.up_to(seconds_of(hand_over_delay_s_));
   };
-  hooks.want = [this](const signal::server::DesiredRules& rules) { oracle_->wanted(rules); };
+  hooks.want = [this](const signal::server::DesiredRules& rules) {
+    if (verbose_) tell("server wants" + describe(rules));
+    oracle_->wanted(rules);
+  };
   hooks.operator_answer = [this](const signal::server::OperatorAnswer& answer) {
     coverage_.took("operator's withdrawal", answer.ok ? "done" : "refused");
   };
   hooks.commit = commit_hooks("server", server_store_faults_, server_store_delay_s_);
-  hooks.commit.before_applied = [this](const auto& changes) { oracle_->server_commits(changes); };
+  hooks.commit.before_applied = [this](const auto& changes) {
+    if (verbose_) tell("server stores" + describe(changes));
+    oracle_->server_commits(changes);
+  };
   hooks.runner.fate = [this] {
     CallFate fate;
     fate.takes = std::chrono::milliseconds{1} + random_.up_to(std::chrono::milliseconds{20});
@@ -243,7 +252,9 @@ void Simulation::start_server() {
       const char* state = report.state == mitigation::RuleState::installed ? "installed"
                           : report.state == mitigation::RuleState::failed  ? "failed"
                                                                            : "pending";
-      oracle_->reported({report.owner.domain, report.owner.cuid, report.owner.mid}, state);
+      const ports::MitigationKey key{report.owner.domain, report.owner.cuid, report.owner.mid};
+      tell("back end: " + to_string(key) + " " + state);
+      oracle_->reported(key, state);
     }
   };
   server_ = std::make_unique<world::ServerNode>(timeline_, server_parts_, std::move(hooks));

@@ -118,11 +118,11 @@ class ShardTest : public ::testing::Test {
     }
   }
   // The store's word on its oldest batch.
-  void settle(ports::CommitOutcome outcome = ports::CommitOutcome::committed) {
+  void settle(ports::CommitOutcome outcome = ports::CommitOutcome::committed, bool applied = false) {
     ASSERT_FALSE(store.empty());
     auto [index, changes] = std::move(store.front());
     store.pop_front();
-    if (outcome == ports::CommitOutcome::committed) {
+    if (applied || outcome == ports::CommitOutcome::committed) {
       for (auto& change : changes) {
         if (auto* put = std::get_if<ports::PutMitigation>(&change)) {
           std::erase_if(stored.mitigations, [&](const auto& r) {

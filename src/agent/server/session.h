@@ -90,6 +90,7 @@ class Session {
   base::SessionId id() const { return id_; }
   const std::optional<policy::KnownClient>& client() const { return client_; }
   bool lost() const { return heartbeat_.is_lost(); }
+  bool quiet() const { return heartbeat_.is_quiet(); }
   // How long nothing may be heard before the signal is lost; zero while heartbeats are off.
   base::Duration loss_after() const { return heartbeat_.silence_allowed(); }
   int missed_heartbeats() const { return heartbeat_.missed(); }

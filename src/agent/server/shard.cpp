@@ -12,6 +12,8 @@ using namespace signal::server;
 
 // Timers that are so late mean that the process did not run.
 constexpr auto kStall = std::chrono::seconds{10};
+// For a queue that was full to empty.
+constexpr auto kTellAgain = std::chrono::milliseconds{500};
 
 const Origin* origin_of(const Event& event) {
   if (const auto* put = std::get_if<PutMitigation>(&event)) return &put->origin;
@@ -107,7 +109,7 @@ void Shard::reloaded(const base::DomainId& domain, const ports::Snapshot& snapsh
   for (const auto& record : snapshot.cuids) {
     if (record.domain == domain) own.cuids.push_back(record);
   }
-  gate_.add(domain, it->second.machine.load(own, now, keep_observers));
+  gate_.add(domain, it->second.machine.load(own, now, keep_observers, std::exchange(it->second.unsaid, {})));
   if (auto rules = std::exchange(it->second.next_rules, nullptr))
     gate_.add(domain, it->second.machine.set_rules(std::move(rules), now));
   if (losses_held_) gate_.add(domain, it->second.machine.step(SignalGuard{true, {}}, now));
@@ -149,6 +151,7 @@ void Shard::on_timer(base::Now now, ShardOutput& out) {
     out.stalled = true;
   }
   if (recheck_at_ && *recheck_at_ <= now.steady) recheck_credentials(now);
+  if (tell_again_at_ && *tell_again_at_ <= now.steady) tell_edges_again(out);
   SessionEffects effects;
   table_.on_timer(now, effects);
   absorb(std::move(effects), now, out);
@@ -350,6 +353,9 @@ void Shard::route_to_domain(base::SessionId session, Event event, ShardOutput& o
   const std::uint32_t owner = owner_of(domain, settings_.shards);
   if (owner == settings_.index) {
     local_.push_back({domain, std::move(event)});
+  } else if (const auto waiting = untold_edges_.find(session);
+             waiting != untold_edges_.end() && std::holds_alternative<SessionEdge>(event)) {
+    waiting->second.event = std::move(event);
   } else {
     out.to_domain[owner].push_back({domain, std::move(event)});
   }
@@ -362,7 +368,31 @@ void Shard::on_back_ends(const BackEndsReport& report) {
   for (const auto& [id, owned] : domains_) local_.push_back({id, report});
 }
 
+// As things stand now: an edge that came through meanwhile is not undone by an older one.
+void Shard::tell_edges_again(ShardOutput& out) {
+  tell_again_at_.reset();
+  for (auto& [id, message] : std::exchange(untold_edges_, {})) {
+    auto& edge = std::get<SessionEdge>(message.event);
+    const auto live = sessions_.find(id);
+    if (live != sessions_.end()) {
+      const Session& session = live->second.session;
+      edge.kind = session.lost()    ? SessionEdge::Kind::silent
+                  : session.quiet() ? SessionEdge::Kind::quiet
+                                    : SessionEdge::Kind::opened;
+      edge.credential_cuid = base::Cuid{model::default_cuid(live->second.identity)};
+    } else if (edge.kind != SessionEdge::Kind::closed) {
+      continue;
+    }
+    out.to_domain[owner_of(message.domain, settings_.shards)].push_back(std::move(message));
+  }
+}
+
 void Shard::on_undelivered(const ToDomain& message, base::Now now, ShardOutput& out) {
+  if (const auto* edge = std::get_if<SessionEdge>(&message.event)) {
+    untold_edges_.insert_or_assign(edge->session, message);
+    if (!tell_again_at_) tell_again_at_ = now.steady + kTellAgain;
+    return;
+  }
   refuse_event(message.event, "the server is busy", now, out);
 }
 
@@ -554,7 +584,12 @@ void Shard::show_failed(Visible visible, base::Now now, ShardOutput& out) {
                  [&](OperatorAnswer& answer) {
                    out.operator_answers.push_back({answer.ticket, false, "the change could not be stored"});
                  },
-                 // The reload says again what is wanted; observers hear of it then.
+                 // The reload says again what is wanted, and what is not; observers hear of it then.
+                 [&](DesiredRules& rules) {
+                   const auto owned = domains_.find(visible.domain);
+                   if (owned == domains_.end()) return;
+                   for (const auto& want : rules.wants) owned->second.unsaid.insert(want.owner);
+                 },
                  [&](auto&) {},
              },
              visible.effect);
@@ -603,6 +638,7 @@ void Shard::arm(const base::DomainId& id, Owned& owned) {
 std::optional<base::SteadyTime> Shard::next_deadline() const {
   std::optional<base::SteadyTime> next = table_.next_deadline();
   if (recheck_at_ && !sessions_.empty() && (!next || *recheck_at_ < *next)) next = recheck_at_;
+  if (tell_again_at_ && (!next || *tell_again_at_ < *next)) next = tell_again_at_;
   if (!session_deadlines_.empty() && (!next || session_deadlines_.begin()->first < *next)) {
     next = session_deadlines_.begin()->first;
   }

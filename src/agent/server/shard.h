@@ -122,7 +122,8 @@ class Shard {
   void on_message(const ToSession& message, base::Now now, ShardOutput& out);
   // To every domain of this shard.
   void on_back_ends(const signal::server::BackEndsReport& report);
-  // The owner's queue was full: the peer is told to come again (clients repeat).
+  // The owner's queue was full: the peer is told to come again (clients repeat). What became of a session is said again
+  // by the shard itself: nobody repeats that, and a domain that never hears of a session takes its client for lost.
   void on_undelivered(const ToDomain& message, base::Now now, ShardOutput& out);
   void on_timer(base::Now now, ShardOutput& out);
   // Other credentials are in force: running sessions are checked against them at once, not at the next turn.
@@ -179,6 +180,7 @@ class Shard {
     signal::server::SessionConfigs configs;
     std::optional<base::SteadyTime> armed;
     bool reloading = false;
+    std::set<model::RuleOwner> unsaid;                      // whose wishes went with a refused commit
     std::vector<Release> deferred;                          // withdrawals, reports and edges that came while reloading
     std::shared_ptr<const policy::DomainRules> next_rules;  // came while reloading
     signal::server::ClientCounts clients{};                 // as added to the shard's
@@ -192,6 +194,7 @@ class Shard {
   void crowd_out(base::SessionId id, base::Now now, ShardOutput& out);
   void absorb(SessionMap::iterator live, SessionOutput output, base::Now now, ShardOutput& out);
   void route_to_domain(base::SessionId session, signal::server::Event event, ShardOutput& out);
+  void tell_edges_again(ShardOutput& out);
   void defer(Owned& owned, signal::server::Event event, base::Now now, ShardOutput& out);
   void step(const base::DomainId& id, Owned& owned, const signal::server::Event& event, base::Now now, int tries = 0);
   // Withdrawals out of a refused batch are done again; what of them must not be told as failed goes from `failed`.
@@ -225,6 +228,8 @@ class Shard {
   std::map<base::DomainId, Owned> domains_;
   std::optional<signal::server::BackEndsReport> back_ends_;  // the last one, for domains that come later
   std::vector<ToDomain> local_;                              // events of this round for domains of this shard
+  std::map<base::SessionId, ToDomain> untold_edges_;         // the newest of each session that its domain has not heard
+  std::optional<base::SteadyTime> tell_again_at_;
   Gate gate_;
   std::optional<base::SteadyTime> recheck_at_;
   signal::server::ClientCounts clients_;

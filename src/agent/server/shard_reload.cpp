@@ -22,6 +22,7 @@ Shard::Owned Shard::owned_by(std::shared_ptr<const policy::DomainRules> rules) c
           std::nullopt,
           false,
           {},
+          {},
           nullptr,
           {}};
 }

@@ -108,6 +108,34 @@ TEST_F(ShardTest, AReportThatComesWhileReloadingIsNotLost) {
   EXPECT_EQ(shards[0]->mitigations(now)[0].rules, RulesReport::State::installed);
 }
 
+// The end of a mitigation went into the store, but nobody could say so: neither memory nor store knows it any more, and
+// its rules have to go all the same.
+TEST_F(ShardTest, RulesGoWhoseEndIsInTheStoreAfterAll) {
+  Peer& peer = connect("acme.example", 1000);
+  send(peer, put(1, "192.0.2.1/32"));
+  settle_all();
+  send(peer, put(2, "192.0.2.2/32"));
+  settle_all();
+  send(peer, bare(wire::Method::del, 1));
+  settle_all();
+  now = now + policies.front().terminating_period;
+  ShardOutput ends;
+  shards[0]->on_timer(now, ends);
+  finish(0, ends);
+  wants.clear();
+  settle(ports::CommitOutcome::unknown, true);
+  EXPECT_TRUE(wants.empty());
+  ASSERT_EQ(stored.mitigations.size(), 1u);
+  ShardOutput loaded;
+  shards[0]->reloaded(base::DomainId{"acme"}, stored, now, loaded);
+  finish(0, loaded);
+  std::map<std::uint32_t, bool> wanted;
+  for (const auto& rules : wants) {
+    for (const auto& want : rules.wants) wanted[want.owner.mid.value] = !want.rules.empty();
+  }
+  EXPECT_EQ(wanted, (std::map<std::uint32_t, bool>{{1, false}, {2, true}}));
+}
+
 TEST_F(ShardTest, WhileTheStoreIsFullOnlyWithdrawalsAreTried) {
   Peer& peer = connect("acme.example", 1000);
   send(peer, put(1, "192.0.2.1/32"));
@@ -336,6 +364,58 @@ TEST_F(TwoShards, AFullQueueTellsThePeerToComeAgain) {
   shards[of_session]->on_undelivered(out.to_domain.begin()->second.at(0), now, refused);
   perform(of_session, std::move(refused));
   EXPECT_EQ(codes(peer), "5.03 ");
+}
+
+// Nobody repeats what became of a session; a domain that had not heard of one would take its client for lost.
+TEST_F(TwoShards, WhatBecameOfASessionIsToldAgainAfterAFullQueue) {
+  using signal::server::SessionEdge;
+  std::uint16_t port = 1000;
+  const model::IpAddress ip = *model::parse_ip_address("203.0.113.5");
+  while (model::shard_of({ip, port}, 2) == owner_of(base::DomainId{"acme"}, 2)) ++port;
+  Peer& peer = connect("acme.example", port);
+  Shard& shard = *shards[model::shard_of(peer.path.peer, 2)];
+  const auto edges = [](const ShardOutput& out) {
+    std::vector<ToDomain> found;
+    for (const auto& [to, messages] : out.to_domain) {
+      for (const auto& message : messages) {
+        if (std::holds_alternative<SessionEdge>(message.event)) found.push_back(message);
+      }
+    }
+    return found;
+  };
+  const auto full = [&](const ToDomain& message) {
+    ShardOutput none;
+    shard.on_undelivered(message, now, none);
+    EXPECT_TRUE(edges(none).empty());
+  };
+  const auto wait = [&] {
+    ShardOutput out;
+    for (int i = 0; i < 100 && edges(out).empty() && shard.next_deadline(); ++i) {
+      now = now + (*shard.next_deadline() - now.steady);
+      shard.on_timer(now, out);
+    }
+    return edges(out);
+  };
+  const auto quiet = wait();
+  ASSERT_EQ(quiet.size(), 1u);
+  full(quiet[0]);
+  const base::SteadyTime undelivered = now.steady;
+  const auto again = wait();
+  EXPECT_LE(now.steady - undelivered, 1s);
+  ASSERT_EQ(again.size(), 1u);
+  EXPECT_EQ(std::get<SessionEdge>(again[0].event).kind, SessionEdge::Kind::quiet);
+  EXPECT_FALSE(std::get<SessionEdge>(again[0].event).credential_cuid.value.empty());
+
+  full(again[0]);
+  ShardOutput closing;
+  shard.close_all("the test closes it", now, closing);
+  EXPECT_TRUE(edges(closing).empty());  // in its turn
+  const auto closed = wait();
+  ASSERT_EQ(closed.size(), 1u);
+  EXPECT_EQ(std::get<SessionEdge>(closed[0].event).kind, SessionEdge::Kind::closed);
+  // An older word does not undo a newer one that came through.
+  full(quiet[0]);
+  EXPECT_TRUE(wait().empty());
 }
 
 // A reload: what does not change is not disturbed.

@@ -165,7 +165,8 @@ void Requests::State::on_put_accepted(Entry& entry, const Answer& answer, base::
     entry.expires = now.steady + std::chrono::seconds{granted.seconds};
     entry.refresh_at = now.steady + refresh_after(granted, settings.refresh_before_percent);
   }
-  entry.poll_at = now.steady + settings.poll;
+  // The answer says nothing of the status: refreshes that come often must not put off the question for it.
+  if (!entry.poll_at) entry.poll_at = now.steady + settings.poll;
   persist(entry, out);
   const std::string text = granted.indefinite() ? "without end" : "for " + std::to_string(granted.seconds) + " s";
   audit(entry, "server", first ? "request" : "refresh", "accepted", text, now, out);

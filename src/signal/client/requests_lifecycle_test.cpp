@@ -112,6 +112,23 @@ TEST(ClientLifecycleTest, SilenceIsPolledWithoutObserve) {
   EXPECT_EQ(h.gets.size(), 3u);
 }
 
+// The answer to a PUT has no status in it, so a short lifetime must not put the poll off for ever.
+// S9132-4.4.2.2-02
+TEST(ClientLifecycleTest, RefreshesThatComeOftenDoNotPutOffThePoll) {
+  RequestsHarness h;
+  const base::Mid mid = h.mitigate("192.0.2.1/32");
+  h.accept(42);
+  h.answer(h.observation(mid), h.code(ResponseCode::service_unavailable));  // the observation is gone
+  for (int i = 0; i < 4; ++i) {
+    h.advance(21s);
+    ASSERT_EQ(h.puts.size(), static_cast<std::size_t>(i) + 2);
+    h.accept(42, ResponseCode::changed);
+  }
+  ASSERT_GE(h.gets.size(), 2u);
+  h.answer(h.gets.back().id, h.status_answer(mid, MitigationStatus::successfully_mitigated, 42));
+  EXPECT_EQ(h.view(mid).status, MitigationStatus::successfully_mitigated);
+}
+
 TEST(ClientLifecycleTest, AServerWithoutFilterIsAskedWithoutOne) {
   RequestsHarness h;
   h.mitigate("192.0.2.1/32");

@@ -114,6 +114,8 @@ int Heartbeat::missed() const { return missed_; }
 
 bool Heartbeat::is_lost() const { return lost_; }
 
+bool Heartbeat::is_quiet() const { return quiet_; }
+
 void Heartbeat::count_unanswered(HeartbeatEffects& effects) {
   if (!awaiting_answer_) return;
   awaiting_answer_ = false;

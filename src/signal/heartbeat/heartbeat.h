@@ -52,6 +52,7 @@ class Heartbeat {
   bool peer_hb_status(base::SteadyTime now) const;
   int missed() const;
   bool is_lost() const;
+  bool is_quiet() const;
   // How long nothing may be heard; zero while heartbeats are off.
   base::Duration silence_allowed() const { return config_.interval * config_.missing_hb_allowed; }
 

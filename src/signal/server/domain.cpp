@@ -20,8 +20,9 @@ Domain::~Domain() = default;
 Domain::Domain(Domain&&) noexcept = default;
 Domain& Domain::operator=(Domain&&) noexcept = default;
 
-std::vector<Effect> Domain::load(const ports::Snapshot& snapshot, base::Now now, bool keep_observers) {
-  return state_->load(snapshot, now, keep_observers);
+std::vector<Effect> Domain::load(const ports::Snapshot& snapshot, base::Now now, bool keep_observers,
+                                 const std::set<model::RuleOwner>& unsaid) {
+  return state_->load(snapshot, now, keep_observers, unsaid);
 }
 std::vector<Effect> Domain::step(const Event& event, base::Now now) { return state_->step(event, now); }
 std::optional<base::SteadyTime> Domain::next_deadline() const { return state_->next_deadline(); }

@@ -10,6 +10,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <set>
 #include <vector>
 
 #include "base/time.h"
@@ -68,8 +69,11 @@ class Domain {
   // Takes over what the store holds of this domain: after a start and after a failed commit. Remaining lifetimes follow
   // `now` by the rule of MitigationRecord::deadline; nothing expires while now.wall is behind snapshot.last_commit.
   // Effects: DesiredRules for everything that lives, names to be resolved again. Observers are kept when
-  // `keep_observers` (reload after a failed commit), else there are none.
-  std::vector<Effect> load(const ports::Snapshot& snapshot, base::Now now, bool keep_observers);
+  // `keep_observers` (reload after a failed commit), else there are none. `unsaid`: whose DesiredRules went with the
+  // failed commit. Its changes may be in the store all the same, and then neither memory nor store knows of a rule that
+  // has to go.
+  std::vector<Effect> load(const ports::Snapshot& snapshot, base::Now now, bool keep_observers,
+                           const std::set<model::RuleOwner>& unsaid = {});
 
   std::vector<Effect> step(const Event& event, base::Now now);
 

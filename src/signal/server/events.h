@@ -77,7 +77,7 @@ struct SessionEdge {
   base::SessionId session;
   base::ClientId client;
   base::Duration loss_after{};   // with closed: the loss threshold that was in force; zero: the domain's default
-  base::Cuid credential_cuid{};  // with opened: the cuid that follows from the credential (RFC 9132 4.4.1.1)
+  base::Cuid credential_cuid{};  // with the first: the cuid that follows from the credential (RFC 9132 4.4.1.1)
   bool redirected = false;       // with closed: the client was sent to another server (RFC 9132 4.6), which is no loss
 };
 // The process's view over all shards: so many clients fell silent together that it can hardly be their loss, or the

@@ -15,7 +15,8 @@ constexpr auto kReloadPause = std::chrono::seconds{1};  // deadlines after a fai
 
 }  // namespace
 
-std::vector<Effect> Machine::load(const ports::Snapshot& snapshot, base::Now now, bool keep_observers) {
+std::vector<Effect> Machine::load(const ports::Snapshot& snapshot, base::Now now, bool keep_observers,
+                                  const std::set<model::RuleOwner>& unsaid) {
   const bool fresh = !keep_observers;
   clock_offset_ = now.wall.time_since_epoch() - now.steady.time_since_epoch();
   wants_.clear();
@@ -91,6 +92,10 @@ std::vector<Effect> Machine::load(const ports::Snapshot& snapshot, base::Now now
     mitigation->rules_reason = std::move(old.rules_reason);
     mitigation->audited_failure = std::move(old.audited_failure);
     mitigation->counters = old.counters;
+  }
+  for (const model::RuleOwner& owner : unsaid) {
+    const Mitigation* mitigation = find(owner.cuid, owner.mid);
+    if (mitigation == nullptr || !mitigation->has_rules()) want_nothing({owner.cuid, owner.mid});
   }
   for (auto& [number, waiting] : holds_) {
     waiting.timer = {};

@@ -27,7 +27,8 @@ class Machine {
   Machine(std::shared_ptr<const policy::DomainRules> rules, Planner planner, const DomainLimits& limits)
       : rules_(std::move(rules)), planner_(std::move(planner)), limits_(limits) {}
 
-  std::vector<Effect> load(const ports::Snapshot& snapshot, base::Now now, bool keep_observers);
+  std::vector<Effect> load(const ports::Snapshot& snapshot, base::Now now, bool keep_observers,
+                           const std::set<model::RuleOwner>& unsaid);
   std::vector<Effect> step(const Event& event, base::Now now);
   std::optional<base::SteadyTime> next_deadline() const { return timers_.next(); }
   std::vector<Effect> set_rules(std::shared_ptr<const policy::DomainRules> rules, base::Now now);

@@ -23,9 +23,7 @@ void Machine::on_event(const SessionEdge& edge, base::Now now) {
   session.silent = edge.kind == Kind::silent;
   session.quiet = session.silent || edge.kind == Kind::quiet;
   clients_[edge.client].sessions.insert(edge.session);
-  if (edge.kind == Kind::opened && !edge.credential_cuid.value.empty()) {
-    remember_credential(edge.credential_cuid, edge.client);
-  }
+  if (!edge.credential_cuid.value.empty()) remember_credential(edge.credential_cuid, edge.client);
   if (session.quiet) return judge(edge.client, std::nullopt, now);
   came_back(edge.client, now);
 }

@@ -627,7 +627,8 @@ void Shard::arm(SessionMap::iterator live) {
 }
 
 void Shard::arm(const base::DomainId& id, Owned& owned) {
-  auto wanted = owned.machine.next_deadline();
+  // While it is read from the store the machine takes no step, so that its deadline would stay in the past.
+  auto wanted = owned.reloading ? std::nullopt : owned.machine.next_deadline();
   if (const auto config = owned.configs.next_deadline(); config && (!wanted || *config < *wanted)) wanted = config;
   if (wanted == owned.armed) return;
   if (owned.armed) domain_deadlines_.erase({*owned.armed, id});

@@ -88,6 +88,25 @@ TEST_F(ShardTest, ARefusedCommitUndoesTheStepAndSaysSo) {
   EXPECT_EQ(codes(peer), "5.03 5.03 5.03 4.04 ");
 }
 
+// The timer of what is being read is set again when it has been read, not before.
+TEST_F(ShardTest, ADeadlineThatPassesWhileReloadingDoesNotSpin) {
+  Peer& peer = connect("acme.example", 1000);
+  send(peer, put(1, "192.0.2.1/32"));
+  settle_all();
+  send(peer, put(2, "192.0.2.2/32"));
+  settle(ports::CommitOutcome::refused);
+  now = now + 700s;  // past the lifetime of the first
+  ShardOutput late;
+  shards[0]->on_timer(now, late);
+  finish(0, late);
+  ShardOutput out;
+  shards[0]->reloaded(base::DomainId{"acme"}, stored, now, out);
+  finish(0, out);
+  settle_all();
+  ASSERT_TRUE(shards[0]->next_deadline());
+  EXPECT_GE(*shards[0]->next_deadline(), now.steady);
+}
+
 TEST_F(ShardTest, AReportThatComesWhileReloadingIsNotLost) {
   Peer& peer = connect("acme.example", 1000);
   send(peer, put(1, "192.0.2.1/32"));

@@ -429,9 +429,9 @@ TEST_F(TwoShards, WhatBecameOfASessionIsToldAgainAfterAFullQueue) {
   ShardOutput closing;
   shard.close_all("the test closes it", now, closing);
   EXPECT_TRUE(edges(closing).empty());  // in its turn
-  const auto closed = wait();
-  ASSERT_EQ(closed.size(), 1u);
-  EXPECT_EQ(std::get<SessionEdge>(closed[0].event).kind, SessionEdge::Kind::closed);
+  const auto ended = wait();
+  ASSERT_EQ(ended.size(), 1u);
+  EXPECT_EQ(std::get<SessionEdge>(ended[0].event).kind, SessionEdge::Kind::closed);
   // An older word does not undo a newer one that came through.
   full(quiet[0]);
   EXPECT_TRUE(wait().empty());

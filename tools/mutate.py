@@ -31,7 +31,7 @@ import time
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 WORK = ROOT / "build" / "mutants"
 COPY = WORK / "tree"
-BUILD = COPY / "build"
+BUILD = COPY / "build" / "dev"
 PAGE = ROOT / "docs" / "mutants.md"
 FOLDERS = ("src", "apps", "tests", "cmake", "tools", "scripts", "docs", "packaging")
 TIME_LIMIT_S = 300

@@ -151,6 +151,16 @@ TEST(Serving, ADuplicateGetsTheSameAnswerAndIsNotDelivered) {
   }
 }
 
+// RFC 7252 4.8.2: a NON is forgotten before an older CON.
+TEST(Serving, EachMessageIdIsKnownForItsOwnTime) {
+  Bench bench;
+  bench.respond(bench.in(request(MessageType::confirmable, Method::put, 7, kToken, hex("a0"))), changed());
+  const Message put = request(MessageType::non_confirmable, Method::put, 8, hex("b1"), hex("a1"));
+  bench.respond(bench.in(put), changed());
+  bench.now += 146s;
+  EXPECT_EQ(bench.in(put).requests.size(), 1U);
+}
+
 TEST(Serving, DuplicatesAreKnownByTheirMessageIdAlone) {
   Bench bench;
   bench.respond(bench.in(request(MessageType::non_confirmable, Method::put, 7, kToken, hex("a0"))), changed());

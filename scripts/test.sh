@@ -2,7 +2,7 @@
 # Builds and tests Tidewall: ./scripts/test.sh [--all]
 #
 #   release build, all tests (unit, contract, system, interop), then the same tests under ASan and UBSan
-#   --all   also ThreadSanitizer and ten minutes of fuzzing for each parser
+#   --all   also ThreadSanitizer, ten minutes of fuzzing for each parser, and the mutants (scripts/mutate.sh)
 #
 # Installs the Debian packages that it lacks and can be run again. Tests that need root or a component that is absent
 # say SKIP with the reason; with CI=true and root a skipped system test is a failure. Closes with one line that counts.
@@ -47,6 +47,7 @@ run_preset asan -LE 'slow|release-only'
 if [ $all = yes ]; then
   run_preset tsan -LE 'slow|release-only'
   ./scripts/fuzz.sh 600 || { failed_steps+=("fuzzing"); failed=$((failed + 1)); }
+  ./scripts/mutate.sh || { failed_steps+=("mutants"); failed=$((failed + 1)); }
 fi
 
 [ ${#failed_steps[@]} -eq 0 ] || printf 'failed: %s\n' "${failed_steps[@]}"

@@ -126,7 +126,7 @@ std::optional<std::string> GnutlsChannel::recheck(base::WallTime now) {
   const auto newest = credentials_->newest();
   if (!newest || newest == checked_with_.lock()) return std::nullopt;
   checked_with_ = newest;
-  return why_refused_now(session_, newest->handles(), context_.server_name);
+  return why_refused_now(session_, credentials_->handles(), newest->handles(), context_.server_name);
 }
 
 void GnutlsChannel::fail(std::string reason, ports::ChannelEvents& events) {

@@ -76,9 +76,10 @@ std::optional<std::string> install_callbacks(Credentials::Handles& handles, cons
 // False: SessionContext::refusal says why.
 bool check_resumed_peer(gnutls_session_t session);
 
-// The same for a session that runs, against what is trusted now.
-std::optional<std::string> why_refused_now(gnutls_session_t session, const Credentials::Handles& trusted,
-                                           const std::string& server_name);
+// The same for a session that runs, against what is trusted now. `proven` is what it was opened with: a pre-shared key
+// that was replaced proves nothing any more.
+std::optional<std::string> why_refused_now(gnutls_session_t session, const Credentials::Handles& proven,
+                                           const Credentials::Handles& trusted, const std::string& server_name);
 // When the first certificate of the peer's chain expires; INT64_MAX without certificates.
 std::int64_t chain_expires_unix_s(gnutls_session_t session);
 

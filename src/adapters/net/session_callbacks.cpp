@@ -134,8 +134,8 @@ struct PeerChain {
 
 }  // namespace
 
-std::optional<std::string> why_refused_now(gnutls_session_t session, const Credentials::Handles& trusted,
-                                           const std::string& server_name) {
+std::optional<std::string> why_refused_now(gnutls_session_t session, const Credentials::Handles& proven,
+                                           const Credentials::Handles& trusted, const std::string& server_name) {
   const bool client = trusted.side == Side::client;
   const auto type = client ? gnutls_auth_server_get_type(session) : gnutls_auth_client_get_type(session);
   if (type == GNUTLS_CRD_PSK) {
@@ -143,8 +143,11 @@ std::optional<std::string> why_refused_now(gnutls_session_t session, const Crede
     gnutls_datum_t name{};
     const bool named = gnutls_psk_server_get_username2(session, &name) >= 0 && name.data != nullptr;
     const std::string_view identity{reinterpret_cast<const char*>(name.data), named ? name.size : 0};
-    if (named && trusted.psk_keys.contains(identity)) return std::nullopt;
-    return "its PSK identity is no longer known";
+    const auto key = trusted.psk_keys.find(identity);
+    if (!named || key == trusted.psk_keys.end()) return "its PSK identity is no longer known";
+    const auto old = proven.psk_keys.find(identity);
+    if (old == proven.psk_keys.end() || old->second != key->second) return "its pre-shared key has been replaced";
+    return std::nullopt;
   }
   if (shows_raw_key(session)) return why_raw_key_refused(session, trusted, server_name);
   if (is_pinned(trusted, server_name)) return kNotThePinnedKey;

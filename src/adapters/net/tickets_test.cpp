@@ -308,10 +308,16 @@ TEST_F(Dtls, ARecheckFindsWhatChangedSinceTheHandshake) {
   EXPECT_EQ(home->server.channel->recheck(wall_now()), std::nullopt);
 
   CredentialSources changed = server_sources();
+  changed.psk = {{"home", base::Bytes(16, 9)}};
+  const auto rekeyed = load(changed, Side::server);
+  Credentials::succeed(same, rekeyed);
+  EXPECT_EQ(p->server.channel->recheck(wall_now()), std::nullopt);
+  EXPECT_EQ(home->server.channel->recheck(wall_now()), "its pre-shared key has been replaced");
+
   changed.crl_file = pki().revoke({issued}, "watched.crl");
   changed.psk = {{"other", base::Bytes(16, 9)}};
   const auto next = load(changed, Side::server);
-  Credentials::succeed(same, next);
+  Credentials::succeed(rekeyed, next);
   admission_.replace_credentials(next);
   EXPECT_EQ(p->server.channel->recheck(wall_now()), "its certificate is revoked");
   EXPECT_EQ(home->server.channel->recheck(wall_now()), "its PSK identity is no longer known");

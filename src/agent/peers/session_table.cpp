@@ -243,6 +243,10 @@ std::size_t SessionTable::max_plaintext(base::SessionId session) const {
   return entry == state_->sessions.end() ? 0 : entry->second.channel->max_plaintext();
 }
 
+const model::PeerIdentity& SessionTable::identity(base::SessionId session) const {
+  return state_->sessions.at(session.value).channel->identity();
+}
+
 std::optional<model::Path> SessionTable::path(base::SessionId session) const {
   const auto entry = state_->sessions.find(session.value);
   if (entry == state_->sessions.end()) return std::nullopt;

@@ -78,6 +78,8 @@ class SessionTable {
 
   std::size_t size() const;
   std::size_t max_plaintext(base::SessionId session) const;
+  // REQUIRES: the session is there.
+  const model::PeerIdentity& identity(base::SessionId session) const;
   std::optional<model::Path> path(base::SessionId session) const;
 
  private:

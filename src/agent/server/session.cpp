@@ -379,11 +379,6 @@ void Session::redirect(std::shared_ptr<const RedirectOrder> order, base::Duratio
   end_observations(now, out);
 }
 
-void Session::on_mitigating(bool mitigating, base::Now now, SessionOutput& out) {
-  redirect_.on_mitigating(mitigating);
-  end_observations(now, out);
-}
-
 // Observers hear of a redirection at once; a 5.03 ends their observations (RFC 7641 4.2).
 void Session::end_observations(base::Now now, SessionOutput& out) {
   if (!redirect_.ends_observations() || observed_.empty()) return;
@@ -411,8 +406,10 @@ signal::HeartbeatConfig Session::heartbeat_config() const {
   return config;
 }
 
-void Session::apply(std::shared_ptr<const SessionParameters> parameters, base::Now now) {
+void Session::apply(std::shared_ptr<const SessionParameters> parameters, base::Now now, SessionOutput& out) {
   parameters_ = std::move(parameters);
+  redirect_.on_mitigating(parameters_->mitigating);
+  end_observations(now, out);
   heartbeat_.reconfigure(heartbeat_config(), now.steady);
   endpoint_.set_transmission(coap::repetition_of(parameters_->in_force()));
 }

@@ -79,12 +79,12 @@ class Session {
   void notify(const signal::server::Notify& notify, base::Now now, SessionOutput& out);
   void reply(const signal::server::ConfigReply& reply, base::Now now, SessionOutput& out);
   void notify(const signal::server::ConfigNotify& notify, base::Now now, SessionOutput& out);
-  // The session configuration takes effect at once: heartbeats, repetition of confirmable answers.
-  void apply(std::shared_ptr<const signal::server::SessionParameters> parameters, base::Now now);
+  // The session configuration takes effect at once: heartbeats, repetition of confirmable answers. It also tells
+  // whether mitigations of the client run, as long as which no unforced redirection counts (RFC 8612 SIG-005).
+  void apply(std::shared_ptr<const signal::server::SessionParameters> parameters, base::Now now, SessionOutput& out);
 
-  // RFC 9132 4.6: the order for this client, null for none; and whether mitigations of the client run.
+  // RFC 9132 4.6: the order for this client, null for none.
   void redirect(std::shared_ptr<const RedirectOrder> order, base::Duration grace, base::Now now, SessionOutput& out);
-  void on_mitigating(bool mitigating, base::Now now, SessionOutput& out);
   const SessionRedirect& redirection() const { return redirect_; }
 
   base::SessionId id() const { return id_; }

@@ -150,6 +150,7 @@ TEST_F(SessionTest, ConfigRequestsGoToTheDomain) {
 // S9132-4.5-02, S9132-4.5-03, S9132-4.5.2-09, S9132-4.5.1-04: what is in force changes heartbeats and repetition at
 // once.
 TEST_F(SessionTest, ParametersTakeEffectAtOnce) {
+  SessionOutput applied;
   SessionParameters parameters;
   model::ParameterSet idle;
   idle.set(model::Parameter::heartbeat_interval, 0);
@@ -159,11 +160,11 @@ TEST_F(SessionTest, ParametersTakeEffectAtOnce) {
   mitigating.set(model::Parameter::ack_timeout, 500);
   mitigating.set(model::Parameter::ack_random_factor, 110);
   parameters.sets = {model::in_force(mitigating, {}), model::in_force(idle, {})};
-  session->apply(std::make_shared<SessionParameters>(parameters), now);
+  session->apply(std::make_shared<SessionParameters>(parameters), now, applied);
   pass(10min);
   EXPECT_TRUE(requests.empty());  // heartbeats are off
   parameters.mitigating = true;
-  session->apply(std::make_shared<SessionParameters>(parameters), now);
+  session->apply(std::make_shared<SessionParameters>(parameters), now, applied);
   pass(61s);
   EXPECT_GE(requests.size(), 3u);
 

@@ -145,6 +145,12 @@ class ShardTest : public ::testing::Test {
   void settle_all() {
     while (!store.empty()) settle();
   }
+  // The store tells what it knows of a domain, as it was asked to.
+  void read_back(const std::string& id) {
+    ShardOutput out;
+    shards[0]->reloaded(base::DomainId{id}, stored, now, out);
+    finish(0, out);
+  }
 
   Peer& connect(const std::string& name, std::uint16_t port, model::Transport transport = model::Transport::udp) {
     const model::Path path{

@@ -19,7 +19,6 @@
 #include <vector>
 
 #include "agent/peers/session_table.h"
-#include "agent/server/client_sessions.h"
 #include "agent/server/gate.h"
 #include "agent/server/redirects.h"
 #include "agent/server/session.h"
@@ -59,7 +58,7 @@ struct ToDomain {
 };
 using ToSession =
     std::variant<signal::server::Reply, signal::server::NoReply, signal::server::Notify, signal::server::ConfigReply,
-                 signal::server::ConfigNotify, signal::server::ApplyParameters, ClientBusy>;
+                 signal::server::ConfigNotify, signal::server::ApplyParameters>;
 // DELETE must get through a full queue (ARCHITECTURE idea 2).
 bool is_release(const ToDomain& message);
 
@@ -141,10 +140,8 @@ class Shard {
   // nothing any more, so that their mitigations end.
   void set_domains(const std::vector<std::shared_ptr<const policy::DomainRules>>& domains, base::Now now,
                    ShardOutput& out);
-  // Identities: a session whose identity names somebody else now, or whose pre-shared key is no longer good
-  // (`stale_psks`, by identity), is closed; the client comes back as who it is.
-  void set_identities(std::shared_ptr<const policy::Identities> identities, const std::set<std::string>& stale_psks,
-                      base::Now now, ShardOutput& out);
+  // Identities: a session whose identity names somebody else now is closed; the client comes back as who it is.
+  void set_identities(std::shared_ptr<const policy::Identities> identities, base::Now now, ShardOutput& out);
 
   // What the process says about losses (LossGuard); to be said before end_of_round of the round in which it changed.
   void guard(const signal::server::SignalGuard& guard, base::Now now, ShardOutput& out);
@@ -170,7 +167,6 @@ class Shard {
   struct Live {
     Session session;
     model::Path path;
-    model::PeerIdentity identity;
     bool resumed = false;
     std::optional<base::SteadyTime> armed;
     bool crowded = false;  // opened when there were too many
@@ -184,7 +180,6 @@ class Shard {
     std::vector<Release> deferred;                          // withdrawals, reports and edges that came while reloading
     std::shared_ptr<const policy::DomainRules> next_rules;  // came while reloading
     signal::server::ClientCounts clients{};                 // as added to the shard's
-    ClientSessions client_sessions{};
   };
   Owned owned_by(std::shared_ptr<const policy::DomainRules> rules) const;
   using SessionMap = std::unordered_map<base::SessionId, Live>;
@@ -209,7 +204,6 @@ class Shard {
   void show_failed(Visible visible, base::Now now, ShardOutput& out);
   void to_session(ToSession message, base::Now now, ShardOutput& out);
   void refuse_event(const signal::server::Event& event, const std::string& why, base::Now now, ShardOutput& out);
-  void tell_busy(const std::vector<ClientBusy>& all, base::Now now, ShardOutput& out);
   void redirect(SessionMap::iterator live, base::Now now, ShardOutput& out);
   void count_redirect(const Live& live, ShardOutput& out) const;
   void remember_departure(const Live& live, base::Now now);

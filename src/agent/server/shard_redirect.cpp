@@ -10,10 +10,6 @@ namespace {
 constexpr std::size_t kMostDepartures = 10000;
 }  // namespace
 
-void Shard::tell_busy(const std::vector<ClientBusy>& all, base::Now now, ShardOutput& out) {
-  for (const ClientBusy& one : all) to_session(one, now, out);
-}
-
 void Shard::set_redirects(std::shared_ptr<const Redirects> redirects, base::Now now, ShardOutput& out) {
   redirects_ = std::move(redirects);
   std::erase_if(departed_, [&](const auto& item) { return !redirects_->has(item.second.order); });

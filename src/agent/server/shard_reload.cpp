@@ -52,20 +52,15 @@ void Shard::set_domains(const std::vector<std::shared_ptr<const policy::DomainRu
   }
 }
 
-void Shard::set_identities(std::shared_ptr<const policy::Identities> identities,
-                           const std::set<std::string>& stale_psks, base::Now now, ShardOutput& out) {
+void Shard::set_identities(std::shared_ptr<const policy::Identities> identities, base::Now now, ShardOutput& out) {
   identities_ = std::move(identities);
-  std::vector<std::pair<base::SessionId, std::string>> ending;
+  std::vector<base::SessionId> ending;
   for (const auto& [id, live] : sessions_) {
-    const bool psk = live.identity.kind == model::CredentialKind::psk;
-    if (identities_->find(live.identity) != live.session.client()) {
-      ending.emplace_back(id, "the new configuration names another client, or none, by its identity");
-    } else if (psk && !live.identity.names.empty() && stale_psks.count(live.identity.names.front()) != 0) {
-      ending.emplace_back(id, "its pre-shared key has been replaced");
-    }
+    if (identities_->find(table_.identity(id)) != live.session.client()) ending.push_back(id);
   }
   SessionEffects effects;
-  for (const auto& [id, reason] : ending) table_.close(id, reason, now, effects);
+  for (const base::SessionId id : ending)
+    table_.close(id, "the new configuration names another client, or none, by its identity", now, effects);
   absorb(std::move(effects), now, out);
 }
 

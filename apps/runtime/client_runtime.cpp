@@ -377,12 +377,9 @@ CallAnswer ClientRuntime::State::reload_config(bool dry_run, const agent::Caller
   };
   auto reload = read_reload(running);
   if (!reload) return refused(std::move(reload).error());
-  if (dry_run || reload->changes.empty()) return call_ok(render_reload(*reload, false));
   auto credentials = open_credentials(reload->next, adapters::net::Side::client, sink);
-  if (!credentials) {
-    return refused(call_failed(CallAnswer::Outcome::bad_request,
-                               credentials.error().message + ", so nothing was changed", "correct it and ask again"));
-  }
+  if (!credentials) return refused(refused_reload(credentials.error()));
+  if (dry_run || reload->changes.empty()) return call_ok(render_reload(*reload, false));
   running = reload->next;
   post_surely([this, credentials = std::move(*credentials)] { use(credentials); });
   sink.message("CONFIG_RELOADED", "asked by " + caller.name + ": " + reload_line(*reload));

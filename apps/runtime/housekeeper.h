@@ -1,7 +1,9 @@
-// Work that recurs, may block on a disk, and must hold nobody up: a thread of its own.
+// Work that may block on a disk or wait for others, and must hold nobody up: a thread of its own, one job after the
+// other. What only this thread touches needs no lock.
 #pragma once
 
 #include <condition_variable>
+#include <deque>
 #include <functional>
 #include <mutex>
 #include <thread>
@@ -14,21 +16,33 @@ namespace dots::runtime {
 
 class Housekeeper {
  public:
-  // Every job runs each `every`, one after the other, from the first `every` on.
-  explicit Housekeeper(base::Duration every) : every_(every) {}
+  using Job = std::function<void()>;
+
+  Housekeeper() = default;
   ~Housekeeper() { stop(); }
   Housekeeper(const Housekeeper&) = delete;
   Housekeeper& operator=(const Housekeeper&) = delete;
 
-  void add(std::function<void()> job) { jobs_.push_back(std::move(job)); }  // before start()
+  // Runs each `every`, from the first `every` on. Before start().
+  void add(base::Duration every, Job job) { recurring_.push_back({every, {}, std::move(job)}); }
   void start();
+  // Any thread. False: too many jobs wait, or stop() was called; the job is gone.
+  [[nodiscard]] bool post(Job job);
+  // Runs what was posted, then ends the thread.
   void stop();
 
  private:
-  const base::Duration every_;
-  std::vector<std::function<void()>> jobs_;
-  std::mutex mutex_;  // guards stopping_
+  struct Recurring {
+    base::Duration every;
+    base::SteadyTime due;
+    Job job;
+  };
+  void run();
+
+  std::vector<Recurring> recurring_;  // the thread's own, once it runs
+  std::mutex mutex_;                  // guards what follows
   std::condition_variable wake_;
+  std::deque<Job> posted_;
   bool stopping_ = false;
   std::thread thread_;
 };

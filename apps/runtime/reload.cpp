@@ -37,6 +37,11 @@ base::Result<Reload, CallAnswer> read_reload(const ops::Config& running) {
   return reload;
 }
 
+CallAnswer refused_reload(const base::Error& error) {
+  return call_failed(CallAnswer::Outcome::bad_request, error.message + ", so nothing was changed",
+                     "correct it and ask again");
+}
+
 boost::json::value render_reload(const Reload& reload, bool applied) {
   boost::json::array changes;
   for (const auto& change : reload.changes)

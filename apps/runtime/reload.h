@@ -22,6 +22,9 @@ struct Reload {
 // Refused with every problem of the file, or with every change that needs a restart.
 base::Result<Reload, agent::CallAnswer> read_reload(const ops::Config& running);
 
+// Its credentials cannot be used.
+agent::CallAnswer refused_reload(const base::Error& error);
+
 // {"changes": [{"key", "before", "after"}], "applied": true}
 boost::json::value render_reload(const Reload& reload, bool applied);
 // One line for the log and the audit.

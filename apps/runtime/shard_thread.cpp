@@ -18,6 +18,7 @@ namespace {
 // So often an idle shard looks at the clocks.
 constexpr base::Duration kClockTick = std::chrono::seconds{1};
 constexpr base::Duration kClockStep = std::chrono::seconds{5};
+constexpr base::Duration kReadAgain = std::chrono::seconds{1};
 
 struct Metric {
   std::uint64_t agent::server::ShardCounts::*count;
@@ -51,7 +52,12 @@ ShardThread::ShardThread(std::uint32_t index, std::unique_ptr<Shard> shard, Shar
         const base::Now now = loop_.now();
         for (const auto& datagram : datagrams) shard_->on_datagram(datagram, now, round_);
       },
-      [this] { shard_->on_timer(loop_.now(), round_); },
+      [this] {
+        const base::Now now = loop_.now();
+        if (std::exchange(commit_refused_, false))
+          shard_->committed({ports::CommitOutcome::refused, "the commit queue is full"}, now, round_);
+        shard_->on_timer(now, round_);
+      },
       [this] { finish_round(); },  // also when only kClockTick has passed
       [this](const model::Path& path, const std::string& reason) {
         shard_->on_disconnected(path, reason, loop_.now(), round_);
@@ -80,19 +86,32 @@ void ShardThread::start(ports::Snapshot snapshot) {
 
 void ShardThread::stop() {
   if (stopped_.exchange(true) || !thread_.joinable()) return;
-  while (!loop_.post(
-      [this] {
-        shard_->close_all("the server stops", loop_.now(), round_);
-        stopping_ = true;
-      },
-      adapters::net::Priority::reserved)) {
-    std::this_thread::sleep_for(std::chrono::milliseconds{1});
-  }
+  post_surely([this](Shard& shard, base::Now now, ShardOutput& out) {
+    shard.close_all("the server stops", now, out);
+    stopping_ = true;
+  });
   thread_.join();
 }
 
 bool ShardThread::post(Step step, adapters::net::Priority priority) {
   return loop_.post([this, step = std::move(step)] { step(*shard_, loop_.now(), round_); }, priority);
+}
+
+void ShardThread::post_surely(Step step) {
+  while (!post(step, adapters::net::Priority::reserved)) std::this_thread::sleep_for(std::chrono::milliseconds{1});
+}
+
+void ShardThread::read_later(const base::DomainId& domain) {
+  post_surely([this, domain](Shard&, base::Now now, ShardOutput&) {
+    unread_.insert(domain);
+    read_again_at_ = now.steady + kReadAgain;
+  });
+}
+
+void ShardThread::read_again(base::Now now) {
+  if (unread_.empty() || now.steady < read_again_at_) return;
+  std::erase_if(unread_, [&](const base::DomainId& domain) { return world_.read(index_, domain); });
+  read_again_at_ = now.steady + kReadAgain;
 }
 
 void ShardThread::finish_round() {
@@ -107,7 +126,8 @@ void ShardThread::finish_round() {
   perform(std::exchange(round_, {}));
   // What could not be handed over was answered in perform; it may have queued more to send.
   if (!round_.send.empty() || !round_.close.empty()) perform(std::exchange(round_, {}));
-  const base::SteadyTime tick = now.steady + kClockTick;
+  read_again(now);
+  const base::SteadyTime tick = commit_refused_ ? now.steady : now.steady + kClockTick;
   loop_.set_deadline(std::min(shard_->next_deadline().value_or(tick), tick));
   if (stopping_ && !shard_->busy()) loop_.stop();
 }
@@ -119,8 +139,10 @@ void ShardThread::perform(ShardOutput out) {
   if (!out.peers_opened.empty() || !out.peers_closed.empty()) world_.peers(out.peers_opened, out.peers_closed);
   if (!out.send.empty()) loop_.send(out.send);
   for (const auto& path : out.close) loop_.close_stream(path);
-  if (out.commit) world_.commit(index_, std::move(*out.commit), loop_.now());
-  for (const auto& domain : out.reload) world_.reload(index_, domain);
+  if (out.commit) commit_refused_ = !world_.commit(index_, std::move(*out.commit), loop_.now());
+  for (const auto& domain : out.reload) {
+    if (!world_.read(index_, domain)) unread_.insert(domain);
+  }
   for (auto& rules : out.wants) world_.want(std::move(rules));
   for (const auto& [domain, name] : out.resolve) world_.resolve(domain, name);
   for (const auto& answer : out.operator_answers) world_.operator_answer(answer);

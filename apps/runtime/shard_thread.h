@@ -5,6 +5,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <set>
 #include <thread>
 #include <vector>
 
@@ -20,8 +21,9 @@ namespace dots::runtime {
 struct ShardWorld {
   std::function<bool(std::uint32_t to, agent::server::ToDomain)> to_domain;  // false: the queue is full
   std::function<void(std::uint32_t to, std::vector<agent::server::ToSession>)> to_session;
-  std::function<void(std::uint32_t from, std::vector<ports::Change>, base::Now)> commit;
-  std::function<void(std::uint32_t from, const base::DomainId&)> reload;
+  // False: the queue of the commit thread is full, and no answer comes.
+  std::function<bool(std::uint32_t from, std::vector<ports::Change>, base::Now)> commit;
+  std::function<bool(std::uint32_t from, const base::DomainId&)> read;
   std::function<void(signal::server::DesiredRules)> want;
   std::function<void(const base::DomainId&, const std::string& name)> resolve;
   std::function<void(const signal::server::OperatorAnswer&)> operator_answer;
@@ -52,12 +54,17 @@ class ShardThread {
   // their own.
   using Step = std::function<void(agent::server::Shard&, base::Now, agent::server::ShardOutput&)>;
   bool post(Step step, adapters::net::Priority priority);
+  // Waits for room: for threads that no shard waits for, and steps that must arrive.
+  void post_surely(Step step);
+  // A domain that could not be read from the store: asked for again a second later. Not from a shard's thread.
+  void read_later(const base::DomainId& domain);
 
  private:
   void finish_round();
   void perform(agent::server::ShardOutput out);
   void count(const agent::server::ShardCounts& counts);
   void watch_clock(base::Now now);
+  void read_again(base::Now now);
 
   const std::uint32_t index_;
   std::unique_ptr<agent::server::Shard> shard_;
@@ -66,7 +73,10 @@ class ShardThread {
   adapters::net::EventLoop loop_;
   agent::server::ShardOutput round_;  // of the round that runs
   std::optional<base::Now> last_;
-  LossVerdict losses_;     // as the shard knows it
+  LossVerdict losses_;           // as the shard knows it
+  bool commit_refused_ = false;  // the shard hears of it in the next round
+  std::set<base::DomainId> unread_;
+  base::SteadyTime read_again_at_{};
   bool stopping_ = false;  // the loop's thread
   std::atomic<bool> stopped_{false};
   std::thread thread_;

@@ -74,6 +74,16 @@ def all_or_nothing(report, bin_dir):
                      "a change that needs a restart is named, and the others wait with it", out + err)
         report.check(rig.json("server", "status")["domains"] == 1, "the other domain is not there", "")
 
+        certificate = rig.set / "pki/server.crt"
+        kept = certificate.read_text()
+        rig.config("server").write_text(good)
+        certificate.write_text("no certificate")
+        for how in (["--dry-run"], []):
+            code, out, err = rig.ctl("server", "reload", *how)
+            report.check(code == 1 and "nothing was changed" in err, f"a broken certificate is refused {how}", out + err)
+        certificate.write_text(kept)
+        rig.config("server").write_text(good + 'colour = "red"\n')
+
         server.send_signal(signal.SIGHUP)
         report.check(log_has(rig, "CONFIG_RELOAD_REFUSED"), "SIGHUP says so in the log", rig.log("server")[-300:])
         rig.config("server").write_text(good + OTHER.replace(
@@ -109,6 +119,8 @@ def client_reloads(report, bin_dir):
         code, out, err = rig.ctl("client", "reload")
         report.check(code == 0 and "credentials.certificate_file" in out and "Applied." in out, "the client reloads", out + err)
         certificate.write_text("no certificate")
+        code, out, err = rig.ctl("client", "reload", "--dry-run")
+        report.check(code == 1 and "nothing was changed" in err, "a dry run sees a broken certificate", out + err)
         code, out, err = rig.ctl("client", "reload")
         report.check(code == 1 and "nothing was changed" in err, "a broken certificate is refused", out + err)
         report.check(client.poll() is None and connected(rig), "the session lives on", "")

@@ -1,0 +1,142 @@
+// The inside of ServerRuntime. Its parts: server_runtime.cpp starts and stops, server_world.cpp is what shards ask for,
+// server_calls.cpp what operators ask for, server_reload.cpp what changes while the server runs.
+#pragma once
+
+#include <atomic>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "adapters/net/dtls_admission.h"
+#include "adapters/net/tls_channel.h"
+#include "adapters/resolver/ares_resolver.h"
+#include "adapters/store/committer.h"
+#include "agent/server/back_ends.h"
+#include "apps/runtime/admission_thread.h"
+#include "apps/runtime/housekeeper.h"
+#include "apps/runtime/losses.h"
+#include "apps/runtime/mitigator_runner.h"
+#include "apps/runtime/operator_calls.h"
+#include "apps/runtime/operator_tickets.h"
+#include "apps/runtime/redirect_desk.h"
+#include "apps/runtime/reload.h"
+#include "apps/runtime/server_runtime.h"
+#include "apps/runtime/shard_thread.h"
+#include "apps/runtime/stream_admission_thread.h"
+
+namespace dots::runtime {
+
+// What a configuration says about who is trusted and who may ask for what: made as a whole before any of it counts.
+struct Beliefs {
+  std::shared_ptr<const adapters::net::Credentials> credentials;
+  std::shared_ptr<const policy::Identities> identities;
+  std::vector<std::shared_ptr<const policy::DomainRules>> domains;
+};
+base::Result<Beliefs> load_beliefs(const ops::Config& config, ops::facts::Sink& sink);
+
+struct ServerRuntime::State {
+  using Done = std::function<void(agent::CallAnswer)>;
+
+  State(ops::Config c, ops::facts::Sink& s);
+
+  // ---- start and stop (server_runtime.cpp) -------------------------------------------------------------------------
+  base::Result<void> open();
+  base::Result<void> open_back_ends(bool hold);
+  void open_shards(const Beliefs& believed, std::uint32_t count);
+  void open_admission(const Beliefs& believed, std::vector<adapters::net::TcpListener> listeners);
+  void stop();
+
+  // ---- what shards ask for (server_world.cpp) ----------------------------------------------------------------------
+  ShardWorld world();
+  bool commit(std::uint32_t from, std::vector<ports::Change> changes, base::Now now);
+  bool read(std::uint32_t from, const base::DomainId& domain);
+  void want(signal::server::DesiredRules rules);
+  void resolve(const base::DomainId& domain, const std::string& name);
+  void peers(const std::vector<model::Path>& opened, const std::vector<model::Path>& closed);
+  bool to_domain(agent::server::ToDomain message);
+  void to_domains(const std::vector<agent::server::ToDomain>& messages);
+  // Counts what a full queue drops.
+  void hand_over(std::uint32_t to, const char* what, ShardThread::Step step, adapters::net::Priority priority);
+  void watch_clock(base::Now now);
+  void tell_able();
+
+  // ---- what operators ask for (server_calls.cpp) -------------------------------------------------------------------
+  template <class View>
+  void gather(std::function<View(const agent::server::Shard&, base::Now)> take,
+              std::function<void(std::vector<View>)> done);
+  void status(Done done);
+  void list(Done done);
+  void show(const ServerArguments& arguments, Done done);
+  void explain(const ServerArguments& arguments, Done done);
+  void audit(const ServerArguments& arguments, Done done);
+  void withdraw(const ServerArguments& arguments, const agent::Caller& caller, Done done);
+  template <class Event>
+  void ask_domain(const base::DomainId& domain, Event event, std::optional<base::Mid> mid, Done done);
+  void release_cuid(const ServerArguments& arguments, const agent::Caller& caller, Done done);
+  void release_armed(const agent::Caller& caller, Done done);
+  void redirects(Done done);
+  std::vector<agent::server::BackEndView> back_end_views() const;
+
+  // ---- what changes while the server runs (server_reload.cpp) ------------------------------------------------------
+  // Any thread; the answer comes later.
+  void reload_config(bool dry_run, const agent::Caller& caller, Done done);
+  void redirect(boost::json::object arguments, const agent::Caller& caller, Done done);
+  std::shared_ptr<const ops::Config> running() const;  // as the last reload left it
+  // The housekeeper's thread: these wait for the shards.
+  void on_all_shards(const ShardThread::Step& step);
+  void apply(const Reload& reload, const Beliefs& next);
+  void redirect_now(const boost::json::object& arguments, const agent::Caller& caller, const Done& done);
+  void set_redirects();
+  void believe(std::shared_ptr<const adapters::net::Credentials> next);
+  void recheck_sessions();
+  void watch_revocations();
+  void watch_mitigators();
+  void audit_line(const agent::Caller& caller, const std::string& action, const std::string& subject,
+                  const std::string& text, std::function<void()> then);
+
+  const ops::Config config;  // as it was at the start
+  ops::facts::Sink& sink;
+  const base::SteadyTime started;
+  RedirectDesk desk;
+  OperatorTickets tickets;
+
+  mutable std::mutex running_mutex;  // held to copy the pointer alone
+  std::shared_ptr<const ops::Config> running_config;
+
+  // ---- set by open() -----------------------------------------------------------------------------------------------
+  std::vector<std::string> listening;
+  std::vector<model::SocketAddress> bound;
+  std::unique_ptr<Losses> losses;
+  std::unique_ptr<adapters::store::Committer> committer;
+  std::unique_ptr<adapters::resolver::AresResolver> resolver;
+  std::vector<std::unique_ptr<MitigatorRunner>> runners;
+  std::vector<std::unique_ptr<ShardThread>> shards;
+  std::shared_ptr<adapters::net::DtlsAdmission> dtls_admission;  // the admission thread's, once it runs
+  std::unique_ptr<AdmissionThread> admission;
+  std::shared_ptr<adapters::net::TlsAcceptor> tls_acceptor;  // the stream admission's thread's, once it runs
+  std::unique_ptr<StreamAdmissionThread> stream_admission;   // empty: no TCP
+  std::shared_ptr<adapters::net::TicketKeys> ticket_keys;    // empty: sessions are not resumed
+  bool stopped = false;
+
+  // ---- the housekeeper's thread, once it runs ----------------------------------------------------------------------
+  std::shared_ptr<const adapters::net::Credentials> credentials;  // in force
+  std::string crl_stamp;                                          // of the list in force
+  std::string crl_refused;                                        // of the list that could not be used, told once
+  std::optional<base::SteadyTime> mitigators_down_since;
+  Housekeeper housekeeper;
+
+  // ---- shared ------------------------------------------------------------------------------------------------------
+  std::mutex back_ends_mutex;  // guards back_ends: reported by the runners' threads
+  agent::server::BackEnds back_ends;
+  signal::server::BackEndsReport able_report;  // guarded by back_ends_mutex
+  std::vector<bool> shards_to_tell;            // guarded by back_ends_mutex: who has not heard able_report
+  std::mutex exemptions_mutex;                 // guards exemptions: changed by the shards' threads
+  agent::server::Exemptions exemptions;
+  std::atomic<base::WallTime> newest_commit{base::WallTime{}};  // what is stored, by the wall clock of then
+  bool clock_is_behind = false;                                 // the first shard's thread
+};
+
+}  // namespace dots::runtime

@@ -1,0 +1,157 @@
+// What the shards ask of the rest of the server, and what it tells them. On the shards' threads, so nothing waits here.
+#include <chrono>
+#include <utility>
+
+#include "apps/runtime/server_state.h"
+
+namespace dots::runtime {
+
+using adapters::net::Priority;
+using agent::server::Shard;
+using agent::server::ShardOutput;
+using agent::server::ToDomain;
+
+ShardWorld ServerRuntime::State::world() {
+  return {
+      [this](std::uint32_t, ToDomain message) { return to_domain(std::move(message)); },
+      [this](std::uint32_t to, std::vector<agent::server::ToSession> messages) {
+        hand_over(
+            to, "answers",
+            [messages = std::move(messages)](Shard& shard, base::Now now, ShardOutput& out) {
+              for (const auto& message : messages) shard.on_message(message, now, out);
+            },
+            Priority::reserved);
+      },
+      [this](std::uint32_t from, std::vector<ports::Change> changes, base::Now now) {
+        return commit(from, std::move(changes), now);
+      },
+      [this](std::uint32_t from, const base::DomainId& domain) { return read(from, domain); },
+      [this](signal::server::DesiredRules rules) { want(std::move(rules)); },
+      [this](const base::DomainId& domain, const std::string& name) { resolve(domain, name); },
+      [this](const signal::server::OperatorAnswer& answer) { tickets.answer(answer); },
+      [this](const std::vector<model::Path>& opened, const std::vector<model::Path>& closed) { peers(opened, closed); },
+      [this](std::uint32_t from, const signal::server::ClientCounts& counts, base::Now now) {
+        losses->counted(from, counts, now);
+      },
+      [this](base::Now now) { losses->stalled(now); },
+      [this] { return losses->verdict(); },
+      [this](base::Now now) {
+        watch_clock(now);
+        tell_able();
+        losses->tick(bound, now);
+      },
+  };
+}
+
+bool ServerRuntime::State::to_domain(ToDomain message) {
+  const std::uint32_t to = agent::server::owner_of(message.domain, static_cast<std::uint32_t>(shards.size()));
+  const Priority priority = agent::server::is_release(message) ? Priority::reserved : Priority::normal;
+  return shards[to]->post([message = std::move(message)](Shard& shard, base::Now now,
+                                                         ShardOutput& out) { shard.on_message(message, now, out); },
+                          priority);
+}
+
+// Reports of back ends: when a queue is full the next report says it again. REQUIRES: back_ends_mutex is held, so that
+// two threads cannot change the order of what is said of one mitigation.
+void ServerRuntime::State::to_domains(const std::vector<ToDomain>& messages) {
+  for (const auto& message : messages) {
+    if (to_domain(message)) continue;
+    sink.count("dots_hand_over_refused_total", "reports", 1);
+    if (const auto* report = std::get_if<signal::server::RulesReport>(&message.event)) {
+      back_ends.undelivered({message.domain, report->cuid, report->mid});
+    }
+  }
+}
+
+// False: not taken, and nobody is told of it later.
+bool ServerRuntime::State::commit(std::uint32_t from, std::vector<ports::Change> changes, base::Now now) {
+  ports::Batch batch;
+  batch.at = now.wall;
+  batch.changes = std::move(changes);
+  return committer->submit(std::move(batch), [this, from, wall = now.wall](const ports::CommitResult& result) {
+    if (result.outcome == ports::CommitOutcome::committed) newest_commit = wall;
+    // The gate holds one batch at a time, so this is one of few tasks; it must arrive.
+    shards[from]->post_surely(
+        [result](Shard& shard, base::Now at, ShardOutput& out) { shard.committed(result, at, out); });
+  });
+}
+
+bool ServerRuntime::State::read(std::uint32_t from, const base::DomainId& domain) {
+  return committer->load_domain(domain, [this, from, domain](base::Result<ports::Snapshot> snapshot) {
+    if (!snapshot) {
+      sink.message("RELOAD_FAILED", "domain " + domain.value + ": " + snapshot.error().message);
+      shards[from]->read_later(domain);
+      return;
+    }
+    shards[from]->post_surely(
+        [domain, snapshot = std::make_shared<ports::Snapshot>(std::move(*snapshot))](
+            Shard& shard, base::Now now, ShardOutput& out) { shard.reloaded(domain, *snapshot, now, out); });
+  });
+}
+
+void ServerRuntime::State::hand_over(std::uint32_t to, const char* what, ShardThread::Step step, Priority priority) {
+  if (!shards[to]->post(std::move(step), priority)) sink.count("dots_hand_over_refused_total", what, 1);
+}
+
+void ServerRuntime::State::want(signal::server::DesiredRules rules) {
+  std::vector<mitigation::Reconciler::Want> wants;
+  for (auto& want : rules.wants) {
+    {
+      const std::lock_guard lock(back_ends_mutex);
+      if (want.rules.empty()) {
+        back_ends.forget(want.owner);
+      } else if (const auto told = back_ends.wanted(want.owner)) {
+        to_domains({*told});
+      }
+    }
+    wants.push_back({std::move(want.owner), std::move(want.rules), std::move(want.reason), want.until});
+  }
+  for (auto& runner : runners) runner->want(wants);
+}
+
+void ServerRuntime::State::resolve(const base::DomainId& domain, const std::string& name) {
+  resolver->resolve(name, [this, domain](ports::Resolution resolution) {
+    if (resolution.outcome != ports::Resolution::Outcome::answered) {
+      sink.message("NAME_FAILED", "'" + resolution.name + "' for domain " + domain.value + ": " + resolution.reason);
+    }
+    if (!to_domain({domain, signal::server::NameResolved{std::move(resolution)}})) {
+      sink.count("dots_hand_over_refused_total", "names", 1);
+    }
+  });
+}
+
+void ServerRuntime::State::peers(const std::vector<model::Path>& opened, const std::vector<model::Path>& closed) {
+  std::vector<ports::SignalExemption> list;
+  {
+    const std::lock_guard lock(exemptions_mutex);
+    for (const auto& path : opened) exemptions.opened(path);
+    for (const auto& path : closed) exemptions.closed(path);
+    if (!exemptions.changed()) return;
+    list = exemptions.list();
+    for (auto& runner : runners) runner->exempt(list);
+  }
+}
+
+// Behind what is stored, deadlines that have passed cannot be told from those that have not (load.cpp of
+// signal/server).
+void ServerRuntime::State::watch_clock(base::Now now) {
+  const base::Duration behind = newest_commit.load() - now.wall;
+  if ((behind > std::chrono::seconds{5}) == clock_is_behind) return;
+  clock_is_behind = !clock_is_behind;
+  const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(behind).count();
+  sink.health("WALL_CLOCK_WRONG", "", clock_is_behind, clock_is_behind ? "by " + std::to_string(seconds) + " s" : "");
+}
+
+// At the first shard's tick, until every shard had room for it.
+void ServerRuntime::State::tell_able() {
+  const std::lock_guard lock(back_ends_mutex);
+  for (std::size_t i = 0; i < shards_to_tell.size(); ++i) {
+    if (!shards_to_tell[i]) continue;
+    const bool taken =
+        shards[i]->post([report = able_report](Shard& shard, base::Now, ShardOutput&) { shard.on_back_ends(report); },
+                        Priority::reserved);
+    if (taken) shards_to_tell[i] = false;
+  }
+}
+
+}  // namespace dots::runtime

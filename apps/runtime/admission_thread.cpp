@@ -7,7 +7,11 @@ namespace dots::runtime {
 AdmissionThread::AdmissionThread(std::shared_ptr<ports::Admission> admission, const agent::AdmissionLimits& limits,
                                  std::function<void(agent::Admitted)> admitted,
                                  std::function<void(model::Datagram)> forward, ops::facts::Sink& sink)
-    : table_(std::move(admission), limits), admitted_(std::move(admitted)), forward_(std::move(forward)), sink_(sink) {
+    : table_(std::move(admission), limits),
+      admitted_(std::move(admitted)),
+      forward_(std::move(forward)),
+      sink_(sink),
+      handshakes_(sink, "dots_handshakes_total") {
   loop_.set_handlers({
       [this](std::span<model::Datagram> datagrams) {
         const base::Now now = loop_.now();
@@ -42,19 +46,7 @@ void AdmissionThread::finish_round() {
   for (auto& admitted : out.admitted) admitted_(std::move(admitted));
   for (auto& datagram : out.forward) forward_(std::move(datagram));
   for (const auto& refusal : out.refusals) sink_.message("HANDSHAKE_REFUSED", refusal);
-  const auto add = [&](const char* event, std::uint64_t increment) {
-    if (increment > 0) sink_.count("dots_handshakes_total", event, increment);
-  };
-  add("cookie", out.counters.cookies);
-  add("dropped", out.counters.dropped);
-  add("started", out.counters.started);
-  add("opened", out.counters.opened);
-  add("resumed", out.counters.resumed);
-  full_ += out.counters.opened - out.counters.resumed;
-  resumed_ += out.counters.resumed;
-  add("failed", out.counters.failed);
-  add("timed_out", out.counters.timed_out);
-  add("limited", out.counters.limited);
+  handshakes_.add(out.counters);
   loop_.set_deadline(table_.next_deadline());
 }
 

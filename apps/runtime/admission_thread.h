@@ -1,8 +1,6 @@
 // The admission thread: handshakes from the first hello to a proven session, apart from the live sessions.
 #pragma once
 
-#include <atomic>
-#include <cstdint>
 #include <functional>
 #include <memory>
 #include <thread>
@@ -10,6 +8,7 @@
 #include "adapters/net/event_loop.h"
 #include "adapters/net/udp_socket.h"
 #include "agent/peers/admission_table.h"
+#include "apps/runtime/handshake_tally.h"
 #include "ops/facts/messages.h"
 
 namespace dots::runtime {
@@ -28,9 +27,7 @@ class AdmissionThread {
   // Runs `step` on this thread. False when the queue is full.
   bool post(std::function<void()> step);
 
-  // Handshakes that came to a session since the start. Any thread.
-  std::uint64_t full() const { return full_; }
-  std::uint64_t resumed() const { return resumed_; }
+  const HandshakeTally& handshakes() const { return handshakes_; }  // any thread
 
  private:
   void finish_round();
@@ -39,9 +36,9 @@ class AdmissionThread {
   std::function<void(agent::Admitted)> admitted_;
   std::function<void(model::Datagram)> forward_;
   ops::facts::Sink& sink_;
+  HandshakeTally handshakes_;
   adapters::net::EventLoop loop_;
   agent::AdmissionEffects round_;
-  std::atomic<std::uint64_t> full_{0}, resumed_{0};
   std::thread thread_;
 };
 

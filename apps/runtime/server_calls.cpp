@@ -69,8 +69,10 @@ void ServerRuntime::State::status(Done done) {
     status.uptime = adapters::net::clock_now().steady - started;
     status.domains = running()->domains.size();
     status.shards = shards.size();
-    status.handshakes_full = admission->full() + (stream_admission ? stream_admission->full() : 0);
-    status.handshakes_resumed = admission->resumed() + (stream_admission ? stream_admission->resumed() : 0);
+    status.handshakes_full =
+        admission->handshakes().full() + (stream_admission ? stream_admission->handshakes().full() : 0);
+    status.handshakes_resumed =
+        admission->handshakes().resumed() + (stream_admission ? stream_admission->handshakes().resumed() : 0);
     for (auto& view : views) std::move(view.sessions.begin(), view.sessions.end(), std::back_inserter(status.sessions));
     status.mitigations = mitigations_of(std::move(views));
     status.back_ends = back_end_views();

@@ -7,7 +7,10 @@ namespace dots::runtime {
 StreamAdmissionThread::StreamAdmissionThread(std::shared_ptr<ports::ChannelAcceptor> acceptor,
                                              const agent::AdmissionLimits& limits, OnAdmitted admitted,
                                              ops::facts::Sink& sink)
-    : table_(std::move(acceptor), limits), admitted_(std::move(admitted)), sink_(sink) {
+    : table_(std::move(acceptor), limits),
+      admitted_(std::move(admitted)),
+      sink_(sink),
+      handshakes_(sink, "dots_tls_handshakes_total") {
   // Effects of each event at once: after a handshake not one byte more may be read on this thread.
   loop_.set_handlers({
       [this](std::span<model::Datagram> pieces) {
@@ -60,17 +63,7 @@ void StreamAdmissionThread::perform() {
   for (const auto& path : out.close) loop_.close_stream(path);
   for (const auto& path : out.drop) loop_.remove_stream(path);
   for (const auto& refusal : out.refusals) sink_.message("HANDSHAKE_REFUSED", refusal);
-  const auto add = [&](const char* event, std::uint64_t increment) {
-    if (increment > 0) sink_.count("dots_tls_handshakes_total", event, increment);
-  };
-  add("started", out.counters.started);
-  add("opened", out.counters.opened);
-  add("resumed", out.counters.resumed);
-  full_ += out.counters.opened - out.counters.resumed;
-  resumed_ += out.counters.resumed;
-  add("failed", out.counters.failed);
-  add("timed_out", out.counters.timed_out);
-  add("limited", out.counters.limited);
+  handshakes_.add(out.counters);
 }
 
 }  // namespace dots::runtime

@@ -2,14 +2,13 @@
 // connections delays neither live sessions nor those who come over UDP.
 #pragma once
 
-#include <atomic>
-#include <cstdint>
 #include <functional>
 #include <memory>
 #include <thread>
 
 #include "adapters/net/event_loop.h"
 #include "agent/peers/stream_admission.h"
+#include "apps/runtime/handshake_tally.h"
 #include "ops/facts/messages.h"
 
 namespace dots::runtime {
@@ -28,9 +27,7 @@ class StreamAdmissionThread {
   // Runs `step` on this thread. False when the queue is full.
   bool post(std::function<void()> step);
 
-  // Handshakes that came to a session since the start. Any thread.
-  std::uint64_t full() const { return full_; }
-  std::uint64_t resumed() const { return resumed_; }
+  const HandshakeTally& handshakes() const { return handshakes_; }  // any thread
 
  private:
   void perform();
@@ -38,9 +35,9 @@ class StreamAdmissionThread {
   agent::StreamAdmission table_;
   OnAdmitted admitted_;
   ops::facts::Sink& sink_;
+  HandshakeTally handshakes_;
   adapters::net::EventLoop loop_;
   agent::StreamAdmissionEffects out_;  // of the event that runs
-  std::atomic<std::uint64_t> full_{0}, resumed_{0};
   std::thread thread_;
 };
 

@@ -12,25 +12,6 @@ using signal::client::RequestView;
 
 namespace {
 
-void add_texts(json::object& out, const char* name, const std::vector<std::string>& texts) {
-  if (!texts.empty()) out[name] = json::array(texts.begin(), texts.end());
-}
-
-json::object render_conflict(const model::ConflictInformation& conflict) {
-  json::object out;
-  if (conflict.status) out["conflict-status"] = model::name_of(*conflict.status);
-  if (conflict.cause) out["conflict-cause"] = model::name_of(*conflict.cause);
-  if (conflict.retry_timer_s) out["retry-timer"] = *conflict.retry_timer_s;
-  if (conflict.scope) {
-    json::object scope;
-    add_scope(scope, conflict.scope->targets);
-    if (conflict.scope->mid) scope["mid"] = conflict.scope->mid->value;
-    add_texts(scope, "acl-name", conflict.scope->acl_names);
-    out["conflict-scope"] = std::move(scope);
-  }
-  return out;
-}
-
 std::string status_text(model::MitigationStatus status) {
   const std::string_view name = model::name_of(status);
   return name == "unknown" ? "status " + std::to_string(static_cast<int>(status)) : std::string(name);

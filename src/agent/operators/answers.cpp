@@ -41,6 +41,22 @@ void add_scope(json::object& out, const model::MitigationScope& scope) {
   add("alias-name", scope.alias_name);
 }
 
+json::object render_conflict(const model::ConflictInformation& conflict) {
+  json::object out;
+  if (conflict.status) out["conflict-status"] = model::name_of(*conflict.status);
+  if (conflict.cause) out["conflict-cause"] = model::name_of(*conflict.cause);
+  if (conflict.retry_timer_s) out["retry-timer"] = *conflict.retry_timer_s;
+  if (conflict.scope) {
+    json::object scope;
+    add_scope(scope, conflict.scope->targets);
+    if (conflict.scope->mid) scope["mid"] = conflict.scope->mid->value;
+    const auto& names = conflict.scope->acl_names;
+    if (!names.empty()) scope["acl-name"] = json::array(names.begin(), names.end());
+    out["conflict-scope"] = std::move(scope);
+  }
+  return out;
+}
+
 void add_counters(json::object& out, const model::DropCounters& counters) {
   if (counters.bytes_dropped) out["bytes-dropped"] = *counters.bytes_dropped;
   if (counters.pkts_dropped) out["pkts-dropped"] = *counters.pkts_dropped;

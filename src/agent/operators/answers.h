@@ -17,6 +17,8 @@ CallAnswer call_ok(boost::json::value body);
 
 // Members of a mitigation, by the names of RFC 9132; what is absent stays out.
 void add_scope(boost::json::object& out, const model::MitigationScope& scope);
+// By the names of RFC 9132 4.4.1.3.
+boost::json::object render_conflict(const model::ConflictInformation& conflict);
 void add_counters(boost::json::object& out, const model::DropCounters& counters);
 
 boost::json::object render_audit(const std::vector<ports::AuditRecord>& records);

@@ -41,21 +41,6 @@ const char* text_of(mitigation::RuleState state) {
   return "pending";
 }
 
-json::object render_conflict(const model::ConflictInformation& conflict) {
-  json::object out;
-  if (conflict.status) out["conflict-status"] = model::name_of(*conflict.status);
-  if (conflict.cause) out["conflict-cause"] = model::name_of(*conflict.cause);
-  if (conflict.retry_timer_s) out["retry-timer"] = *conflict.retry_timer_s;
-  if (conflict.scope) {
-    json::object scope;
-    add_scope(scope, conflict.scope->targets);
-    const auto& names = conflict.scope->acl_names;
-    if (!names.empty()) scope["acl-name"] = json::array(names.begin(), names.end());
-    out["conflict-scope"] = std::move(scope);
-  }
-  return out;
-}
-
 // Why a mitigation that is there blocks nothing; empty for those that do.
 std::string idle_sentence(const MitigationView& view, base::Now now) {
   const ports::MitigationRecord& record = view.record;

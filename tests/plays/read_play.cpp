@@ -1,3 +1,5 @@
+#include <algorithm>
+#include <cctype>
 #include <fstream>
 #include <sstream>
 
@@ -29,11 +31,32 @@ int depth_of(const std::string& text) {
   return depth;
 }
 
+// Hexadecimal digits: "A1 01".
+bool add_bytes(const std::string& text, base::Bytes& out) {
+  std::string digits;
+  for (const char c : text) {
+    if (std::isxdigit(static_cast<unsigned char>(c)) != 0) {
+      digits += c;
+    } else if (std::isspace(static_cast<unsigned char>(c)) == 0) {
+      return false;
+    }
+  }
+  if (digits.size() % 2 != 0) return false;
+  for (std::size_t i = 0; i < digits.size(); i += 2) {
+    out.push_back(static_cast<std::uint8_t>(std::stoi(digits.substr(i, 2), nullptr, 16)));
+  }
+  return true;
+}
+
 }  // namespace
 
 base::Result<Play> read_play(const std::string& file) {
   std::ifstream stream{file};
   if (!stream) return base::Error{file + ": it cannot be read"};
+  return parse_play(file, stream);
+}
+
+base::Result<Play> parse_play(const std::string& file, std::istream& stream) {
   Play play;
   play.file = file;
   std::string text;
@@ -50,14 +73,24 @@ base::Result<Play> read_play(const std::string& file) {
     }
     Line line;
     line.number = number;
-    const auto brace = text.find('{');
+    const auto place = [&] { return file + ":" + std::to_string(line.number) + ": "; };
+    const auto brace = text.find_first_of("{<");
     line.words = words_of(text.substr(0, brace));
-    if (brace != std::string::npos) {
+    if (line.words.empty()) return base::Error{place() + "a body without a line before it"};
+    if (brace != std::string::npos && text[brace] == '<') {
+      text.erase(0, brace + 1);
+      for (bool more = true; more;) {
+        text.resize(std::min(text.size(), text.find('#')));
+        const auto end = text.find('>');
+        more = end == std::string::npos;
+        if (!add_bytes(text.substr(0, end), line.bytes)) return base::Error{place() + "the bytes are not hexadecimal"};
+        if (more && !std::getline(stream, text)) return base::Error{place() + "a '<' without its '>'"};
+        if (more) ++number;
+      }
+    } else if (brace != std::string::npos) {
       line.json = text.substr(brace);
       while (depth_of(line.json) > 0) {
-        if (!std::getline(stream, text)) {
-          return base::Error{file + ":" + std::to_string(line.number) + ": a brace is never closed"};
-        }
+        if (!std::getline(stream, text)) return base::Error{place() + "a brace is never closed"};
         ++number;
         line.json += "\n" + text;
       }

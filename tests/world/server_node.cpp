@@ -223,6 +223,19 @@ void ServerNode::resolved(const base::DomainId& domain, const ports::Resolution&
   to_domain({domain, signal::server::NameResolved{resolution}});
 }
 
+void ServerNode::set_redirects(const std::shared_ptr<const agent::server::Redirects>& redirects) {
+  for (std::size_t index = 0; index < shards_.size(); ++index) {
+    step(index, [&](Shard& one, base::Now at, Output& o) { one.set_redirects(redirects, at, o); });
+  }
+}
+
+void ServerNode::set_session_bounds(const std::shared_ptr<const policy::SessionBounds>& bounds) {
+  parts_.shard.bounds = bounds;
+  for (std::size_t index = 0; index < shards_.size(); ++index) {
+    step(index, [&](Shard& one, base::Now at, Output& o) { one.set_session_bounds(bounds, at, o); });
+  }
+}
+
 std::vector<signal::server::MitigationView> ServerNode::mitigations() const {
   std::vector<signal::server::MitigationView> all;
   for (const auto& shard : shards_) {

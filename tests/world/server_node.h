@@ -5,6 +5,7 @@
 #include <map>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "agent/peers/admission_table.h"
@@ -55,6 +56,10 @@ class ServerNode : public Timeline::Machine {
   void notice_clock_step();
   void operator_withdraw(const base::DomainId& domain, const base::Cuid& cuid, base::Mid mid, std::uint64_t ticket);
   void resolved(const base::DomainId& domain, const ports::Resolution& resolution);
+  // What a domain is told by somebody else: a back end that knows more of the attack, a data channel.
+  void tell_domain(const base::DomainId& domain, signal::server::Event event) { to_domain({domain, std::move(event)}); }
+  void set_redirects(const std::shared_ptr<const agent::server::Redirects>& redirects);
+  void set_session_bounds(const std::shared_ptr<const policy::SessionBounds>& bounds);
 
   const agent::server::Shard& shard(std::size_t index) const { return *shards_[index]; }
   std::vector<signal::server::MitigationView> mitigations() const;

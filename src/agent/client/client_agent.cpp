@@ -117,7 +117,7 @@ std::optional<base::SteadyTime> ClientAgent::next_deadline(base::Now now) const 
   for (const State::Server& server : s.servers) {
     consider(server.upstream.next_deadline(now.steady));
     if (server.alternate) consider(server.alternate->next_deadline(now.steady));
-    consider(server.redirection.next_deadline(server.requests.mitigating()));
+    consider(server.redirection.next_deadline(server.requests.engaged()));
     consider(server.loop_until);
     consider(server.requests.next_deadline());
     consider(server.config.next_deadline());

@@ -180,7 +180,7 @@ bool ClientAgent::State::review_redirections(base::Now now, ClientEffects& out) 
     if (!server.alternate) continue;
     server.redirection.on_connected(server.alternate->connected(), now.steady);
     if (!server.redirection.all()) server.redirection.keep_only(living_mids(server.requests, now));
-    if (const auto why = server.redirection.ending(server.requests.mitigating(), now.steady)) {
+    if (const auto why = server.redirection.ending(server.requests.engaged(), now.steady)) {
       if (!server.alternate->connected()) server.redirection.on_failure(server.alternate->settings().host, now.steady);
       go_back(i, *why, now, out);
       moved = true;

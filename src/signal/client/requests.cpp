@@ -282,6 +282,12 @@ bool Requests::mitigating() const {
                      [](const auto& item) { return item.second.wanted() && item.second.immediate(); });
 }
 
+bool Requests::engaged() const {
+  return mitigating() || std::any_of(state_->live.begin(), state_->live.end(), [](const auto& item) {
+           return item.second.phase == Phase::withdrawing && item.second.immediate();
+         });
+}
+
 bool Requests::active() const {
   return std::any_of(state_->live.begin(), state_->live.end(), [](const auto& item) {
     const Entry& entry = item.second;

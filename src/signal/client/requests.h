@@ -105,6 +105,8 @@ class Requests {
 
   // An immediate mitigation is wanted: the link may be saturated (RFC 9132 4.7).
   bool mitigating() const;
+  // Likewise, or the withdrawal of one is not answered yet: the server that has it is still needed.
+  bool engaged() const;
   // A mitigation that the server has accepted is active there, as far as it has told (RFC 9132 4.5: mitigating-config).
   bool active() const;
   // A request or a withdrawal waits for the server.

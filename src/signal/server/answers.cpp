@@ -83,9 +83,10 @@ model::MitigationEntry entry_of(const Mitigation& mitigation, GetMitigation::Fil
     // true is the default and says nothing (RFC 9132 4.4.1.1).
     if (!record.request.trigger_mitigation) entry.trigger_mitigation = false;
   }
-  if (filter != GetMitigation::Filter::config && mitigation.has_rules()) {
-    if (record.started_at) entry.mitigation_start_s = base::unix_seconds(*record.started_at);
-    entry.counters = mitigation.counters;
+  if (filter != GetMitigation::Filter::config && (mitigation.has_rules() || mitigation.fade.started_at)) {
+    const auto& started_at = mitigation.has_rules() ? record.started_at : mitigation.fade.started_at;
+    if (started_at) entry.mitigation_start_s = base::unix_seconds(*started_at);
+    entry.counters = mitigation.has_rules() ? mitigation.counters : mitigation.fade.counters;
   }
   return entry;
 }

@@ -54,7 +54,7 @@ void Machine::start(Mitigation& mitigation, base::Now now) {
   });
   count(mitigation, false);
   timers_.cancel(mitigation.fade.timer);
-  mitigation.fade.status.reset();
+  mitigation.fade = {};
   mitigation.held_back = false;
   mitigation.record.status = MitigationStatus::in_progress;
   count(mitigation, true);
@@ -89,6 +89,10 @@ void Machine::stand_down(Mitigation& mitigation, MitigationStatus status, const 
   set_status(mitigation, MitigationStatus::signal_loss, now);
   count(mitigation, false);
   mitigation.fade.status = status;
+  if (status == MitigationStatus::attack_stopped) {
+    mitigation.fade.started_at = mitigation.record.started_at;
+    mitigation.fade.counters = mitigation.counters;
+  }
   // After the end of the attack it waits for another loss; a conflict may end before that.
   mitigation.held_back = lost && status == MitigationStatus::withdrawn;
   count(mitigation, true);

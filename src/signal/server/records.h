@@ -27,8 +27,11 @@ struct Challenge {
 };
 
 // A preconfigured request has ceased to run: the status that says why is shown for a while, then 8 (RFC 9132 Table 3).
+// With 3 (attack stopped) goes what an active mitigation shows (Figure 14): since when it ran, and what it dropped.
 struct Fade {
   std::optional<model::MitigationStatus> status;
+  std::optional<base::WallTime> started_at;
+  model::DropCounters counters;
   Timers::Handle timer;
 };
 

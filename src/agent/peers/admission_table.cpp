@@ -8,7 +8,7 @@
 
 #include "agent/peers/dtls_record.h"
 #include "agent/peers/path_hash.h"
-#include "agent/peers/source_prefix.h"
+#include "model/source_prefix.h"
 
 namespace dots::agent {
 namespace {
@@ -65,7 +65,7 @@ struct AdmissionTable::State {
 
   void erase(Entry entry) {
     alarms.erase(entry->second.alarm);
-    const auto count = per_prefix.find(source_prefix(entry->first.peer));
+    const auto count = per_prefix.find(model::source_prefix(entry->first.peer));
     if (count != per_prefix.end() && --count->second == 0) per_prefix.erase(count);
     handshakes.erase(entry);
   }
@@ -119,7 +119,7 @@ struct AdmissionTable::State {
              AdmissionEffects& out) {
     const auto old = handshakes.find(datagram.path);
     if (old != handshakes.end()) erase(old);  // the same address begins again: the cookie proves that it is its owner
-    const model::Prefix prefix = source_prefix(datagram.path.peer);
+    const model::Prefix prefix = model::source_prefix(datagram.path.peer);
     const auto count = per_prefix.find(prefix);
     if (handshakes.size() >= limits.handshakes ||
         (count != per_prefix.end() && count->second >= limits.handshakes_per_prefix)) {

@@ -6,7 +6,7 @@
 #include <utility>
 
 #include "agent/peers/path_hash.h"
-#include "agent/peers/source_prefix.h"
+#include "model/source_prefix.h"
 
 namespace dots::agent {
 
@@ -31,7 +31,7 @@ struct StreamAdmission::State {
   using Entry = std::unordered_map<model::Path, Handshake, PathHash>::iterator;
 
   void erase(Entry entry) {
-    const auto count = per_prefix.find(source_prefix(entry->first.peer));
+    const auto count = per_prefix.find(model::source_prefix(entry->first.peer));
     if (count != per_prefix.end() && --count->second == 0) per_prefix.erase(count);
     handshakes.erase(entry);
     while (!deadlines.empty() && !stands(deadlines.front())) deadlines.pop_front();
@@ -62,11 +62,11 @@ void StreamAdmission::on_accepted(const model::Path& path, base::Now now, Stream
     out.drop.push_back(path);
   };
   if (s.handshakes.size() >= s.limits.handshakes) return limited("too many handshakes in progress");
-  std::size_t& count = s.per_prefix[source_prefix(path.peer)];
+  std::size_t& count = s.per_prefix[model::source_prefix(path.peer)];
   if (count >= s.limits.handshakes_per_prefix) return limited("too many handshakes in progress from its network");
   auto channel = s.acceptor->accept();
   if (!channel) {
-    if (count == 0) s.per_prefix.erase(source_prefix(path.peer));
+    if (count == 0) s.per_prefix.erase(model::source_prefix(path.peer));
     return limited(channel.error().message.c_str());
   }
   ++count;

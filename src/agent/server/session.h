@@ -16,10 +16,10 @@
 #include <vector>
 
 #include "agent/server/block_answer.h"
-#include "agent/server/request_rate.h"
 #include "agent/server/routing.h"
 #include "agent/server/session_redirect.h"
 #include "base/ids.h"
+#include "base/request_rate.h"
 #include "base/time.h"
 #include "coap/body_assembly.h"
 #include "coap/endpoint.h"
@@ -39,7 +39,7 @@ struct SessionSettings {
   base::Duration stranger_time = std::chrono::seconds{60};
   base::Duration block_time = std::chrono::seconds{30};  // how long a large answer is kept for its blocks
   std::size_t block_bytes = 65536;                       // of a large answer, and of all bodies that come in blocks
-  RequestRate rate;                                      // heartbeats and withdrawals are served beyond it
+  base::RequestRate rate;                                // heartbeats and withdrawals are served beyond it
 };
 
 struct SessionOutput {
@@ -130,7 +130,7 @@ class Session {
   coap::Endpoint endpoint_;
   signal::Heartbeat heartbeat_;
   std::optional<coap::RequestId> heartbeat_request_;
-  RequestBucket bucket_;
+  base::RequestBucket bucket_;
   base::SteadyTime quiet_until_{};  // about throttling, to the operator
   // GETs that wait for the domain, and observed ones: their path and block option are needed when an answer comes.
   // Bounded by the endpoint's exchanges and observations.

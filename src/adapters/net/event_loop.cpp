@@ -139,7 +139,10 @@ void EventLoop::remove_socket(SocketHandle socket) {
 void EventLoop::add_stream(TcpStream stream) { state_->streams.add(std::move(stream)); }
 std::optional<TcpStream> EventLoop::remove_stream(const model::Path& path) { return state_->streams.remove(path); }
 void EventLoop::close_stream(const model::Path& path) { state_->streams.close(path); }
+void EventLoop::hold_stream(const model::Path& path, bool held) { state_->streams.hold(path, held); }
+std::size_t EventLoop::unsent(const model::Path& path) const { return state_->streams.unsent(path); }
 void EventLoop::add_listener(TcpListener listener) { state_->streams.add(std::move(listener)); }
+void EventLoop::remove_listeners() { state_->streams.remove_listeners(); }
 
 void EventLoop::run() {
   State& s = *state_;

@@ -39,6 +39,8 @@ class EventLoop {
     // A stream is over, for a reason that is not close_stream; it is gone already.
     std::function<void(const model::Path&, const std::string& reason)> on_stream_ended = {};
     std::function<void(TcpStream)> on_accepted = {};
+    // The kernel has taken all that waited for a stream.
+    std::function<void(const model::Path&)> on_drained = {};
   };
   struct Counters {
     std::uint64_t received = 0, sent = 0, send_dropped = 0, tasks_refused = 0;
@@ -61,7 +63,11 @@ class EventLoop {
   std::optional<TcpStream> remove_stream(const model::Path& path);
   // What was sent leaves first; nothing is told of it.
   void close_stream(const model::Path& path);
+  // A stream that is held is not read: what the peer sends waits with it.
+  void hold_stream(const model::Path& path, bool held);
+  std::size_t unsent(const model::Path& path) const;  // bytes; on_drained tells of the end of it
   void add_listener(TcpListener listener);
+  void remove_listeners();
 
   // Returns after stop(). Tasks that wait then are dropped by the destructor.
   void run();

@@ -31,7 +31,9 @@ struct StreamSet::State {
     TcpStream stream;
     Descriptor ready;
     asio::steady_timer linger;
+    bool reading = false;  // waits until it is readable
     bool writing = false;  // waits until it is writable
+    bool held = false;     // is not read
     bool closing = false;
   };
   struct Listening {
@@ -46,9 +48,13 @@ struct StreamSet::State {
   State(asio::io_context& i, const EventLoop::Handlers& h) : io(i), handlers(h) {}
 
   void watch_read(const Shared& entry) {
+    if (entry->held || entry->reading) return;
+    entry->reading = true;
     entry->ready.async_wait(Descriptor::wait_read, [this, weak = std::weak_ptr<Entry>{entry}](const auto& error) {
       const auto alive = weak.lock();
-      if (alive && error != asio::error::operation_aborted) read(alive);
+      if (!alive || error == asio::error::operation_aborted) return;
+      alive->reading = false;
+      if (!alive->held) read(alive);
     });
   }
   void watch_write(const Shared& entry) {
@@ -61,6 +67,9 @@ struct StreamSet::State {
       if (auto flushed = alive->stream.flush(); !flushed) return end(alive, flushed.error().message);
       watch_write(alive);
       shut_down_when_empty(*alive);
+      if (!alive->stream.wants_write() && !alive->closing && handlers.on_drained) {
+        handlers.on_drained(alive->stream.path());
+      }
     });
   }
   bool holds(const Shared& entry) const {
@@ -69,7 +78,7 @@ struct StreamSet::State {
   }
 
   void read(const Shared& entry) {
-    for (int i = 0; i < kReadsPerTurn; ++i) {
+    for (int i = 0; i < kReadsPerTurn && !entry->held; ++i) {
       model::Datagram piece{entry->stream.path(), {}};
       const auto got = entry->stream.receive(piece.bytes);
       if (!got) return end(entry, got.error().message);
@@ -159,6 +168,8 @@ void StreamSet::close(const model::Path& path) {
     return;
   }
   entry->closing = true;
+  entry->held = false;
+  s.watch_read(entry);
   ++s.lingering;
   State::shut_down_when_empty(*entry);
   entry->linger.expires_after(kLinger);
@@ -183,6 +194,22 @@ bool StreamSet::send(const model::Path& path, base::ByteView bytes) {
   s.watch_write(entry);
   return true;
 }
+
+void StreamSet::hold(const model::Path& path, bool held) {
+  State& s = *state_;
+  const auto found = s.streams.find(path);
+  if (found == s.streams.end() || found->second->closing) return;
+  const State::Shared entry = found->second;
+  entry->held = held;
+  s.watch_read(entry);
+}
+
+std::size_t StreamSet::unsent(const model::Path& path) const {
+  const auto found = state_->streams.find(path);
+  return found == state_->streams.end() ? 0 : found->second->stream.unsent();
+}
+
+void StreamSet::remove_listeners() { state_->listeners.clear(); }
 
 void StreamSet::add(TcpListener listener) {
   State& s = *state_;

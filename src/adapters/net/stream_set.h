@@ -21,7 +21,10 @@ class StreamSet {
   std::optional<TcpStream> remove(const model::Path& path);
   void close(const model::Path& path);
   bool send(const model::Path& path, base::ByteView bytes);
+  void hold(const model::Path& path, bool held);
+  std::size_t unsent(const model::Path& path) const;
   void add(TcpListener listener);
+  void remove_listeners();
 
  private:
   struct State;

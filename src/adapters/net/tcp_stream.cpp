@@ -166,9 +166,12 @@ base::Result<TcpListener> TcpListener::listen(const model::SocketAddress& addres
     const std::string where = "TCP " + model::to_string(address);
     if (errno == EADDRINUSE) {
       return base::Error{where + " is in use by another process; stop it ('ss -ltnp sport = :" +
-                         std::to_string(address.port) + "' names it), listen elsewhere, or set listen.tcp = false"};
+                         std::to_string(address.port) + "' names it), listen elsewhere, or " + options.remedy};
     }
-    return base::Error{std::string{what} + " " + where + ": " + std::strerror(errno)};
+    const int error = errno;
+    std::string out = std::string{what} + " " + where + ": " + std::strerror(error);
+    if (error == EACCES && address.port < 1024) out += "; a port below 1024 needs CAP_NET_BIND_SERVICE";
+    return base::Error{out};
   };
   const int family = native_family(address.ip.family);
   const int fd = ::socket(family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);

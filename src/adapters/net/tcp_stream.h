@@ -18,6 +18,8 @@ struct TcpOptions {
   // A connection on which nothing is acknowledged for so long is dead; so is an idle one whose probes stay unanswered
   // (RFC 9132 4.7: the default loss verdict, 15 heartbeats of 30 s).
   base::Duration dead_after = std::chrono::seconds{450};
+  // Listening: what else helps when the address is taken.
+  std::string remedy = "set listen.tcp = false";
 };
 
 // Owns its descriptor; movable. Threads: one at a time.

@@ -15,12 +15,11 @@ constexpr std::size_t kRecordHeaderBytes = 5;
 constexpr std::size_t kLargestRecordBytes = 16384;
 // Of one message; records are cut by GnuTLS.
 constexpr std::size_t kLargestPlaintextBytes = 1U << 20;
-constexpr char kAlpn[] = "coap";
 
 class TlsChannel final : public GnutlsChannel {
  public:
-  TlsChannel(std::shared_ptr<const Credentials> credentials, std::string server_name)
-      : GnutlsChannel(std::move(credentials), std::move(server_name)) {}
+  TlsChannel(std::shared_ptr<const Credentials> credentials, std::string server_name, std::string alpn)
+      : GnutlsChannel(std::move(credentials), std::move(server_name)), alpn_(std::move(alpn)) {}
 
   base::Result<void> init(const Resumption& resumption) {
     if (auto ready = init_session(0, resumption); !ready) return ready;
@@ -29,7 +28,8 @@ class TlsChannel final : public GnutlsChannel {
     gnutls_transport_set_pull_function(session_, pull);
     gnutls_transport_set_pull_timeout_function(session_, pull_timeout);
     gnutls_handshake_set_timeout(session_, 0);  // the caller's clock decides
-    const gnutls_datum_t protocol{reinterpret_cast<unsigned char*>(const_cast<char*>(kAlpn)), sizeof kAlpn - 1};
+    const gnutls_datum_t protocol{reinterpret_cast<unsigned char*>(const_cast<char*>(alpn_.data())),
+                                  static_cast<unsigned>(alpn_.size())};
     const int code = gnutls_alpn_set_protocols(session_, &protocol, 1, GNUTLS_ALPN_MANDATORY);
     if (code < 0) return base::Error{std::string{"no ALPN: "} + gnutls_strerror(code)};
     return {};
@@ -129,7 +129,7 @@ class TlsChannel final : public GnutlsChannel {
     gnutls_datum_t chosen{};
     if (is_client() && gnutls_alpn_get_selected_protocol(session_, &chosen) < 0) {
       gnutls_alert_send(session_, GNUTLS_AL_FATAL, GNUTLS_A_NO_APPLICATION_PROTOCOL);
-      return fail("the peer does not negotiate ALPN 'coap'", events);
+      return fail("the peer does not negotiate ALPN '" + alpn_ + "'", events);
     }
     open(events);
   }
@@ -156,6 +156,7 @@ class TlsChannel final : public GnutlsChannel {
     }
   }
 
+  const std::string alpn_;
   base::ByteView in_;                    // of this call, not yet read
   ports::ChannelEvents* out_ = nullptr;  // of this call
   std::size_t tries_ = 0;
@@ -164,26 +165,26 @@ class TlsChannel final : public GnutlsChannel {
 
 }  // namespace
 
-TlsAcceptor::TlsAcceptor(std::shared_ptr<const Credentials> credentials, Resumption resumption)
-    : credentials_(std::move(credentials)), resumption_(std::move(resumption)) {}
+TlsAcceptor::TlsAcceptor(std::shared_ptr<const Credentials> credentials, Resumption resumption, std::string protocol)
+    : credentials_(std::move(credentials)), resumption_(std::move(resumption)), protocol_(std::move(protocol)) {}
 
 void TlsAcceptor::replace_credentials(std::shared_ptr<const Credentials> credentials) {
   credentials_ = std::move(credentials);
 }
 
 base::Result<std::unique_ptr<ports::SecureChannel>> TlsAcceptor::accept() {
-  auto channel = std::make_unique<TlsChannel>(credentials_, "");
+  auto channel = std::make_unique<TlsChannel>(credentials_, "", protocol_);
   if (auto ready = channel->init(resumption_); !ready) return ready.error();
   return std::unique_ptr<ports::SecureChannel>{std::move(channel)};
 }
 
-TlsConnector::TlsConnector(std::shared_ptr<const Credentials> credentials, Resumption resumption)
-    : credentials_(std::move(credentials)), resumption_(std::move(resumption)) {}
+TlsConnector::TlsConnector(std::shared_ptr<const Credentials> credentials, Resumption resumption, std::string protocol)
+    : credentials_(std::move(credentials)), resumption_(std::move(resumption)), protocol_(std::move(protocol)) {}
 
 base::Result<std::unique_ptr<ports::SecureChannel>> TlsConnector::connect(const std::string& server_name,
                                                                           ports::ChannelEvents& events) {
   if (server_name.empty()) return base::Error{"the server has no name: its certificate could not be checked"};
-  auto channel = std::make_unique<TlsChannel>(credentials_, server_name);
+  auto channel = std::make_unique<TlsChannel>(credentials_, server_name, protocol_);
   if (auto ready = channel->init(resumption_); !ready) return ready.error();
   channel->start(events);
   return std::unique_ptr<ports::SecureChannel>{std::move(channel)};

@@ -97,6 +97,7 @@ void OurClient::start() {
   world::ClientHooks hooks;
   hooks.open = [this](base::SessionId id, const model::SocketAddress& to) {
     Session& session = sessions_[id];
+    session.address = to.ip;
     for (auto& [name, server] : servers_) {
       const auto& all = server->addresses;
       if (std::find(all.begin(), all.end(), to.ip) != all.end()) session.server = server.get();
@@ -120,6 +121,8 @@ void OurClient::to_server(base::SessionId id, const base::Bytes& datagram) {
   Session& session = sessions_[id];
   Server* server = session.server;
   if (server == nullptr || server->gone) return;
+  const auto& dead = server->dead;
+  if (std::find(dead.begin(), dead.end(), session.address) != dead.end()) return;
   if (!session.peer) {
     const auto hello = test::ScriptedHello::parse(datagram);
     if (!hello) return;
@@ -218,9 +221,14 @@ void OurClient::server_line(Server& server, const Line& line) {
     server.inbox.answers.clear();
   } else if (what == "is heard again") {
     server.silent = server.gone = false;
+    server.dead.clear();
     for (auto& [id, session] : sessions_) session.silent = session.silent && session.server != &server;
   } else if (what == "is gone") {
     server.gone = true;
+  } else if (words.size() == 5 && words[1] == "is" && words[2] == "gone" && words[3] == "at") {
+    const auto address = model::parse_ip_address(words[4]);
+    if (!address) return scene_.fail("'" + words[4] + "' is no address");
+    server.dead.push_back(*address);
   } else if (words.size() > 2 && words[1] == "is" && words[2] == "joined") {
     scene_.expect_session(server.inbox, from(3));
   } else if (what == "is left") {

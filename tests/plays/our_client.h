@@ -25,6 +25,7 @@ class OurClient {
     std::string name;
     std::string host;
     std::vector<model::IpAddress> addresses;
+    std::vector<model::IpAddress> dead;  // of these
     Inbox inbox;
     std::vector<Peer*> sessions;        // the newest is the last one
     std::optional<Inbox::Asked> asked;  // what `answers` answers
@@ -32,6 +33,7 @@ class OurClient {
   };
   struct Session {
     Server* server = nullptr;  // null: nobody is there
+    model::IpAddress address;  // where it was opened
     std::unique_ptr<Peer> peer;
     bool silent = false;
   };

@@ -123,6 +123,9 @@ class Endpoint {
   // the observation. Unknown tokens are ignored (false).
   bool notify(base::ByteView token, const Response& response, base::SteadyTime now, Effects& out);
 
+  // Ends an observation of the peer without a word to it. False: there is none.
+  bool end_observation(base::ByteView token);
+
   // Sends a request of ours. With request.observe == 0 later answers keep coming under the same RequestId until
   // stop_observing: each 2.xx answer and notification newer than the last (RFC 7641 3.4); an error answer ends it.
   // Returns nothing when EndpointLimits::requests are in flight, message ids ran out, or an option value is too long

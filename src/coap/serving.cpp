@@ -209,6 +209,8 @@ void Endpoint::ignore(base::ExchangeId exchange, base::SteadyTime /*now*/, Effec
   out.counters.evicted += s.exchanges.trim(s.limits.answered, s.limits.answered_bytes);
 }
 
+bool Endpoint::end_observation(base::ByteView token) { return state_->end_observation(token); }
+
 bool Endpoint::notify(base::ByteView token, const Response& response, base::SteadyTime now, Effects& out) {
   State& s = *state_;
   Observation* observation = s.observers.find(token);

@@ -102,6 +102,21 @@ void Simulation::check_server_end() {
   }
 }
 
+// Is there a request of another client of the domain that runs, or that is kept out by this one as well?
+bool Simulation::somebody_contends(const ports::MitigationRecord& record) const {
+  for (const auto& view : server_->mitigations()) {
+    const auto& other = view.record;
+    if (other.domain != record.domain || other.cuid == record.cuid) continue;
+    if (other.status == model::MitigationStatus::client_withdrawn) continue;
+    for (const auto& target : other.expanded) {
+      if (std::any_of(record.expanded.begin(), record.expanded.end(),
+                      [&](const auto& own) { return own.overlaps(target); }))
+        return true;
+    }
+  }
+  return false;
+}
+
 // Client and server agree about every request, and about the session.
 void Simulation::check_client_end(Client& one) {
   const auto status = one.node->ask("status");
@@ -110,6 +125,12 @@ void Simulation::check_client_end(Client& one) {
   std::size_t open = 0;
   for (const auto& server : status.at("servers").as_array()) {
     if (server.at("state") != "connected") return fail(one.name + " has no session at the end");
+    if (scenario_.setting("negotiate") != 0) {
+      const std::string configuration{server.at("configuration").as_string()};
+      coverage_.took("configuration", configuration);
+      if (configuration != "agreed" && server.at("requests") == 0)
+        return fail(one.name + "'s session configuration is " + configuration + " though no attack is in the way");
+    }
     for (const auto& session : server.at("sessions").as_array()) open += session.at("state") == "open" ? 1 : 0;
   }
   std::size_t alive = 0;
@@ -133,7 +154,20 @@ void Simulation::check_client_end(Client& one) {
     const std::string phase{request.at("phase").as_string()};
     const std::string what = one.name + "'s request " + std::to_string(mid);
     if (phase == "ended" || phase == "refused") continue;
+    const bool contends =
+        request.contains("reason") && request.at("reason").as_string().find("conflict (") != std::string::npos;
+    if (contends) coverage_.took("conflict", phase);
     if (phase != "active") {
+      const auto kept = at_server.find(mid);
+      const bool lost = kept == at_server.end() || kept->second.record.status == model::MitigationStatus::withdrawn;
+      if (contends && phase == "waiting" && lost) {
+        // Whoever it lost against is there, or went so short a time ago that the client may not ask again yet.
+        if (kept != at_server.end()) {
+          if (!somebody_contends(kept->second.record)) return fail(what + " is kept out by nobody");
+          at_server.erase(kept);
+        }
+        continue;
+      }
       if (short_of_room && !at_server.contains(mid) && (phase == "waiting" || phase == "requesting")) continue;
       return fail(what + " is still " + phase + " at the end: " +
                   (request.contains("reason") ? std::string(request.at("reason").as_string()) : "for no reason"));

@@ -61,6 +61,9 @@ class Generator {
     s["max_mitigations"] = random_.chance(0.15) ? 3 : 100;
     s["two_part_flights"] = random_.between(0, 1);
     s["latency_ms"] = random_.between(1, 120);
+    s["negotiate"] = random_.between(0, 1);
+    s["share_targets"] = random_.chance(0.4) ? 1 : 0;  // the clients of a domain contend
+    s["conflict_winner"] = random_.between(0, 3);      // policy::ConflictWinner
   }
 
   void add(double at_s, std::vector<std::string> words) { scenario_.actions.push_back({at_s, std::move(words)}); }
@@ -86,7 +89,7 @@ class Generator {
   // "host/32", "host/32:udp", "host/32:tcp:80", "www.acme.example"; few hosts, so that requests overlap.
   std::string target(const std::string& who) {
     const std::string domain = who.substr(0, who.find('.'));
-    const bool upper = who.back() == '2';
+    const bool upper = who.back() == '2' && scenario_.setting("share_targets") == 0;
     if (random_.chance(0.1)) return "www" + who.substr(who.find('.') + 1) + "." + domain + ".example";
     const std::string net = domain == "acme" ? "192.0.2." : domain == "zeta" ? "198.51.100." : "203.0.113.";
     const auto host = static_cast<std::int64_t>(upper ? 128 : 0) + random_.between(0, 7) * 8;

@@ -1,5 +1,6 @@
 #include "tests/sim/simulation.h"
 
+#include <boost/json/serialize.hpp>
 #include <cstdio>
 #include <utility>
 
@@ -46,6 +47,7 @@ Simulation::Simulation(const Scenario& scenario, Coverage& coverage, bool verbos
   model::ParameterSet heartbeats;
   heartbeats.set(model::Parameter::heartbeat_interval, static_cast<std::uint64_t>(setting("heartbeat_s")));
   heartbeats.set(model::Parameter::missing_hb_allowed, static_cast<std::uint64_t>(setting("missing_hb_allowed")));
+  heartbeats.set(model::Parameter::probing_rate, 10);  // bytes a second: room for a heartbeat in each interval
   auto bounds = std::make_shared<policy::SessionBounds>();
   bounds->defaults = heartbeats;
   server_parts_.shard.bounds = bounds;
@@ -62,6 +64,7 @@ Simulation::Simulation(const Scenario& scenario, Coverage& coverage, bool verbos
     policy.clients.push_back({base::ClientId{name}, {name}, {}});
     policy.prefixes = {*model::parse_prefix(kPrefixes.at(domain))};
     policy.names = {domain + ".example"};
+    policy.conflict_winner = static_cast<policy::ConflictWinner>(setting("conflict_winner"));
     policy.max_mitigations = static_cast<std::uint32_t>(setting("max_mitigations"));
     policy.terminating_period = std::chrono::seconds{setting("terminating_s")};
     auto client = std::make_unique<Client>();
@@ -75,7 +78,11 @@ Simulation::Simulation(const Scenario& scenario, Coverage& coverage, bool verbos
     server.upstream.host = "dots.example.net";
     server.upstream.addresses = {SocketAddress{*model::parse_ip_address("203.0.113.250"), 4646}};
     server.upstream.retry = std::chrono::seconds{setting("reconnect_s")};
-    server.config.wanted = {heartbeats, heartbeats};
+    model::ParameterSet under_attack =
+        heartbeats;  // looks no later than the idle set, so that one threshold judges both
+    under_attack.set(model::Parameter::heartbeat_interval, 15);
+    server.config.negotiate = setting("negotiate") != 0;
+    server.config.wanted = {heartbeats, server.config.negotiate ? under_attack : heartbeats};
     server.requests.cuid = base::Cuid{"cuid-" + name};
     server.requests.refresh_before_percent = static_cast<std::uint32_t>(setting("refresh_percent"));
     client->parts.settings.version = "simulated";
@@ -571,7 +578,14 @@ void Simulation::check_dark(Client& one) {
   one.node->call("status", {}, [this, &one](const agent::CallAnswer& answer) {
     if (answer.outcome != agent::CallAnswer::Outcome::ok) return;
     for (const auto& server : answer.body.at("servers").as_array()) {
-      if (server.at("state") == "connected") fail(one.name + " believes in a session that has been dead for long");
+      if (server.at("state") != "connected") continue;
+      // Nothing may be negotiated during an attack (RFC 9132 4.5.3): a client that started in one looks as late as the
+      // defaults of the RFC say.
+      const bool agreed = scenario_.setting("negotiate") == 0 || server.at("configuration") == "agreed";
+      coverage_.took("configuration in the dark", agreed ? "agreed" : "the defaults");
+      if (!agreed) continue;
+      tell(one.name + " says: " + boost::json::serialize(server));
+      fail(one.name + " believes in a session that has been dead for long");
     }
   });
   for (const auto& session : server_->sessions()) {

@@ -61,6 +61,7 @@ class Simulation {
   void quiesce();
   void check_end();
   void check_client_end(Client& client);
+  bool somebody_contends(const ports::MitigationRecord& record) const;
   void check_server_end();
   void check_bounds();
   void fail(const std::string& why);

@@ -333,10 +333,26 @@ void Session::answer(base::ExchangeId exchange, bool observe, base::Now now, Ses
              out);
       return;
     }
-    if (observe) observed_[std::move(get.token)] = std::move(get.request);
+    if (observe) observed(std::move(get), out);
   }
   respond(exchange, response, observe, now, out);
   if (observe) end_observations(now, out);
+}
+
+// One observation for each resource: a peer that lost its own (RFC 7641 3.6) registers anew, and shall not be told the
+// same thing many times.
+void Session::observed(Get get, SessionOutput& out) {
+  for (auto it = observed_.begin(); it != observed_.end();) {
+    const auto& [token, request] = *it;
+    if (token == get.token || request.uri_path != get.request.uri_path || request.uri_query != get.request.uri_query) {
+      ++it;
+      continue;
+    }
+    endpoint_.end_observation(token);
+    out.to_domain.emplace_back(ObservationCancelled{id_, token});
+    it = observed_.erase(it);
+  }
+  observed_[std::move(get.token)] = std::move(get.request);
 }
 
 void Session::no_reply(const NoReply& no_reply, base::Now now, SessionOutput& out) {

@@ -98,6 +98,10 @@ class Session {
   const std::shared_ptr<const signal::server::SessionParameters>& parameters() const { return parameters_; }
 
  private:
+  struct Get {
+    base::Bytes token;
+    coap::Request request;
+  };
   void absorb(coap::Effects effects, base::Now now, SessionOutput& out);
   void handle(coap::IncomingRequest& incoming, base::Now now, SessionOutput& out);
   // Puts a body together that comes in blocks; false when the request is answered here.
@@ -112,6 +116,7 @@ class Session {
   void tell_redirect(base::Now now, SessionOutput& out);
   // Makes the response that fits; `get` is the request that it answers when that was a GET. False: nothing fits.
   using Rendering = std::function<bool(const coap::Request* get, coap::Response& response)>;
+  void observed(Get get, SessionOutput& out);
   void answer(base::ExchangeId exchange, bool observe, base::Now now, SessionOutput& out, const Rendering& render);
   void tell(const base::Bytes& token, base::Now now, SessionOutput& out, const Rendering& render);
   signal::HeartbeatConfig heartbeat_config() const;
@@ -134,10 +139,6 @@ class Session {
   base::SteadyTime quiet_until_{};  // about throttling, to the operator
   // GETs that wait for the domain, and observed ones: their path and block option are needed when an answer comes.
   // Bounded by the endpoint's exchanges and observations.
-  struct Get {
-    base::Bytes token;
-    coap::Request request;
-  };
   std::map<base::ExchangeId, Get> waiting_;
   std::map<base::Bytes, coap::Request> observed_;
   std::unique_ptr<BlockAnswer> blocks_;

@@ -95,5 +95,24 @@ TEST_F(ShardTest, NewLimitsAreToldToObservers) {
   EXPECT_EQ(model::to_string(peer.responses.back().response.code), "4.22");
 }
 
+// RFC 7641 4.1: who registers anew, with another token, has lost the observation of before.
+TEST_F(ShardTest, TheNewerObservationOfAResourceTakesTheOldersPlace) {
+  Peer& peer = connect("acme.example", 5000);
+  coap::Request observe = config(wire::Method::get, std::nullopt);
+  observe.observe = 0;
+  for (int i = 0; i < 5; ++i) send(peer, observe);
+  peer.responses.clear();
+  auto bounds = std::make_shared<policy::SessionBounds>();
+  bounds->range(model::Parameter::heartbeat_interval).max = 100;
+  ShardOutput out;
+  shards[0]->set_session_bounds(bounds, now, out);
+  finish(0, out);
+  now = now + 3s;
+  ShardOutput later;
+  shards[0]->on_timer(now, later);
+  finish(0, later);
+  EXPECT_EQ(codes(peer), "2.05 ") << "not once for each of them";
+}
+
 }  // namespace
 }  // namespace dots::agent::server

@@ -116,7 +116,7 @@ void Requests::State::on_put_answer(Entry& entry, const Answer& answer, base::No
     on_collision(entry, answer, now, out);
   } else if (answer.code == ResponseCode::conflict && conflict != nullptr && conflict->retry_timer_s) {
     note_conflict(entry, *conflict, out);
-    wait(entry, std::chrono::seconds{*conflict->retry_timer_s}, explain(answer), now, out);
+    wait_out(entry, *conflict, explain(answer), now, out);
   } else if (entry.carried) {
     wait(entry, kCarriedRetry, "refused by the server that took over: " + explain(answer), now, out);
   } else {
@@ -185,7 +185,7 @@ void Requests::State::on_put_accepted(Entry& entry, const Answer& answer, base::
   }
   if (!entry.observation) get(entry, true, out);
   if (conflict && deactivates(*conflict)) {
-    wait(entry, std::chrono::seconds{*conflict->retry_timer_s}, explain(*conflict), now, out);
+    wait_out(entry, *conflict, explain(*conflict), now, out);
   } else {
     out.push_back(Progress{mid, Progress::Kind::accepted});
   }
@@ -267,6 +267,13 @@ void Requests::State::on_delete_answer(Entry& entry, const Answer& answer, base:
   entry.retry_at = now.steady + std::max(time, kShortestWait);
   tell("CLIENT_WITHDRAW_REFUSED", entry, explain(answer), out);
   out.push_back(Progress{entry.record.mid, Progress::Kind::delayed});
+}
+
+// The server may keep the request, and start it as soon as the conflict is over (RFC 9132 4.4.1.3).
+void Requests::State::wait_out(Entry& entry, const model::ConflictInformation& conflict, const std::string& reason,
+                               base::Now now, Effects& out) {
+  wait(entry, std::chrono::seconds{*conflict.retry_timer_s}, reason, now, out);
+  entry.deactivated = true;
 }
 
 void Requests::State::wait(Entry& entry, base::Duration time, const std::string& reason, base::Now now, Effects& out) {

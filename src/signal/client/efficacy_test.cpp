@@ -98,6 +98,35 @@ TEST_F(Efficacy, AWithdrawalOvertakesIt) {
   EXPECT_EQ(h.cancelled.back(), sent);
 }
 
+// S9132-4.4.2.1-12: the request is accepted without effect (2.01 with a conflict); each notification has less of the
+// retry-timer; then it runs, before the timer is over.
+TEST_F(Efficacy, ARequestThatIsKeptWithoutEffectRunsWhenTheServerSaysSo) {
+  model::ConflictInformation conflict;
+  conflict.status = model::ConflictStatus::all_inactive;
+  conflict.cause = model::ConflictCause::overlapping_targets;
+  conflict.retry_timer_s = 600;
+  Answer created;
+  created.code = ResponseCode::created;
+  created.entries.resize(1);
+  created.entries[0].mid = mid;
+  created.entries[0].lifetime = model::Lifetime{645};
+  created.entries[0].conflict = conflict;
+  h.answer(h.puts.back().id, created);
+  EXPECT_EQ(h.view(mid).phase, Phase::waiting);
+  for (int i = 1; i <= 5; ++i) {
+    h.advance(30s);
+    Answer told = h.status_answer(mid, MitigationStatus::withdrawn, 645 - 30 * i);
+    told.entries[0].conflict = conflict;
+    told.entries[0].conflict->retry_timer_s = 600 - 30 * i;
+    h.answer(h.observation(mid), told);
+  }
+  EXPECT_EQ(h.view(mid).phase, Phase::waiting);
+  EXPECT_EQ(
+      std::count_if(h.messages.begin(), h.messages.end(), [](const auto& m) { return m.id == "CLIENT_CONFLICT"; }), 1);
+  h.notify(mid, MitigationStatus::successfully_mitigated, 490);
+  EXPECT_EQ(h.view(mid).phase, Phase::active);
+}
+
 // RFC 9132 4.4.1.3: the winner went before the retry-timer was over, and the server says that the request runs again.
 TEST_F(Efficacy, ADeactivatedRequestThatRunsAgainIsRefreshed) {
   h.accept(1000);

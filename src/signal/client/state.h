@@ -33,7 +33,7 @@ struct Entry {
 
   model::AttackStatus telling{};  // by the efficacy update on its way
   std::optional<model::AttackStatus> told;
-  bool deactivated = false;  // waiting because of a conflict, and kept by the server
+  bool deactivated = false;  // waiting because of a conflict; the server may have kept it
   bool carried = false;      // accepted by one server, not yet by the one that took over
   bool no_filter = false;    // the server does not take c=n
   std::optional<model::MitigationStatus> status;
@@ -95,6 +95,8 @@ struct Requests::State {
   void on_collision(Entry& entry, const Answer& answer, base::Now now, Effects& out);
   void on_delete_answer(Entry& entry, const Answer& answer, base::Now now, Effects& out);
   void wait(Entry& entry, base::Duration time, const std::string& reason, base::Now now, Effects& out);
+  void wait_out(Entry& entry, const model::ConflictInformation& conflict, const std::string& reason, base::Now now,
+                Effects& out);
   void resume_blocked(Effects& out);
 
   // moving.cpp

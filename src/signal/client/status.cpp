@@ -75,10 +75,7 @@ void Requests::State::on_status(Entry& entry, const model::MitigationEntry& told
       return;
     case MitigationStatus::withdrawn:
       if (told.conflict && told.conflict->retry_timer_s) {
-        if (entry.phase != Phase::waiting) {
-          wait(entry, std::chrono::seconds{*told.conflict->retry_timer_s}, explain(*told.conflict), now, out);
-          entry.deactivated = true;
-        }
+        if (entry.phase != Phase::waiting) wait_out(entry, *told.conflict, explain(*told.conflict), now, out);
       } else if (entry.immediate() && !entry.put) {
         // As above: a refresh that is on its way creates it anew, and its answer decides.
         end(entry, Phase::ended,
@@ -150,7 +147,12 @@ void Requests::State::on_unknown_at_server(Entry& entry, base::Now now, Effects&
 
 void Requests::State::note_conflict(Entry& entry, const std::optional<model::ConflictInformation>& conflict,
                                     Effects& out) {
-  const bool news = conflict && (!entry.conflict || explain(*conflict) != explain(*entry.conflict));
+  // That less of the retry-timer is left is no news.
+  const auto but_for_the_time = [](model::ConflictInformation of) {
+    of.retry_timer_s.reset();
+    return explain(of);
+  };
+  const bool news = conflict && (!entry.conflict || but_for_the_time(*conflict) != but_for_the_time(*entry.conflict));
   entry.conflict = conflict;
   if (news) tell("CLIENT_CONFLICT", entry, explain(*conflict), out);
 }

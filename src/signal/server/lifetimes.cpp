@@ -64,6 +64,14 @@ void Machine::end(const Key& key, std::optional<MitigationStatus> last, base::No
   changed(key, now, farewell ? &*farewell : nullptr);
 }
 
+// The period began when the lifetime ended, which may be a while ago: the server was down, or its timers were late.
+base::Duration Machine::period_after_expiry(const Mitigation& mitigation, base::Now now) const {
+  if (!rules_->policy().terminate_after_expiry) return base::Duration::zero();
+  const base::Duration period = terminating_period(mitigation);
+  if (!mitigation.record.deadline) return period;
+  return std::clamp(*mitigation.record.deadline + period - now.wall, base::Duration::zero(), period);
+}
+
 void Machine::on_mitigation_timer(const Key& key, base::Now now) {
   Mitigation* mitigation = find(key.cuid, key.mid);
   if (mitigation == nullptr) return;
@@ -73,12 +81,7 @@ void Machine::on_mitigation_timer(const Key& key, base::Now now) {
     audit(now, "server", "terminate", key, "done", "the active-but-terminating period is over");
     return end(key, MitigationStatus::terminated, now);
   }
-  // The period began when the lifetime ended, which may be a while ago: the server was down, or its timers were late.
-  base::Duration period = base::Duration::zero();
-  if (rules_->policy().terminate_after_expiry) {
-    period = terminating_period(*mitigation);
-    if (record.deadline) period = std::clamp(*record.deadline + period - now.wall, base::Duration::zero(), period);
-  }
+  const base::Duration period = period_after_expiry(*mitigation, now);
   audit(now, "server", "expire", key, "done",
         "the lifetime of " + std::to_string(record.granted.seconds) + " s is over without a refresh" +
             (period > base::Duration::zero()

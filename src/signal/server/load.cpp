@@ -181,8 +181,9 @@ void Machine::adopt(const ports::MitigationRecord& record, const ports::Snapshot
     timers_.set(mitigation.timer, now.steady + left, {Alarm::Kind::mitigation, mitigation.key(), 0, {}});
   }
   const Mitigation& placed = put_in(std::move(mitigation), now);
-  // The timer that fires next says what is wanted for one that ended while nobody looked.
-  if (!is_over) want(placed);
+  // What ended while nobody looked keeps its rules while it would be terminating; else its timer, which fires next,
+  // says what is wanted.
+  if (!is_over || (placed.running() && period_after_expiry(placed, now) > base::Duration::zero())) want(placed);
 }
 
 std::vector<Effect> Machine::set_rules(std::shared_ptr<const policy::DomainRules> rules, base::Now now) {

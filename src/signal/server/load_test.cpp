@@ -52,6 +52,7 @@ TEST_F(Load, ExpiredInTheDowntime) {
   now = now + 1060s;
   restart();
   EXPECT_THAT(rules_of(1), IsEmpty()) << "nothing is installed for a moment only";
+  EXPECT_THAT(rules_of(2), ElementsAre("192.0.2.2/32")) << "its rules stay while the store is asked";
   EXPECT_EQ(domain_->next_deadline(), now.steady);
   step(TimerFired{});
   EXPECT_EQ(get(1).code, ResponseCode::not_found);

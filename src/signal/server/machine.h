@@ -194,6 +194,7 @@ class Machine {
   void run_for(Mitigation& mitigation, std::optional<base::Duration> span, base::Now now);
   void grant(Mitigation& mitigation, model::Lifetime granted, base::Now now);
   base::Duration terminating_period(const Mitigation& mitigation) const;
+  base::Duration period_after_expiry(const Mitigation& mitigation, base::Now now) const;
   // Into the active-but-terminating period, or over at once when that is of no length.
   void terminate(Mitigation& mitigation, base::Duration period, base::Now now);
   // The end: rules gone, record gone, observers told `last` (6 or 7) and then 4.04; without `last` only 4.04.

@@ -25,9 +25,11 @@ void Endpoint::State::on_response(const wire::MessageView& message, base::Steady
   }
   ++out.counters.unmatched;
   Response response;
-  // A late answer is no harm, but who notifies us of something unknown is to stop (RFC 7641 3.6).
+  // A late answer is no harm, but who notifies us of something unknown is to stop (RFC 7641 3.6), and so is who sends
+  // or asks for blocks of it (RFC 9177 4.3).
   const bool notification =
-      message.type == MessageType::non_confirmable && !read_response(message, response) && response.observe.has_value();
+      message.type == MessageType::non_confirmable && !read_response(message, q_allowed(), response) &&
+      (response.observe || response.q_block2 || response.content_format == kContentFormatMissingBlocks);
   if (confirmable || notification) reset(message.message_id, out);
 }
 
@@ -35,10 +37,10 @@ void Endpoint::State::on_response(const wire::MessageView& message, base::Steady
 void Endpoint::State::match(const wire::MessageView& message, Outgoing& request, base::SteadyTime now, Effects& out) {
   IncomingResponse incoming;
   incoming.request = request.id;
-  if (const auto problem = read_response(message, incoming.response)) {
+  if (const auto problem = read_response(message, q_allowed(), incoming.response)) {
     if (message.type != MessageType::acknowledgement) reset(message.message_id, out);
     out.failures.push_back({request.id, "the answer was rejected: " + problem->text});
-    outgoing.forget(request.id);
+    forget(request.id);
     return;
   }
   if (message.type == MessageType::confirmable) {
@@ -52,22 +54,27 @@ void Endpoint::State::match(const wire::MessageView& message, Outgoing& request,
     entry.expires = now + kExchangeLifetime;
     keep(std::move(entry), out);
   }
+  incoming.notification = request.observing;
+  incoming.since_last_send = now - request.last_send;
+  incoming.unambiguous = !request.observing && request.sends == 1;
+  const QResponse in_blocks = request.family ? q_response(request, incoming, now, out) : QResponse::not_in_blocks;
+  if (in_blocks == QResponse::taken) return;
   const bool success = model::is_success(incoming.response.code);
   // RFC 8323 7.1: what arrives later is newer.
-  if (!stream && request.observing && success && incoming.response.observe &&
+  if (!stream && in_blocks == QResponse::not_in_blocks && request.observing && success && incoming.response.observe &&
       !request.freshens(*incoming.response.observe, now)) {
     ++out.counters.duplicates;
     return;
   }
-  incoming.notification = request.observing;
-  incoming.since_last_send = now - request.last_send;
-  incoming.unambiguous = !request.observing && request.sends == 1;
+  if (q && in_blocks == QResponse::not_in_blocks) q->drop_partial(request.id);  // this is newer
   if (!request.observe || !success) {
-    outgoing.forget(request.id);
+    forget(request.id);
   } else if (!request.observing) {
     // Also without an Observe option: there are servers that leave it out of the first answer and then notify.
     request.observing = true;
-    if (incoming.response.observe) request.freshens(*incoming.response.observe, now);
+    request.held = false;
+    if (incoming.response.observe && in_blocks == QResponse::not_in_blocks)
+      request.freshens(*incoming.response.observe, now);
   }
   out.responses.push_back(std::move(incoming));
 }
@@ -77,14 +84,19 @@ std::optional<RequestId> Endpoint::send(const Request& request, const Repetition
   State& s = *state_;
   const Framing framing{s, out};
   if (s.is_closed()) return std::nullopt;
+  if ((request.q_block1 || !request.q_block2.empty()) && !s.q_allowed()) return std::nullopt;
   bool limited = false;
-  const auto id = s.outgoing.send(request, repetition, {s.limits.requests, s.limits.observing}, s.ids, s.random,
-                                  s.stream != nullptr, now, out.send, limited);
+  Request first_block;
+  if (request.q_block1) first_block = s.q_first_block(request);
+  const auto id =
+      s.outgoing.send(request.q_block1 ? first_block : request, repetition, {s.limits.requests, s.limits.observing},
+                      s.ids, s.random, s.stream != nullptr, now, out.send, limited);
   if (limited) ++out.counters.dropped_by_limit;
+  if (id && request.q_block1) s.q_start_body(*s.outgoing.find(*id), first_block, request.payload, now, out);
   return id;
 }
 
-void Endpoint::cancel(RequestId request) { state_->outgoing.forget(request); }
+void Endpoint::cancel(RequestId request) { state_->forget(request); }
 
 void Endpoint::stop_observing(RequestId id, base::SteadyTime now, Effects& out) {
   State& s = *state_;
@@ -99,7 +111,7 @@ void Endpoint::stop_observing(RequestId id, base::SteadyTime now, Effects& out) 
       ++out.counters.dropped_by_limit;  // the next notification gets a Reset
     }
   }
-  s.outgoing.forget(id);
+  s.forget(id);
 }
 
 }  // namespace dots::coap

@@ -19,12 +19,12 @@ Response answer(ResponseCode code, std::string_view text = {}) {
   return response;
 }
 
+}  // namespace
+
 bool same_transfer(const Request& a, const Request& b) {
   return a.method == b.method && a.uri_path == b.uri_path && a.uri_query == b.uri_query && a.if_match == b.if_match &&
          a.content_format == b.content_format && a.request_tag == b.request_tag;
 }
-
-}  // namespace
 
 std::vector<BodyAssembly::Body>::iterator BodyAssembly::find(const Request& head) {
   return std::find_if(bodies_.begin(), bodies_.end(), [&](const Body& body) { return same_transfer(body.head, head); });

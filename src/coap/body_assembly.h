@@ -24,6 +24,9 @@ struct BodyLimits {
   base::Duration time = kExchangeLifetime;  // after the latest block
 };
 
+// Are these blocks of one body?
+bool same_transfer(const Request& a, const Request& b);
+
 class BodyAssembly {
  public:
   explicit BodyAssembly(const BodyLimits& limits) : limits_(limits) {}

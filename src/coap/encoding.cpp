@@ -42,8 +42,10 @@ std::optional<base::Bytes> write_request(const Header& header, const Token& toke
   for (const auto& query : request.uri_query) writer.option(OptionNumber::uri_query, base::as_bytes(query));
   if (request.hop_limit) writer.uint_option(OptionNumber::hop_limit, *request.hop_limit);
   if (request.accept) writer.uint_option(OptionNumber::accept, *request.accept);
+  if (request.q_block1) writer.uint_option(OptionNumber::q_block1, *request.q_block1);
   if (request.block2) writer.uint_option(OptionNumber::block2, *request.block2);
   if (request.block1) writer.uint_option(OptionNumber::block1, *request.block1);
+  for (const std::uint32_t value : request.q_block2) writer.uint_option(OptionNumber::q_block2, value);
   if (request.size1) writer.uint_option(OptionNumber::size1, *request.size1);
   for (const auto& value : request.request_tag) writer.option(OptionNumber::request_tag, value);
   writer.payload(request.payload);
@@ -67,9 +69,11 @@ base::Bytes write_response(const Header& header, const Token& token, const Respo
   if (observe) writer.uint_option(OptionNumber::observe, *observe);
   if (response.content_format) writer.uint_option(OptionNumber::content_format, *response.content_format);
   if (response.max_age_s) writer.uint_option(OptionNumber::max_age, *response.max_age_s);
+  if (response.q_block1) writer.uint_option(OptionNumber::q_block1, *response.q_block1);
   if (response.block2) writer.uint_option(OptionNumber::block2, *response.block2);
   if (response.block1) writer.uint_option(OptionNumber::block1, *response.block1);
   if (response.size2) writer.uint_option(OptionNumber::size2, *response.size2);
+  if (response.q_block2) writer.uint_option(OptionNumber::q_block2, *response.q_block2);
   if (response.size1) writer.uint_option(OptionNumber::size1, *response.size1);
   writer.payload(response.payload);
   return writer.take();

@@ -27,7 +27,7 @@ base::Bytes copy(base::ByteView bytes) { return {bytes.begin(), bytes.end()}; }
 
 Endpoint::Endpoint(const EndpointLimits& limits, std::uint64_t seed, model::Transport transport)
     : state_(std::make_unique<State>(limits, seed, transport == model::Transport::tcp)) {
-  static_assert(sizeof(State) <= 344, "10,000 idle sessions have one each");
+  static_assert(sizeof(State) <= 376, "10,000 idle sessions have one each");
 }
 Endpoint::~Endpoint() = default;
 Endpoint::Endpoint(Endpoint&&) noexcept = default;
@@ -40,6 +40,7 @@ void Endpoint::on_datagram(base::ByteView datagram, base::SteadyTime now, Effect
     const Framing framing{s, out};
     return s.on_stream(datagram, now, out);
   }
+  if (s.q) s.q->probing.on_heard();
   const auto message = wire::view(datagram, s.limits.message);
   if (!message) {
     ++out.counters.malformed;
@@ -71,7 +72,9 @@ void Endpoint::State::on_empty(const wire::MessageView& message, base::SteadyTim
       return;
     case MessageType::reset:
       separate.settle(message.message_id);  // its observation, if any, ends below
+      if (q) q->on_reset(message.message_id);
       if (auto failure = outgoing.on_reset(message.message_id)) {
+        forget(failure->id);
         out.failures.push_back({failure->id, std::move(failure->reason), true});
       } else if (const auto ended = observers.remove_notified(message.message_id)) {
         exchanges.retire_repeats(ended->registration);
@@ -97,6 +100,41 @@ void Endpoint::ping(base::SteadyTime now, Effects& out) {
   }
 }
 
+void Endpoint::allow_q_blocks(std::shared_ptr<const model::ParameterSet> parameters, std::size_t max_datagram,
+                              std::size_t body_bytes) {
+  State& s = *state_;
+  if (s.stream) return;
+  s.q_parameters = std::move(parameters);
+  s.q_datagram_bytes = narrow(max_datagram);
+  s.q_body_bytes = narrow(body_bytes);
+  if (s.q) s.q->parameters = q_block_parameters(*s.q_parameters);
+}
+
+bool Endpoint::takes_q_blocks(const Request& request) const { return state_->q_allowed() && !request.q_block2.empty(); }
+
+bool Endpoint::is_transferring(RequestId request) const {
+  if (!state_->q) return false;
+  const BodyGoing* body = QTransfers::find(state_->q->bodies_going, request);
+  const AnswerComing* answer = QTransfers::find(state_->q->answers_coming, request);
+  return (body != nullptr && body->heard) || (answer != nullptr && answer->receiver);
+}
+
+QTransfers& Endpoint::State::q_transfers() {
+  if (!q) {
+    q = std::make_unique<QTransfers>();
+    q->parameters = q_block_parameters(*q_parameters);
+    q->most_bytes = q_body_bytes;
+    q->next_etag = static_cast<std::uint32_t>(random.next());
+    q->next_tag = static_cast<std::uint32_t>(random.next());
+  }
+  return *q;
+}
+
+void Endpoint::State::q_timer(base::SteadyTime now, Effects& out) {
+  q_serving_timer(now, out);
+  q_asking_timer(now, out);
+}
+
 void Endpoint::on_timer(base::SteadyTime now, Effects& out) {
   State& s = *state_;
   const Framing framing{s, out};
@@ -110,12 +148,14 @@ void Endpoint::on_timer(base::SteadyTime now, Effects& out) {
   std::vector<OutgoingRequests::Failure> failures;
   s.outgoing.on_timer(s.ids, s.random, now, out.send, failures);
   for (auto& failure : failures) out.failures.push_back({failure.id, std::move(failure.reason)});
+  if (s.q) s.q_timer(now, out);
 }
 
 std::optional<base::SteadyTime> Endpoint::next_deadline() const {
   std::optional<base::SteadyTime> next;
   for (const auto& deadline :
-       {state_->exchanges.next_deadline(), state_->separate.next_deadline(), state_->outgoing.next_deadline()}) {
+       {state_->exchanges.next_deadline(), state_->separate.next_deadline(), state_->outgoing.next_deadline(),
+        state_->q ? state_->q_next_deadline() : std::nullopt}) {
     if (deadline && (!next || *deadline < *next)) next = deadline;
   }
   if (state_->stream && state_->stream->due && (!next || *state_->stream->due < *next)) next = state_->stream->due;

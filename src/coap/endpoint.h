@@ -26,6 +26,10 @@
 #include "model/peer.h"
 #include "wire/coap_message.h"
 
+namespace dots::model {
+class ParameterSet;
+}
+
 namespace dots::coap {
 
 struct EndpointLimits {
@@ -138,6 +142,16 @@ class Endpoint {
   void stop_observing(RequestId request, base::SteadyTime now, Effects& out);
   // How separate confirmable answers are retransmitted: the session's transmission parameters.
   void set_transmission(const Repetition& parameters);
+  // From now on bodies and answers may go and come in Q-Blocks (RFC 9177), with these parameters, in messages of at
+  // most `max_datagram` bytes; until then, and over TCP always, their options are unrecognised critical ones. A request
+  // is delivered and an answer comes as a whole; respond() and notify() take one that fits no datagram when
+  // takes_q_blocks says so. `body_bytes` bounds a body, and what is kept of partial ones. REQUIRES: a set with every
+  // parameter.
+  void allow_q_blocks(std::shared_ptr<const model::ParameterSet> parameters, std::size_t max_datagram,
+                      std::size_t body_bytes = 65536);
+  bool takes_q_blocks(const Request& request) const;
+  // The server has some blocks of this request of ours, or we have some of its answer.
+  bool is_transferring(RequestId request) const;
   // CoAP ping: an empty confirmable message (RFC 7252 4.3), or a Ping (RFC 8323 5.4).
   void ping(base::SteadyTime now, Effects& out);
   // Over TCP: asks the peer to close the connection (RFC 8323 5.5). Nothing over UDP.

@@ -1,5 +1,5 @@
-// What an Endpoint holds. serving.cpp answers the peer, asking.cpp sends requests of ours, stream.cpp is what differs
-// over TCP, endpoint.cpp is the door.
+// What an Endpoint holds. serving.cpp answers the peer, asking.cpp sends requests of ours, q_serving.cpp and
+// q_asking.cpp do so in Q-Blocks, stream.cpp is what differs over TCP, endpoint.cpp is the door.
 #pragma once
 
 #include <algorithm>
@@ -15,6 +15,7 @@
 #include "coap/observers.h"
 #include "coap/options.h"
 #include "coap/outgoing.h"
+#include "coap/q_block/transfers.h"
 #include "coap/random.h"
 #include "coap/separate_answers.h"
 #include "coap/stream.h"
@@ -96,6 +97,52 @@ struct Endpoint::State {
   OutgoingRequests outgoing;
   SeparateAnswers separate;
   std::unique_ptr<Stream> stream;  // over TCP
+
+  // Q-Blocks (RFC 9177): null while they are not allowed, and while there were none.
+  std::shared_ptr<const model::ParameterSet> q_parameters;
+  std::unique_ptr<QTransfers> q;
+  std::uint32_t q_datagram_bytes = 0;
+  std::uint32_t q_body_bytes = 0;
+
+  bool q_allowed() const { return q_parameters != nullptr; }
+  QTransfers& q_transfers();
+  void q_timer(base::SteadyTime now, Effects& out);
+  std::optional<base::SteadyTime> q_next_deadline() const;
+
+  // q_serving.cpp. False: the request needs nothing more.
+  bool q_request(const wire::MessageView& message, Request& request, base::SteadyTime now, Effects& out);
+  bool q_take_block(const wire::MessageView& message, Request& request, base::SteadyTime now, Effects& out);
+  bool q_question(const wire::MessageView& message, Request& request, base::SteadyTime now, Effects& out);
+  void q_delivered(const wire::MessageView& message, std::uint64_t exchange, Request& request);
+  void q_tell(BodyComing& body, const BodyReceiver::Wish& wish, base::SteadyTime now, Effects& out);
+  // What an answer is sent in, when it is too large for one message; null otherwise.
+  AnswerGoing* q_start_answer(const QTransfers::Asked& asked, const Received& request, const Response& response,
+                              std::optional<std::uint32_t> sequence, base::SteadyTime now);
+  AnswerGoing* q_start_notification(const Observation& observation, const Response& response, base::SteadyTime now);
+  std::optional<AnswerGoing> q_in_blocks(const Response& response, std::uint8_t most_exponent, base::SteadyTime now);
+  static Response q_block_of(const AnswerGoing& answer, std::uint32_t number);
+  void q_pump(AnswerGoing& answer, base::SteadyTime now, Effects& out);
+  void q_send_block(AnswerGoing& answer, std::uint32_t number, bool missing, base::SteadyTime now, Effects& out);
+  void q_answered(std::uint64_t exchange, const Response* response);
+  void q_serving_timer(base::SteadyTime now, Effects& out);
+
+  // q_asking.cpp
+  enum class QResponse : std::uint8_t { not_in_blocks, taken, whole };
+  QResponse q_response(Outgoing& request, IncomingResponse& incoming, base::SteadyTime now, Effects& out);
+  QResponse q_answer_block(Outgoing& request, IncomingResponse& incoming, base::SteadyTime now, Effects& out);
+  void q_ask(Outgoing& request, const BodyReceiver& receiver, const BodyReceiver::Wish& wish, base::SteadyTime now,
+             Effects& out);
+  Request q_first_block(const Request& whole);
+  void q_start_body(Outgoing& request, const Request& first, const base::Bytes& payload, base::SteadyTime now,
+                    Effects& out);
+  void q_sent(BodyGoing& body, base::SteadyTime now) const;
+  void q_pump(BodyGoing& body, base::SteadyTime now, Effects& out);
+  void q_send_block(const BodyGoing& body, std::uint32_t number, base::SteadyTime now, Effects& out);
+  void q_asking_timer(base::SteadyTime now, Effects& out);
+  void forget(RequestId id) {
+    outgoing.forget(id);
+    if (q) q->forget(id);
+  }
 
   // stream.cpp
   void on_stream(base::ByteView bytes, base::SteadyTime now, Effects& out);

@@ -16,6 +16,9 @@ struct Observation {
   // Message ids of the latest notifications: a Reset to one of them ends the observation.
   std::array<std::uint16_t, 8> notified{};
   std::uint32_t notifications = 0;
+  // Notifications may come in Q-Blocks (RFC 9177): of this size, and what their missing blocks are asked for by.
+  std::optional<std::uint8_t> q_block_exponent;
+  std::uint64_t resource = 0;
 };
 
 class Observers {

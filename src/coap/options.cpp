@@ -16,8 +16,8 @@ struct Rule {
   bool repeatable;
 };
 
-// What a request may carry here. If-None-Match (RFC 7252 5.10.8.2) and Q-Block (RFC 9177) are not supported: their
-// absence makes them unrecognised critical options.
+// What a request may carry here. If-None-Match (RFC 7252 5.10.8.2) is not supported: its absence makes it an
+// unrecognised critical option.
 constexpr std::array kRequestRules = {
     Rule{OptionNumber::if_match, "If-Match", 0, 8, true},
     Rule{OptionNumber::uri_host, "Uri-Host", 1, 255, false},
@@ -30,8 +30,10 @@ constexpr std::array kRequestRules = {
     // RFC 8768 has length 1; a wrong one is answered with 4.00 like a wrong value.
     Rule{OptionNumber::hop_limit, "Hop-Limit", 0, 1034, false},
     Rule{OptionNumber::accept, "Accept", 0, 2, false},
+    Rule{OptionNumber::q_block1, "Q-Block1", 0, 3, false},
     Rule{OptionNumber::block2, "Block2", 0, 3, false},
     Rule{OptionNumber::block1, "Block1", 0, 3, false},
+    Rule{OptionNumber::q_block2, "Q-Block2", 0, 3, true},
     Rule{OptionNumber::proxy_uri, "Proxy-Uri", 1, 1034, false},
     Rule{OptionNumber::proxy_scheme, "Proxy-Scheme", 1, 255, false},
     Rule{OptionNumber::size1, "Size1", 0, 4, false},
@@ -50,9 +52,11 @@ constexpr std::array kResponseRules = {
     Rule{OptionNumber::max_age, "Max-Age", 0, 4, false},
     Rule{OptionNumber::uri_query, "Uri-Query", 0, 255, true},
     Rule{OptionNumber::accept, "Accept", 0, 2, true},
+    Rule{OptionNumber::q_block1, "Q-Block1", 0, 3, false},
     Rule{OptionNumber::block2, "Block2", 0, 3, false},
     Rule{OptionNumber::block1, "Block1", 0, 3, false},
     Rule{OptionNumber::size2, "Size2", 0, 4, false},
+    Rule{OptionNumber::q_block2, "Q-Block2", 0, 3, false},
     Rule{OptionNumber::proxy_uri, "Proxy-Uri", 0, 1034, true},
     Rule{OptionNumber::proxy_scheme, "Proxy-Scheme", 0, 255, true},
     Rule{OptionNumber::size1, "Size1", 0, 4, false},
@@ -64,6 +68,17 @@ const Rule* rule_of(const std::array<Rule, N>& rules, std::uint16_t number) {
     if (static_cast<std::uint16_t>(rule.number) == number) return &rule;
   }
   return nullptr;
+}
+
+bool is_q_block(std::uint16_t number) {
+  return number == static_cast<std::uint16_t>(OptionNumber::q_block1) ||
+         number == static_cast<std::uint16_t>(OptionNumber::q_block2);
+}
+
+// RFC 9177 4.1: never together.
+std::optional<OptionProblem> refuse_mixture(bool q_block, bool block) {
+  if (!q_block || !block) return std::nullopt;
+  return OptionProblem{model::ResponseCode::bad_option, "Q-Block and Block options do not go together", true};
 }
 
 bool is_critical(std::uint16_t number) { return (number & 1U) != 0; }
@@ -81,13 +96,13 @@ std::string objection(const Rule* rule, const wire::OptionView& option) {
 
 // Walks the options; `take(rule, option)` gets each recognised one and may return a problem.
 template <std::size_t N, class Take>
-std::optional<OptionProblem> walk(const std::array<Rule, N>& rules, base::ByteView options, Take take) {
+std::optional<OptionProblem> walk(const std::array<Rule, N>& rules, base::ByteView options, bool q_blocks, Take take) {
   wire::OptionCursor cursor{options};
   std::optional<std::uint16_t> previous;
   while (const auto option = cursor.next()) {
     const bool seen_before = previous == option->number;
     previous = option->number;
-    const Rule* rule = rule_of(rules, option->number);
+    const Rule* rule = is_q_block(option->number) && !q_blocks ? nullptr : rule_of(rules, option->number);
     const bool sound = rule != nullptr && option->value.size() >= rule->least_bytes &&
                        option->value.size() <= rule->most_bytes && (rule->repeatable || !seen_before);
     if (!sound) {
@@ -125,12 +140,12 @@ std::optional<OptionProblem> take_hop_limit(base::ByteView value, Request& reque
 
 }  // namespace
 
-std::optional<OptionProblem> read_request(const wire::MessageView& message, Request& request) {
+std::optional<OptionProblem> read_request(const wire::MessageView& message, bool q_blocks, Request& request) {
   request.confirmable = message.type == wire::MessageType::confirmable;
   request.method = static_cast<wire::Method>(message.code);
   request.payload = copy(message.payload);
   bool for_proxy = false;
-  auto problem = walk(kRequestRules, message.options,
+  auto problem = walk(kRequestRules, message.options, q_blocks,
                       [&](OptionNumber option, base::ByteView value) -> std::optional<OptionProblem> {
                         switch (option) {
                           case OptionNumber::if_match:
@@ -163,6 +178,12 @@ std::optional<OptionProblem> read_request(const wire::MessageView& message, Requ
                           case OptionNumber::block1:
                             request.block1 = number<std::uint32_t>(value);
                             break;
+                          case OptionNumber::q_block1:
+                            request.q_block1 = number<std::uint32_t>(value);
+                            break;
+                          case OptionNumber::q_block2:
+                            request.q_block2.push_back(number<std::uint32_t>(value));
+                            break;
                           case OptionNumber::size1:
                             request.size1 = number<std::uint32_t>(value);
                             break;
@@ -181,44 +202,57 @@ std::optional<OptionProblem> read_request(const wire::MessageView& message, Requ
   if (!problem && for_proxy) {  // RFC 7252 5.10.2
     problem = OptionProblem{model::ResponseCode::proxying_not_supported, "this server is no forward proxy"};
   }
+  if (!problem) {
+    problem = refuse_mixture(request.q_block1 || !request.q_block2.empty(), request.block1 || request.block2);
+  }
   return problem;
 }
 
-std::optional<OptionProblem> read_response(const wire::MessageView& message, Response& response) {
+std::optional<OptionProblem> read_response(const wire::MessageView& message, bool q_blocks, Response& response) {
   response.code = static_cast<model::ResponseCode>(message.code);
   response.payload = copy(message.payload);
-  return walk(kResponseRules, message.options,
-              [&](OptionNumber option, base::ByteView value) -> std::optional<OptionProblem> {
-                switch (option) {
-                  case OptionNumber::etag:
-                    response.etag = copy(value);
-                    break;
-                  case OptionNumber::observe:
-                    response.observe = number<std::uint32_t>(value);
-                    break;
-                  case OptionNumber::content_format:
-                    response.content_format = number<std::uint16_t>(value);
-                    break;
-                  case OptionNumber::max_age:
-                    response.max_age_s = number<std::uint32_t>(value);
-                    break;
-                  case OptionNumber::block1:
-                    response.block1 = number<std::uint32_t>(value);
-                    break;
-                  case OptionNumber::block2:
-                    response.block2 = number<std::uint32_t>(value);
-                    break;
-                  case OptionNumber::size1:
-                    response.size1 = number<std::uint32_t>(value);
-                    break;
-                  case OptionNumber::size2:
-                    response.size2 = number<std::uint32_t>(value);
-                    break;
-                  default:
-                    break;
-                }
-                return std::nullopt;
-              });
+  auto problem = walk(kResponseRules, message.options, q_blocks,
+                      [&](OptionNumber option, base::ByteView value) -> std::optional<OptionProblem> {
+                        switch (option) {
+                          case OptionNumber::etag:
+                            response.etag = copy(value);
+                            break;
+                          case OptionNumber::observe:
+                            response.observe = number<std::uint32_t>(value);
+                            break;
+                          case OptionNumber::content_format:
+                            response.content_format = number<std::uint16_t>(value);
+                            break;
+                          case OptionNumber::max_age:
+                            response.max_age_s = number<std::uint32_t>(value);
+                            break;
+                          case OptionNumber::block1:
+                            response.block1 = number<std::uint32_t>(value);
+                            break;
+                          case OptionNumber::block2:
+                            response.block2 = number<std::uint32_t>(value);
+                            break;
+                          case OptionNumber::q_block1:
+                            response.q_block1 = number<std::uint32_t>(value);
+                            break;
+                          case OptionNumber::q_block2:
+                            response.q_block2 = number<std::uint32_t>(value);
+                            break;
+                          case OptionNumber::size1:
+                            response.size1 = number<std::uint32_t>(value);
+                            break;
+                          case OptionNumber::size2:
+                            response.size2 = number<std::uint32_t>(value);
+                            break;
+                          default:
+                            break;
+                        }
+                        return std::nullopt;
+                      });
+  if (!problem) {
+    problem = refuse_mixture(response.q_block1 || response.q_block2, response.block1 || response.block2);
+  }
+  return problem;
 }
 
 }  // namespace dots::coap

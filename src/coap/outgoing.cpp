@@ -14,6 +14,7 @@ namespace {
 using wire::MessageType;
 
 constexpr base::Duration kSequenceAge = std::chrono::seconds{128};
+constexpr std::ptrdiff_t kFamilyBytes = 4;
 constexpr base::Duration kLongest = std::chrono::hours{24};
 
 // Fast repetitions of many clients must not stay in step with each other: up to an eighth longer, never shorter.
@@ -41,7 +42,31 @@ bool Outgoing::sent_as(std::uint16_t message_id) const {
   return std::find(message_ids.begin(), message_ids.end(), message_id) != message_ids.end();
 }
 
-Token OutgoingRequests::new_token(Random& random) {
+bool Outgoing::has_token(base::ByteView other) const {
+  const base::ByteView own = token.view();
+  const std::size_t same = family ? kFamilyBytes : own.size();
+  return other.size() == own.size() &&
+         std::equal(own.begin(), own.begin() + static_cast<std::ptrdiff_t>(same), other.begin());
+}
+
+Token Outgoing::next_token() {
+  std::array<std::uint8_t, 8> bytes{};
+  const base::ByteView own = token.view();
+  std::copy(own.begin(), own.end(), bytes.begin());
+  ++next_of_family;
+  for (std::size_t i = kFamilyBytes; i < bytes.size(); ++i) {
+    bytes[i] ^= static_cast<std::uint8_t>(next_of_family >> (8 * (i - kFamilyBytes)));
+  }
+  return Token{bytes};
+}
+
+void Outgoing::record_send(std::uint16_t message_id, base::SteadyTime now) {
+  message_ids[static_cast<std::size_t>(sends) % message_ids.size()] = message_id;
+  ++sends;
+  last_send = now;
+}
+
+Token OutgoingRequests::new_token(Random& random, bool family) {
   for (;;) {
     std::uint64_t number = random.next();
     std::array<std::uint8_t, 8> bytes{};
@@ -49,7 +74,11 @@ Token OutgoingRequests::new_token(Random& random) {
       byte = static_cast<std::uint8_t>(number & 0xffU);
       number >>= 8U;
     }
-    if (find(bytes) == nullptr) return Token{bytes};
+    const auto taken = [&](const Outgoing& request) {
+      const base::ByteView own = request.token.view();
+      return request.has_token(bytes) || (family && std::equal(own.begin(), own.begin() + kFamilyBytes, bytes.begin()));
+    };
+    if (std::none_of(requests_.begin(), requests_.end(), taken)) return Token{bytes};
   }
 }
 
@@ -65,7 +94,8 @@ std::optional<RequestId> OutgoingRequests::send(const Request& request, const Re
   if (limited) return std::nullopt;
 
   Outgoing outgoing;
-  outgoing.token = new_token(random);
+  outgoing.family = request.q_block1 || !request.q_block2.empty();
+  outgoing.token = new_token(random, outgoing.family);
   outgoing.confirmable = request.confirmable && !reliable;
   outgoing.observe = observe;
   const auto type = outgoing.confirmable ? MessageType::confirmable : MessageType::non_confirmable;
@@ -103,8 +133,7 @@ std::optional<RequestId> OutgoingRequests::send(const Request& request, const Re
 
 Outgoing* OutgoingRequests::find(base::ByteView token) {
   for (Outgoing& request : requests_) {
-    const base::ByteView own = request.token.view();
-    if (std::equal(own.begin(), own.end(), token.begin(), token.end())) return &request;
+    if (request.has_token(token)) return &request;
   }
   return nullptr;
 }
@@ -165,7 +194,7 @@ void OutgoingRequests::on_timer(MessageIds& ids, Random& random, base::SteadyTim
   std::size_t kept = 0;
   for (std::size_t i = 0; i < requests_.size(); ++i) {
     Outgoing& request = requests_[i];
-    if (request.observing || request.next_at > now || advance(request, ids, random, now, send)) {
+    if (request.observing || request.held || request.next_at > now || advance(request, ids, random, now, send)) {
       if (kept != i) requests_[kept] = std::move(request);
       ++kept;
       continue;
@@ -181,9 +210,37 @@ void OutgoingRequests::on_timer(MessageIds& ids, Random& random, base::SteadyTim
 std::optional<base::SteadyTime> OutgoingRequests::next_deadline() const {
   std::optional<base::SteadyTime> next;
   for (const Outgoing& request : requests_) {
-    if (!request.observing && (!next || request.next_at < *next)) next = request.next_at;
+    if (!request.observing && !request.held && (!next || request.next_at < *next)) next = request.next_at;
   }
   return next;
+}
+
+base::Bytes question_about(const Outgoing& request, const Token& token, std::uint16_t message_id,
+                           const std::vector<std::uint32_t>& q_block2) {
+  auto message = wire::parse(request.datagram, {SIZE_MAX, SIZE_MAX, SIZE_MAX});
+  assert(message.ok());
+  std::erase_if(message->options, [](const wire::Option& option) {
+    switch (static_cast<wire::OptionNumber>(option.number)) {
+      case wire::OptionNumber::observe:
+      case wire::OptionNumber::etag:
+      case wire::OptionNumber::content_format:
+      case wire::OptionNumber::q_block1:
+      case wire::OptionNumber::q_block2:
+      case wire::OptionNumber::size1:
+        return true;
+      default:
+        return false;
+    }
+  });
+  for (const std::uint32_t value : q_block2) {
+    message->options.push_back({static_cast<std::uint16_t>(wire::OptionNumber::q_block2), wire::uint_value(value)});
+  }
+  message->payload.clear();
+  message->type = MessageType::non_confirmable;
+  message->message_id = message_id;
+  const base::ByteView bytes = token.view();
+  message->token.assign(bytes.begin(), bytes.end());
+  return wire::serialise(*message);
 }
 
 base::Bytes deregistration(const Outgoing& registration, std::uint16_t message_id) {

@@ -32,6 +32,10 @@ struct Request {
   std::optional<std::uint32_t> block2;
   std::optional<std::uint32_t> size1;
   std::vector<base::Bytes> request_tag;  // RFC 9175 section 3
+  // RFC 9177, over UDP alone; the endpoint itself cuts and puts together. In a request of ours q_block1 says that the
+  // payload goes in blocks of its SZX, q_block2 (number 0, M set) that the answer may come in them.
+  std::optional<std::uint32_t> q_block1;
+  std::vector<std::uint32_t> q_block2;
   base::Bytes payload;
   friend bool operator==(const Request&, const Request&) = default;
 };
@@ -46,6 +50,8 @@ struct Response {
   std::optional<std::uint32_t> block2;
   std::optional<std::uint32_t> size1;
   std::optional<std::uint32_t> size2;
+  std::optional<std::uint32_t> q_block1;  // RFC 9177; of single messages, never of what the endpoint delivers
+  std::optional<std::uint32_t> q_block2;
   base::Bytes payload;
   friend bool operator==(const Response&, const Response&) = default;
 };

@@ -45,7 +45,7 @@ void Endpoint::State::on_request(const wire::MessageView& message, base::SteadyT
   }
 
   IncomingRequest incoming;
-  if (const auto problem = read_request(message, incoming.request)) {
+  if (const auto problem = read_request(message, q_allowed(), incoming.request)) {
     reject(message, *problem, now, out);
     return;
   }
@@ -58,9 +58,12 @@ void Endpoint::State::on_request(const wire::MessageView& message, base::SteadyT
     }
     return;
   }
+  const bool in_q_blocks = incoming.request.q_block1 || !incoming.request.q_block2.empty();
+  const bool body_in_q_blocks = incoming.request.q_block1.has_value();
+  if (in_q_blocks && !q_request(message, incoming.request, now, out)) return;
   Received entry;
   entry.exchange = ++last_exchange;
-  entry.fingerprint = print;
+  entry.fingerprint = body_in_q_blocks ? 0 : print;  // its last block is not the whole request
   entry.confirmable = incoming.request.confirmable;
   entry.expires = now + (entry.confirmable ? kExchangeLifetime : kNonLifetime);
   entry.due = now + kAcknowledgeAfter;
@@ -70,6 +73,7 @@ void Endpoint::State::on_request(const wire::MessageView& message, base::SteadyT
   entry.wants_observation = incoming.request.observe == 0U;
   exchanges.add(std::move(entry));
 
+  if (in_q_blocks) q_delivered(message, last_exchange, incoming.request);
   incoming.exchange = base::ExchangeId{last_exchange};
   incoming.token = copy(message.token);
   if (incoming.request.observe == 1U && end_observation(message.token)) out.ended.push_back({incoming.token});
@@ -129,7 +133,8 @@ void Endpoint::State::reject(const wire::MessageView& message, const OptionProbl
     return;
   }
   // RFC 7252 5.4.1 and RFC 9132 section 9 disagree about non-confirmable requests; see EndpointLimits.
-  if (!stream && problem.code == model::ResponseCode::bad_option && !limits.explain_bad_option_to_non) {
+  if (!stream && problem.code == model::ResponseCode::bad_option && !problem.understood &&
+      !limits.explain_bad_option_to_non) {
     reset(message.message_id, out);
     return;
   }
@@ -175,16 +180,38 @@ void Endpoint::respond(base::ExchangeId exchange, const Response& response, bool
       ++out.counters.dropped_by_limit;
       request->fingerprint = 0;
       s.exchanges.settle(*request, Standing::silent, {});
+      if (s.q) s.q_answered(exchange.value, nullptr);
       if (request->wants_observation && observe) out.ended.push_back({copy(request->token.view())});
       return;
     }
     header.message_id = *message_id;
   }
-  const auto sequence = s.accept_observation(*request, response, observe, out);
+  auto sequence = s.accept_observation(*request, response, observe, out);
+  AnswerGoing* going = nullptr;
+  if (s.q) {
+    if (const auto asked = s.q->asked.find(exchange.value); asked != s.q->asked.end()) {
+      going = s.q_start_answer(asked->second, *request, response, sequence, now);
+      if (Observation* observation = sequence ? s.observers.find(request->token.view()) : nullptr) {
+        observation->q_block_exponent = asked->second.wanted.blocks.front().size_exponent;
+        observation->resource = asked->second.resource;
+      }
+    }
+    s.q_answered(exchange.value, going == nullptr ? &response : nullptr);
+  }
   if (sequence && header.type != MessageType::acknowledgement) {
     s.observers.record(*s.observers.find(request->token.view()), header.message_id);
   }
-  base::Bytes datagram = write_response(header, request->token, response, sequence);
+  BodySender::Burst burst;
+  Response first;
+  if (going != nullptr) {
+    burst = going->sender.take(s.q->parameters, now);
+    std::vector<std::uint32_t>& numbers = burst.fresh.empty() ? burst.missing : burst.fresh;
+    if (burst.fresh.empty()) sequence.reset();  // RFC 9177 4.5: not with blocks that are sent again
+    first = State::q_block_of(*going, numbers.front());
+    numbers.erase(numbers.begin());
+    going->sent.record(header.message_id);
+  }
+  base::Bytes datagram = write_response(header, request->token, going != nullptr ? first : response, sequence);
   request->due = repeats_until(*request, response, now);
   if (header.type == MessageType::confirmable) {
     if (s.separate.size() < s.limits.exchanges) {
@@ -194,6 +221,8 @@ void Endpoint::respond(base::ExchangeId exchange, const Response& response, bool
     }
   }
   out.send.push_back(datagram);
+  for (const std::uint32_t number : burst.fresh) s.q_send_block(*going, number, false, now, out);
+  for (const std::uint32_t number : burst.missing) s.q_send_block(*going, number, true, now, out);
   s.exchanges.settle(*request, Standing::answered, std::move(datagram));
   out.counters.evicted += s.exchanges.trim(s.limits.answered, s.limits.answered_bytes);
 }
@@ -206,6 +235,7 @@ void Endpoint::ignore(base::ExchangeId exchange, base::SteadyTime /*now*/, Effec
   if (request->confirmable && !request->acknowledged) s.acknowledge(request->message_id, out);
   request->fingerprint = 0;
   s.exchanges.settle(*request, Standing::silent, {});
+  if (s.q) s.q_answered(exchange.value, nullptr);
   out.counters.evicted += s.exchanges.trim(s.limits.answered, s.limits.answered_bytes);
 }
 
@@ -219,6 +249,12 @@ bool Endpoint::notify(base::ByteView token, const Response& response, base::Stea
   s.exchanges.retire_repeats(observation->registration);
   const bool goes_on = model::is_success(response.code);
   const Token to = observation->token;
+  if (goes_on && observation->q_block_exponent) {
+    if (AnswerGoing* going = s.q_start_notification(*observation, response, now)) {
+      s.q_pump(*going, now, out);
+      return true;
+    }
+  }
   const auto message_id = s.ids.take(now, kNonLifetime);
   if (!message_id) {
     ++out.counters.dropped_by_limit;

@@ -83,7 +83,8 @@ struct BlockServer {
   model::MitigationStatus status = model::MitigationStatus::in_progress;
 };
 
-// S9132-7.3-04, S9132-7.3-05, S8612-SIG-002-02: a request over the path MTU goes in several messages, each of one datagram.
+// S9132-7.3-04, S9132-7.3-05, S8612-SIG-002-02: a request over the path MTU goes in several messages, each of one
+// datagram.
 TEST(ClientBlocksTest, ARequestThatFitsNoDatagramGoesInBlocks) {
   ClientHarness h;
   BlockServer server{h};

@@ -2,6 +2,9 @@
 
 #include <algorithm>
 
+#include "coap/block.h"
+#include "wire/uri_path.h"
+
 namespace dots::agent::client {
 
 namespace {
@@ -11,7 +14,10 @@ constexpr int kSlowTries = 100;
 constexpr base::Duration kReliablePatience = std::chrono::seconds{30};
 // Block1 with its number and Size1, with their headers.
 constexpr std::size_t kBlockOptions = 4 + 6;
+// Q-Block1 with its number, Size1 and Request-Tag, with their headers.
+constexpr std::size_t kQBlockOptions = 5 + 6 + 7;
 constexpr std::size_t kSmallestBlock = 16;
+constexpr std::uint8_t kLargestExponent = 6;
 
 // What a server that knows no Block1 says, in words (RFC 7959 2.1: it is a critical option).
 coap::Response no_blocks() {
@@ -75,7 +81,13 @@ std::optional<Outbox::Delivered> Outbox::on_response(const coap::IncomingRespons
   if (response.unambiguous && !response.notification) on_round_trip(response.since_last_send, now);
   if (active_ && active_->request == response.request) {
     Item item = std::move(active_->item);
+    const Shape shape = active_->shape;
     active_.reset();
+    if (learn(item, shape, response.response)) {
+      enqueue_first(std::move(item));
+      return std::nullopt;
+    }
+    if (item.probe) return std::nullopt;
     const bool whole = !item.blocks && !coap::comes_in_blocks(response.response);
     if (item.errand.observe && model::is_success(response.response.code)) {
       item.errand.observe = false;  // what follows asks for the rest of this answer alone
@@ -110,7 +122,10 @@ bool Outbox::fetch_anew(signal::client::SendId id) {
 }
 
 std::optional<Outbox::Delivered> Outbox::on_block(Item item, const coap::Response& response) {
-  if (!item.blocks) item.blocks.emplace(item.errand.request);
+  if (!item.blocks) {
+    item.blocks.emplace(item.errand.request);
+    if (q_blocks_ == Support::unknown) q_blocks_ = Support::wanted;  // the next one may come faster
+  }
   const auto id = item.errand.id;
   auto whole = item.blocks->on_response(response);
   if (whole) return Delivered{id, std::move(*whole)};
@@ -133,12 +148,83 @@ std::optional<Outbox::Delivered> Outbox::on_failure(const coap::RequestFailed& f
   }
   Active active = std::move(*active_);
   active_.reset();
+  if (active.item.probe) {
+    q_blocks_ = Support::no;
+    return std::nullopt;
+  }
+  if (active.shape != Shape::plain) {
+    // Rejected by a Reset: unknown after all. Else their waits are too long for this link: in lock-step then.
+    if (failure.rejected) q_blocks_ = Support::no;
+    active.item.without_q_blocks = true;
+    if (failure.rejected) {
+      enqueue_first(std::move(active.item));
+      return std::nullopt;
+    }
+  }
   if (failure.rejected && active.item.blocks && active.item.blocks->is_split()) {
     return Delivered{active.item.errand.id, no_blocks()};
   }
   const base::SteadyTime end = active.since + active.interval * kFastTries;
   put_back(std::move(active), end);
   return std::nullopt;
+}
+
+bool Outbox::learn(Item& item, Shape shape, const coap::Response& response) {
+  if (shape == Shape::plain) return false;
+  const bool refused = response.code == model::ResponseCode::bad_option;
+  if (shape == Shape::probing) {
+    q_blocks_ = model::is_success(response.code) ? Support::yes : Support::no;
+    return refused && !item.probe;
+  }
+  if (refused) q_blocks_ = Support::no;
+  // RFC 7959 2.9.2: the server has lost the body.
+  const bool lost = shape == Shape::q_body && response.code == model::ResponseCode::request_entity_incomplete;
+  item.without_q_blocks = item.without_q_blocks || refused || lost;
+  return refused || lost;
+}
+
+// Behind what waits: nothing is held up by it.
+void Outbox::probe() {
+  Item item;
+  item.probe = true;
+  item.errand.request.confirmable = true;
+  item.errand.request.method = wire::Method::get;
+  item.errand.request.uri_path = wire::to_segments(wire::ConfigPath{});
+  enqueue(std::move(item));
+  q_blocks_ = Support::no;  // until it is answered
+}
+
+std::optional<std::pair<coap::Request, Outbox::Shape>> Outbox::shape(Item& item, const coap::Endpoint& endpoint,
+                                                                     std::size_t max_datagram) {
+  const coap::Request& request = item.errand.request;
+  const std::size_t size = coap::encoded_size(request) + (reliable_ ? 2 : 0);
+  const auto answer_in_q_blocks = [&] {
+    coap::Request out = request;
+    out.q_block2 = {coap::Block{0, true, kLargestExponent}.value()};
+    return out;
+  };
+  if (item.probe) return std::pair{answer_in_q_blocks(), Shape::probing};
+  const bool may = !reliable_ && !item.blocks && !item.without_q_blocks;
+  const bool question = request.method == wire::Method::get;
+  if (may && question && request.confirmable && (q_blocks_ == Support::unknown || q_blocks_ == Support::wanted)) {
+    return std::pair{answer_in_q_blocks(), Shape::probing};
+  }
+  if (may && question && q_blocks_ == Support::yes) return std::pair{answer_in_q_blocks(), Shape::q_answer};
+  if (item.blocks) return std::pair{item.blocks->next(), Shape::plain};
+  if (size <= max_datagram) return std::pair{request, Shape::plain};
+
+  const std::size_t head = size - request.payload.size();
+  if (may && q_blocks_ == Support::yes && !request.confirmable && !request.payload.empty() &&
+      max_datagram >= head + kQBlockOptions + kSmallestBlock) {
+    coap::Request out = request;
+    out.q_block1 = coap::Block{0, false, coap::exponent_for(max_datagram - head - kQBlockOptions)}.value();
+    return std::pair{std::move(out), Shape::q_body};
+  }
+  if (request.payload.empty() || max_datagram < head + kBlockOptions + kSmallestBlock) return std::nullopt;
+  if (q_blocks_ == Support::unknown) q_blocks_ = Support::wanted;
+  item.blocks.emplace(request);
+  item.blocks->split(max_datagram - head - kBlockOptions, endpoint.takes_bert());
+  return std::pair{item.blocks->next(), Shape::plain};
 }
 
 void Outbox::put_back(Active active, base::SteadyTime now) {
@@ -166,8 +252,11 @@ base::SteadyTime Outbox::earliest(base::SteadyTime now) const {
 
 void Outbox::pump(coap::Endpoint& endpoint, std::size_t max_datagram, base::SteadyTime now, coap::Effects& out,
                   std::deque<signal::client::SendId>& too_large) {
+  if (q_blocks_ == Support::wanted && !reliable_) probe();
   if (queue_.empty()) return;
   if (active_) {
+    // Its blocks come and go: another turn.
+    if (now >= turn_end() && endpoint.is_transferring(active_->request)) active_->since = now;
     const bool preempted = has_urgent() && !active_->item.errand.urgent;
     const bool turn_over = now >= turn_end() && (has_urgent() || !active_->item.errand.urgent);
     if (!preempted && !turn_over) return;
@@ -193,19 +282,12 @@ void Outbox::pump(coap::Endpoint& endpoint, std::size_t max_datagram, base::Stea
       repetition = transmission_;
       repetition.interval = transmission_.ack_timeout;
     }
-    const std::size_t framing = reliable_ ? 2 : 0;
-    const std::size_t size = coap::encoded_size(item.errand.request) + framing;
-    if (!item.blocks && size > max_datagram) {
-      const std::size_t body = item.errand.request.payload.size();
-      const std::size_t head = size - body + kBlockOptions;
-      if (body == 0 || max_datagram < head + kSmallestBlock) {
-        too_large.push_back(item.errand.id);
-        continue;
-      }
-      item.blocks.emplace(item.errand.request);
-      item.blocks->split(max_datagram - head, endpoint.takes_bert());
+    auto shaped = shape(item, endpoint, max_datagram);
+    if (!shaped) {
+      too_large.push_back(item.errand.id);
+      continue;
     }
-    const auto request = endpoint.send(item.blocks ? item.blocks->next() : item.errand.request, repetition, now, out);
+    const auto request = endpoint.send(shaped->first, repetition, now, out);
     if (!request) {
       queue_.push_front(std::move(item));
       last_send_ = now;  // the endpoint is full: again after the spacing
@@ -216,7 +298,7 @@ void Outbox::pump(coap::Endpoint& endpoint, std::size_t max_datagram, base::Stea
       item.doubtful_at = now + std::min<base::Duration>(kDoubtfulAfter, repetition.interval * kDoubtfulTries);
     }
     const bool counted = fast && !item.errand.request.confirmable;
-    active_ = Active{std::move(item), *request, now, repetition.interval, counted};
+    active_ = Active{std::move(item), *request, now, repetition.interval, counted, shaped->second};
   }
 }
 

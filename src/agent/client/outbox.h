@@ -3,13 +3,15 @@
 // RFC 9132 4.4: non-confirmable, repeated at a regular interval until answered, on average one datagram per round trip,
 // and without a round-trip estimate never more than one in 3 s. One request is on its way at a time, so that many
 // waiting ones keep to that rate together; a request for help goes before a question, and one that finds no answer lets
-// the others have their turn. What does not fit one message goes and comes in blocks (RFC 7959), each in its own turn.
+// the others have their turn. What does not fit one message goes and comes in blocks: in Q-Blocks (RFC 9177) when the
+// server is known to take them, all in one turn; else as RFC 7959 says, each block in its own.
 #pragma once
 
 #include <cstdint>
 #include <deque>
 #include <map>
 #include <optional>
+#include <utility>
 
 #include "agent/client/round_trip.h"
 #include "base/time.h"
@@ -76,14 +78,27 @@ class Outbox {
     int fast_tries = 0;
     std::optional<base::SteadyTime> doubtful_at = {};  // once it was sent
     std::optional<coap::BlockTransfer> blocks = {};
+    bool without_q_blocks = false;  // they have failed for this errand
+    bool probe = false;             // nobody's errand: only to learn what the server takes
   };
+  // Of Q-Blocks by this server (RFC 9177 4.1): a confirmable question shows it.
+  enum class Support : std::uint8_t { unknown, wanted, no, yes };
+  // How a request leaves; what of it is in Q-Blocks.
+  enum class Shape : std::uint8_t { plain, probing, q_answer, q_body };
   struct Active {
     Item item;
     coap::RequestId request;
     base::SteadyTime since;
     base::Duration interval{};
     bool fast = false;
+    Shape shape = Shape::plain;
   };
+  // Nothing when the errand is too large even for blocks.
+  std::optional<std::pair<coap::Request, Shape>> shape(Item& item, const coap::Endpoint& endpoint,
+                                                       std::size_t max_datagram);
+  // What an answer tells about Q-Blocks; true when the request has to go again without them.
+  bool learn(Item& item, Shape shape, const coap::Response& response);
+  void probe();
   // Sends the next block in its turn, or gives what all of them have brought.
   std::optional<Delivered> on_block(Item item, const coap::Response& response);
   bool fetch_anew(signal::client::SendId id);
@@ -96,6 +111,7 @@ class Outbox {
   base::SteadyTime earliest(base::SteadyTime now) const;
 
   bool reliable_;
+  Support q_blocks_ = Support::unknown;
   RoundTrip round_trip_;
   coap::Repetition transmission_;
   std::deque<Item> queue_;  // urgent ones first, otherwise in order

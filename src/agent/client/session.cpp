@@ -141,17 +141,23 @@ void Session::close(SessionOutput& out) {
 void Session::set_parameters(const model::ParameterSet& parameters, base::SteadyTime now) {
   settings_.parameters = parameters;
   if (!endpoint_) return;
-  endpoint_->set_transmission(coap::repetition_of(parameters));
-  outbox_.set_transmission(coap::repetition_of(parameters));
+  set_transmission();
   if (heartbeat_) heartbeat_->reconfigure(signal::heartbeat_config(settings_.parameters), now);
+}
+
+// REQUIRES: endpoint_, and with it an open channel.
+void Session::set_transmission() {
+  endpoint_->set_transmission(coap::repetition_of(settings_.parameters));
+  endpoint_->allow_q_blocks(std::make_shared<const model::ParameterSet>(settings_.parameters),
+                            channel_->max_plaintext());
+  outbox_.set_transmission(coap::repetition_of(settings_.parameters));
 }
 
 void Session::absorb_channel(ports::ChannelEvents events, base::SteadyTime now, SessionOutput& out) {
   for (base::Bytes& datagram : events.datagrams) out.send.push_back(std::move(datagram));
   if (events.opened) {
     endpoint_.emplace(settings_.endpoint, seed_, way_.transport);
-    endpoint_->set_transmission(coap::repetition_of(settings_.parameters));
-    outbox_.set_transmission(coap::repetition_of(settings_.parameters));
+    set_transmission();
     coap::Effects effects;
     endpoint_->start(now, effects);
     absorb_coap(std::move(effects), now, out);

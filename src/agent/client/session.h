@@ -80,6 +80,7 @@ class Session {
 
  private:
   void absorb_channel(ports::ChannelEvents events, base::SteadyTime now, SessionOutput& out);
+  void set_transmission();
   void establish(base::SteadyTime now, SessionOutput& out);
   void absorb_coap(coap::Effects effects, base::SteadyTime now, SessionOutput& out);
   void on_request(const coap::IncomingRequest& incoming, base::SteadyTime now, coap::Effects& effects,

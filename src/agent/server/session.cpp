@@ -75,7 +75,13 @@ Session::Session(base::SessionId id, std::optional<policy::KnownClient> client, 
       parameters_(or_default(settings_->parameters)),
       endpoint_(settings_->endpoint, seed, transport),
       heartbeat_(signal::Side::server, heartbeat_config(), now.steady) {
+  set_transmission();
+}
+
+// The aliasing pointers keep the parameters that they point into.
+void Session::set_transmission() {
   endpoint_.set_transmission(coap::repetition_of(parameters_->in_force()));
+  endpoint_.allow_q_blocks({parameters_, &parameters_->in_force()}, max_plaintext_, settings_->block_bytes);
 }
 
 void Session::start(base::Now now, SessionOutput& out) {
@@ -277,6 +283,7 @@ void Session::refuse(base::ExchangeId exchange, const Refusal& refusal, base::No
 // Cuts an answer that does not fit one datagram to its first block; false when it is too large even for blocks.
 bool Session::fit(const coap::Request& request, coap::Response& response, base::Now now) {
   if (response.payload.size() <= payload_room() && !request.block2) return true;
+  if (endpoint_.takes_q_blocks(request)) return response.payload.size() <= settings_->block_bytes;
   if (!blocks_) blocks_ = std::make_unique<BlockAnswer>();
   const bool bert =
       endpoint_.takes_bert() || (endpoint_.reliable() && request.block2 && coap::Block::of(*request.block2).is_bert());
@@ -427,7 +434,7 @@ void Session::apply(std::shared_ptr<const SessionParameters> parameters, base::N
   redirect_.on_mitigating(parameters_->mitigating);
   end_observations(now, out);
   heartbeat_.reconfigure(heartbeat_config(), now.steady);
-  endpoint_.set_transmission(coap::repetition_of(parameters_->in_force()));
+  set_transmission();
 }
 
 }  // namespace dots::agent::server

@@ -119,6 +119,7 @@ class Session {
   void observed(Get get, SessionOutput& out);
   void answer(base::ExchangeId exchange, bool observe, base::Now now, SessionOutput& out, const Rendering& render);
   void tell(const base::Bytes& token, base::Now now, SessionOutput& out, const Rendering& render);
+  void set_transmission();
   signal::HeartbeatConfig heartbeat_config() const;
   std::size_t payload_room() const;
   bool fit(const coap::Request& request, coap::Response& response, base::Now now);

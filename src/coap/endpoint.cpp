@@ -107,6 +107,7 @@ void Endpoint::allow_q_blocks(std::shared_ptr<const model::ParameterSet> paramet
   s.q_parameters = std::move(parameters);
   s.q_datagram_bytes = narrow(max_datagram);
   s.q_body_bytes = narrow(body_bytes);
+  if (!s.q_parameters) s.q.reset();
   if (s.q) s.q->parameters = q_block_parameters(*s.q_parameters);
 }
 

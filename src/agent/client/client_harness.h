@@ -228,6 +228,10 @@ struct ClientHarness {
     request.method = static_cast<wire::Method>(message->code);
     for (const auto& option : message->options) {
       const auto text = std::string(base::as_text(option.value));
+      if (option.number == static_cast<std::uint16_t>(wire::OptionNumber::q_block1)) request.q_block1 = 0;
+      if (option.number == static_cast<std::uint16_t>(wire::OptionNumber::q_block2)) request.q_block2.push_back(0);
+      if (option.number == static_cast<std::uint16_t>(wire::OptionNumber::block1)) request.block1 = 0;
+      if (option.number == static_cast<std::uint16_t>(wire::OptionNumber::block2)) request.block2 = 0;
       if (option.number == static_cast<std::uint16_t>(wire::OptionNumber::uri_path)) request.uri_path.push_back(text);
     }
     request.payload = message->payload;
@@ -245,7 +249,12 @@ struct ClientHarness {
     const std::string_view text = base::as_text(datagram);
     if (text == "hello") {
       const bool is_new = !peer.endpoint;
-      if (is_new) peer.endpoint.emplace(coap::EndpointLimits{}, session.value, peer.way.transport);
+      if (is_new) {
+        peer.endpoint.emplace(coap::EndpointLimits{}, session.value, peer.way.transport);
+        if (q_blocks) {
+          peer.endpoint->allow_q_blocks(std::make_shared<const model::ParameterSet>(model::in_force({}, {})), 1200);
+        }
+      }
       to_client(session, bytes_of("welcome"));
       coap::Effects started;
       if (is_new) peer.endpoint->start(now.steady, started);
@@ -265,6 +274,7 @@ struct ClientHarness {
       auto response = custom_at ? custom_at(peer.way.server, incoming.request) : std::nullopt;
       if (!response) response = serve(incoming.request);
       if (!response) continue;
+      EXPECT_TRUE(response->payload.size() < 1200 || peer.endpoint->takes_q_blocks(incoming.request));
       const bool observe = incoming.request.observe == 0u && model::is_success(response->code);
       if (observe) peer.observer = incoming.token;
       peer.endpoint->respond(incoming.exchange, *response, observe, now.steady, effects);
@@ -393,6 +403,7 @@ struct ClientHarness {
   base::Duration latency = 10ms;
   bool committing = false;
   bool refuse_commits = false;
+  bool q_blocks = false;  // what the servers take
   model::MitigationStatus status = model::MitigationStatus::successfully_mitigated;
   std::function<bool(base::SessionId)> lose_up, lose_down;
   std::function<bool(const coap::Request&)> lost_request;  // lost on the way to the server

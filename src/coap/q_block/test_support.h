@@ -1,6 +1,7 @@
 // Parameters of robust block transmission for tests, and bodies that tell their bytes apart.
 #pragma once
 
+#include <algorithm>
 #include <memory>
 #include <vector>
 
@@ -26,7 +27,7 @@ inline base::Bytes body_of(std::size_t bytes, std::uint8_t first = 0) {
 }
 // Block `number` of it, of 1,024 bytes.
 inline base::Bytes part_of(const base::Bytes& body, std::size_t number) {
-  const std::size_t begin = number * 1024;
+  const std::size_t begin = std::min(number * 1024, body.size());
   const std::size_t end = std::min(begin + 1024, body.size());
   return {body.begin() + static_cast<std::ptrdiff_t>(begin), body.begin() + static_cast<std::ptrdiff_t>(end)};
 }

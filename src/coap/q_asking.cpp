@@ -129,6 +129,9 @@ Endpoint::State::QResponse Endpoint::State::q_answer_block(Outgoing& request, In
     if (*response.etag == coming->older_etag) return ++out.counters.duplicates, QResponse::taken;
     anew = true;
   }
+  if (anew && q->partial_answers(request.id) >= QTransfers::kBodies) {
+    return ++out.counters.dropped_by_limit, QResponse::taken;
+  }
   if (anew) {
     AnswerComing next{.id = request.id, .first = incoming, .etag = *response.etag, .observe = response.observe};
     next.first.response.payload = {};

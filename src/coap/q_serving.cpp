@@ -60,8 +60,9 @@ bool Endpoint::State::q_take_block(const wire::MessageView& message, Request& re
       return refuse({ResponseCode::request_entity_too_large,
                      "the body is too large: at most " + std::to_string(q->most_bytes) + " bytes"});
     }
-    const BodyReceiver would_be{*request.size1, block.size_exponent, now};
-    if (auto objection = would_be.objection(block, request.payload.size())) return refuse(bad_request(*objection));
+    if (auto objection = BodyReceiver::objection(*request.size1, block, request.payload.size())) {
+      return refuse(bad_request(*objection));
+    }
     body = &q->add_coming(request, *request.size1, block.size_exponent, now);
   } else if (body->head.size1 != request.size1) {
     return refuse(bad_request("Size1 is the same in all blocks of a body"));

@@ -3,6 +3,7 @@
 #include "coap/endpoint_test_support.h"
 #include "coap/q_block/missing_blocks.h"
 #include "coap/q_block/test_support.h"
+#include "coap/random.h"
 
 namespace dots::coap::testing {
 namespace {
@@ -324,6 +325,46 @@ TEST(QBlockServing, WithoutLeaveTheOptionsAreUnknown) {
   get.type = MessageType::confirmable;
   get.message_id = 77;
   EXPECT_EQ(Bench::only(plain.in(get)).code, static_cast<std::uint8_t>(ResponseCode::bad_option));
+}
+
+// Messages that were changed at random: at most one set of blocks answers one of them, time goes on, and what is asked
+// of the agent is whole.
+TEST(QBlockServing, RandomBlocksAndQuestionsNeverHarm) {
+  for (std::uint64_t seed = 1; seed <= 40; ++seed) {
+    Server s;
+    Random random{seed};
+    const auto below = [&](std::uint32_t most) { return static_cast<std::uint32_t>(random.next() % most); };
+    const base::Bytes body = body_of(3000 + below(30000));
+    for (int i = 0; i < 400; ++i) {
+      Message message = below(2) == 0 ? s.block(body, below(12), std::string(1, static_cast<char>('a' + below(6))))
+                                      : s.get({{below(30), below(2) == 0, 6}},
+                                              below(2) == 0 ? std::optional<std::uint8_t>{0} : std::nullopt);
+      for (auto& o : message.options) {
+        if (below(12) == 0) o.value = wire::uint_value(random.next() % (1U << below(25)));
+        if (below(40) == 0) o.number = static_cast<std::uint16_t>(below(40));
+      }
+      std::stable_sort(message.options.begin(), message.options.end(),
+                       [](const auto& a, const auto& b) { return a.number < b.number; });
+      if (below(10) == 0) message.payload.resize(below(1100));
+      if (below(8) == 0) message.type = MessageType::confirmable;
+      const Effects out = s.in(message);
+      ASSERT_LE(out.send.size(), 10u);
+      ASSERT_LE(out.requests.size(), 1u);
+      if (!out.requests.empty()) {
+        ASSERT_LE(out.requests[0].request.payload.size(), 65536u);
+        ASSERT_LE(s.respond(out, s.whole(), below(2) == 0).send.size(), 10u);
+      }
+      for (int turns = 0; turns < 20 && below(3) == 0; ++turns) {
+        const auto next = s.endpoint.next_deadline();
+        if (!next) break;
+        s.now = std::max(s.now, *next);
+        (void)s.timer();
+        ASSERT_GT(s.endpoint.next_deadline().value_or(base::SteadyTime::max()), s.now) << "time stands still";
+      }
+    }
+    s.pass(3600s);
+    EXPECT_EQ(s.endpoint.next_deadline(), std::nullopt);
+  }
 }
 
 }  // namespace

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "coap/endpoint.h"
+#include "model/session_config.h"
 #include "wire/coap_message.h"
 #include "wire/coap_writer.h"
 
@@ -82,7 +83,7 @@ class Script {
  private:
   void step() {
     coap::Effects out;
-    switch (input_.byte() % 9) {
+    switch (input_.byte() % 10) {
       case 0: {
         const base::ByteView datagram = input_.bytes(input_.byte());
         last_heard_.assign(datagram.begin(), datagram.end());
@@ -124,6 +125,10 @@ class Script {
           hear(last_heard_);
         }
         return;
+      case 9:  // from now on in Q-Blocks (RFC 9177)
+        in_q_blocks_ = true;
+        endpoint_.allow_q_blocks(std::make_shared<const model::ParameterSet>(model::in_force({}, {})), 200, 4000);
+        return;
       default:
         return;
     }
@@ -133,7 +138,7 @@ class Script {
   void hear(const base::Bytes& datagram) {
     coap::Effects out;
     endpoint_.on_datagram(datagram, now_, out);
-    REQUIRE(out.send.size() <= 1);  // no amplification
+    REQUIRE(out.send.size() <= (in_q_blocks_ ? 10 : 1));  // no amplification, or one set of blocks
     REQUIRE(out.requests.size() <= 1);
     take(out);
   }
@@ -165,7 +170,7 @@ class Script {
     static constexpr std::uint8_t kCodes[] = {0x44, 0x45, 0x84, 0xa3};
     made.code = static_cast<model::ResponseCode>(kCodes[input_.byte() % 4]);
     if (made.code == model::ResponseCode::service_unavailable) made.max_age_s = input_.byte();
-    made.payload = base::Bytes(input_.byte() % 250, 0x61);
+    made.payload = base::Bytes(input_.byte() % 250 * (in_q_blocks_ ? 16U : 1U), 0x61);
     return made;
   }
 
@@ -189,6 +194,12 @@ class Script {
     request.confirmable = (flags & 1U) != 0;
     if ((flags & 2U) != 0) request.observe = 0U;
     request.uri_path = {"a", "b"};
+    if (in_q_blocks_ && (flags & 8U) != 0) request.q_block2 = {2};
+    if (in_q_blocks_ && (flags & 16U) != 0 && !request.confirmable) {
+      request.method = wire::Method::put;
+      request.payload = base::Bytes(input_.byte() * 16U, 0x62);
+      request.q_block1 = 2;
+    }
     coap::Repetition repetition;
     repetition.tries = flags >> 5U;
     repetition.rtt_known = (flags & 4U) != 0;
@@ -217,6 +228,7 @@ class Script {
 
   Input input_;
   coap::Endpoint endpoint_;
+  bool in_q_blocks_ = false;
   base::SteadyTime now_{std::chrono::seconds{1000}};
   base::Bytes last_heard_;
   std::deque<wire::Message> sent_;

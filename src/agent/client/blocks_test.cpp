@@ -172,31 +172,45 @@ TEST(ClientBlocksTest, ANotificationInBlocksIsFetched) {
   EXPECT_EQ(server.gets.size(), asked) << "and then it is quiet";
 }
 
-// RFC 7959 2.1: Block1 is critical, so a server that does not know it rejects a non-confirmable request with a Reset.
+// RFC 7959 2.1: Block1 is critical, so a server that does not know it rejects a non-confirmable request with a Reset,
+// or as RFC 9132 section 9 reads with 4.02.
 TEST(ClientBlocksTest, AServerWithoutBlocksGetsNoneOfIt) {
-  Outbox outbox;
-  coap::Endpoint endpoint{{}, 1};
-  const base::SteadyTime now{1s};
-  Errand errand;
-  errand.id = signal::client::SendId{5};
-  errand.urgent = true;
-  errand.request.method = wire::Method::put;
-  errand.request.uri_path = {"x"};
-  errand.request.payload = base::Bytes(3000, 1);
-  outbox.add(errand);
-  std::deque<signal::client::SendId> too_large;
-  coap::Effects out;
-  outbox.pump(endpoint, 1200, now, out, too_large);
-  ASSERT_EQ(out.send.size(), 1u);
-  EXPECT_LE(out.send[0].size(), 1200u);
-  coap::Effects answered;
-  endpoint.on_datagram(base::Bytes{0x70, 0, out.send[0][2], out.send[0][3]}, now + 10ms, answered);
-  ASSERT_EQ(answered.failures.size(), 1u);
-  const auto refused = outbox.on_failure(answered.failures[0]);
-  ASSERT_TRUE(refused);
-  EXPECT_EQ(refused->id, errand.id);
-  EXPECT_EQ(refused->response.code, model::ResponseCode::request_entity_too_large);
-  EXPECT_EQ(outbox.waiting(), 0u);
+  for (const bool explains : {false, true}) {
+    Outbox outbox;
+    coap::Endpoint endpoint{{}, 1};
+    const base::SteadyTime now{1s};
+    Errand errand;
+    errand.id = signal::client::SendId{5};
+    errand.urgent = true;
+    errand.request.method = wire::Method::put;
+    errand.request.uri_path = {"x"};
+    errand.request.payload = base::Bytes(3000, 1);
+    outbox.add(errand);
+    std::deque<signal::client::SendId> too_large;
+    coap::Effects out;
+    outbox.pump(endpoint, 1200, now, out, too_large);
+    ASSERT_EQ(out.send.size(), 1u);
+    EXPECT_LE(out.send[0].size(), 1200u);
+    coap::Effects answered;
+    if (explains) {
+      base::Bytes refusal{0x58, 0x82, 0, 9};
+      refusal.insert(refusal.end(), out.send[0].begin() + 4, out.send[0].begin() + 12);
+      endpoint.on_datagram(refusal, now + 10ms, answered);
+      ASSERT_EQ(answered.responses.size(), 1u);
+    } else {
+      endpoint.on_datagram(base::Bytes{0x70, 0, out.send[0][2], out.send[0][3]}, now + 10ms, answered);
+      ASSERT_EQ(answered.failures.size(), 1u);
+    }
+    const auto refused =
+        explains ? outbox.on_response(answered.responses[0], now + 10ms) : outbox.on_failure(answered.failures[0]);
+    ASSERT_TRUE(refused);
+    EXPECT_EQ(refused->id, errand.id);
+    EXPECT_EQ(refused->response.code, model::ResponseCode::request_entity_too_large);
+    coap::Effects more;
+    outbox.pump(endpoint, 1200, now + 10s, more, too_large);
+    outbox.pump(endpoint, 1200, now + 20s, more, too_large);
+    for (const auto& bytes : more.send) EXPECT_LT(bytes.size(), 100u) << "at most a probe for Q-Blocks";
+  }
 }
 
 TEST(ClientBlocksTest, WhatHasNoRoomEvenForABlockIsRefused) {

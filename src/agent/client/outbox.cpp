@@ -88,6 +88,9 @@ std::optional<Outbox::Delivered> Outbox::on_response(const coap::IncomingRespons
       return std::nullopt;
     }
     if (item.probe) return std::nullopt;
+    if (item.blocks && item.blocks->is_split() && response.response.code == model::ResponseCode::bad_option) {
+      return Delivered{item.errand.id, no_blocks()};
+    }
     const bool whole = !item.blocks && !coap::comes_in_blocks(response.response);
     if (item.errand.observe && model::is_success(response.response.code)) {
       item.errand.observe = false;  // what follows asks for the rest of this answer alone

@@ -4,6 +4,7 @@
 
 #include <memory>
 
+#include "coap/block.h"
 #include "coap/endpoint.h"
 #include "wire/messages.h"
 #include "wire/uri_path.h"
@@ -43,7 +44,9 @@ class SessionTest : public ::testing::Test {
   void absorb(coap::Effects effects) {
     for (auto& response : effects.responses) responses.push_back(std::move(response));
     for (auto& request : effects.requests) requests.push_back(std::move(request));
-    for (const auto& bytes : effects.send) deliver(bytes);
+    for (const auto& bytes : effects.send) {
+      if (!silent_client) deliver(bytes);
+    }
   }
   void deliver(const base::Bytes& bytes) {
     SessionOutput out;
@@ -54,6 +57,8 @@ class SessionTest : public ::testing::Test {
     coap::Effects effects;
     client.send(request, {}, now.steady, effects);
     last_sent = effects.send;
+    for (const auto& bytes : last_sent) deliver(bytes);
+    effects.send.clear();
     absorb(std::move(effects));
   }
   void pass(base::Duration time) {
@@ -92,6 +97,7 @@ class SessionTest : public ::testing::Test {
   std::vector<coap::IncomingResponse> responses;
   std::vector<coap::IncomingRequest> requests;
   std::vector<base::Bytes> sent, last_sent;
+  bool silent_client = false;  // what it sends in answer to something is lost
   std::string close_reason;
   coap::Counters counters;
   std::uint64_t throttled = 0, throttling_began = 0;
@@ -461,6 +467,88 @@ TEST_F(SessionTest, LargeAnswersComeInBlocks) {
   }
   EXPECT_EQ(together, wire::encode(answer.entries));
   EXPECT_EQ(events.size(), 1u);  // the domain was asked once
+}
+
+// D9362-3-26, D9362-3-28, D9362-3-04: the same in Q-Blocks for who takes them; in sets as the configuration in force
+// says.
+TEST_F(SessionTest, LargeAnswersComeInQBlocks) {
+  SessionParameters negotiated{base::Sid{1}, {}, false};
+  model::ParameterSet given;
+  given.set(model::Parameter::max_payloads, 2);
+  given.set(model::Parameter::non_timeout, 500);
+  negotiated.sets.idle = model::in_force(given, {});
+  given.set(model::Parameter::non_timeout, 1000);
+  negotiated.sets.mitigating = model::in_force(given, {});
+  const auto apply = [&](bool mitigating) {
+    negotiated.mitigating = mitigating;
+    SessionOutput applied;
+    session->apply(std::make_shared<const SessionParameters>(negotiated), now, applied);
+    pump(std::move(applied));
+  };
+  apply(false);
+  coap::Request get = request(wire::Method::get, {"mitigate", "cuid=c"});
+  get.q_block2 = {coap::Block{0, true, 6}.value()};
+  Answer answer;
+  for (std::uint32_t mid = 0; mid < 256; ++mid) {
+    model::MitigationEntry entry;
+    entry.mid = base::Mid{mid};
+    entry.lifetime = model::Lifetime{60};
+    entry.status = model::MitigationStatus::in_progress;
+    entry.scope.emplace();
+    entry.scope->target_prefix.push_back(model::parse_prefix("203.0.113.7/32").value());
+    answer.entries.push_back(entry);
+  }
+  const base::Bytes whole = wire::encode(answer.entries);
+  ASSERT_GT(whole.size(), 5u * 1024);
+  // A client that does not confirm sets hears the next one after non-timeout.
+  silent_client = true;
+  client.allow_q_blocks({session->parameters(), &session->parameters()->in_force()}, 1200);
+  send(get);
+  SessionOutput out;
+  session->reply(Reply{base::SessionId{7}, std::get<GetMitigation>(events[0]).origin.exchange, answer, false}, now,
+                 out);
+  pump(std::move(out));
+  EXPECT_EQ(sent.size(), 2u);
+  pass(4999ms);
+  EXPECT_EQ(sent.size(), 2u);
+  pass(2501ms);
+  EXPECT_EQ(sent.size(), 4u);
+  apply(true);
+  pass(4999ms);
+  EXPECT_EQ(sent.size(), 6u) << "the delay that had begun";
+  pass(9999ms);
+  EXPECT_EQ(sent.size(), 6u);
+  pass(60s);
+  for (const auto& bytes : sent) EXPECT_LE(bytes.size(), 1200u);
+  ASSERT_EQ(responses.size(), 1u);
+  EXPECT_EQ(responses[0].response.payload, whole);
+  EXPECT_EQ(events.size(), 1u);
+}
+
+// S9132-9-06: and a request whose body comes so.
+TEST_F(SessionTest, ABodyInQBlocksIsOneRequest) {
+  client.allow_q_blocks({session->parameters(), &session->parameters()->in_force()}, 1200);
+  coap::Request put = request(wire::Method::put, {"mitigate", "cuid=c", "mid=7"});
+  put.content_format = 271;
+  model::MitigationRequest wanted;
+  wanted.lifetime = model::Lifetime{3600};
+  for (int i = 0; i < 200; ++i) {
+    wanted.scope.target_prefix.push_back(model::parse_prefix("203.0.113." + std::to_string(i) + "/32").value());
+  }
+  put.payload = wire::encode(wanted);
+  put.q_block1 = 6;
+  send(put);
+  EXPECT_GT(last_sent.size(), 2u);
+  ASSERT_EQ(events.size(), 1u);
+  const auto& taken = std::get<PutMitigation>(events[0]);
+  EXPECT_EQ(taken.request.scope.target_prefix.size(), 200u);
+  Answer answer;
+  answer.code = ResponseCode::created;
+  SessionOutput out;
+  session->reply(Reply{base::SessionId{7}, taken.origin.exchange, answer, false}, now, out);
+  pump(std::move(out));
+  ASSERT_EQ(responses.size(), 1u);
+  EXPECT_EQ(responses[0].response.code, ResponseCode::created);
 }
 
 // Docs/decisions/requests.md: more entries than an answer takes: the newest ones, and a line for the operator.

@@ -24,10 +24,15 @@ BodyReceiver::BodyReceiver(std::size_t bytes, std::uint8_t size_exponent, base::
 
 std::optional<std::string> BodyReceiver::objection(const Block& block, std::size_t payload_bytes) const {
   if (block.size_exponent != size_exponent_) return "the blocks of a body have one size";
-  if (block.number >= blocks()) return "the body has no block " + std::to_string(block.number);
-  const bool last = block.number + 1 == blocks();
+  return objection(size_, block, payload_bytes);
+}
+
+std::optional<std::string> BodyReceiver::objection(std::size_t bytes, const Block& block, std::size_t payload_bytes) {
+  const std::uint32_t blocks = blocks_of(bytes, block.size_exponent);
+  if (block.number >= blocks) return "the body has no block " + std::to_string(block.number);
+  const bool last = block.number + 1 == blocks;
   if (block.more == last) return "the M bit is not that of block " + std::to_string(block.number) + " of this size";
-  if (payload_bytes != std::min(block.unit(), size_ - block.offset())) return "the block has a wrong length";
+  if (payload_bytes != std::min(block.unit(), bytes - block.offset())) return "the block has a wrong length";
   return std::nullopt;
 }
 

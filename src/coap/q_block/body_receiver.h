@@ -25,6 +25,8 @@ class BodyReceiver {
 
   // What is wrong with a block for this body; nothing when it belongs.
   std::optional<std::string> objection(const Block& block, std::size_t payload_bytes) const;
+  // The same for the first one that comes of a body of `bytes`.
+  static std::optional<std::string> objection(std::size_t bytes, const Block& block, std::size_t payload_bytes);
   // False when it is here already; its payload is overlooked then. REQUIRES: no objection.
   bool take(const Block& block, base::ByteView payload, base::SteadyTime now);
   bool is_complete() const { return missing_count_ == 0; }

@@ -68,15 +68,13 @@ AnswerGoing& QTransfers::add_going(AnswerGoing answer) {
 
 AnswerComing& QTransfers::add_coming_answer(AnswerComing answer) {
   std::erase_if(answers_coming, [&](const AnswerComing& one) { return one.id == answer.id; });
-  std::size_t bytes = answer.receiver->bytes();
-  for (AnswerComing& one : answers_coming) bytes += partial_bytes(one.receiver);
-  for (AnswerComing& one : answers_coming) {
-    if (bytes <= 4 * most_bytes) break;
-    bytes -= partial_bytes(one.receiver);
-    one.receiver.reset();
-  }
   answers_coming.push_back(std::move(answer));
   return answers_coming.back();
+}
+
+std::size_t QTransfers::partial_answers(RequestId beside) const {
+  return static_cast<std::size_t>(std::count_if(answers_coming.begin(), answers_coming.end(),
+                                                [&](const auto& one) { return one.receiver && one.id != beside; }));
 }
 
 void QTransfers::forget(RequestId id) {

@@ -1,8 +1,8 @@
 // The Q-Block transfers of one endpoint (RFC 9177), both ways; endpoint_q_serving.cpp and endpoint_q_asking.cpp move
 // them. A session that has had none has no such object.
 //
-// Bounds, for each peer: `most_bytes` of partial bodies each way and of kept answers, and kBodies of each kind; the
-// oldest gives way.
+// Bounds, for each peer: kBodies of each kind; a body and an answer have at most `most_bytes`, partial bodies that come
+// as much together, answers that go twice that. The oldest gives way; of answers that come the newest is not taken.
 #pragma once
 
 #include <algorithm>
@@ -115,6 +115,7 @@ struct QTransfers {
   AnswerGoing* find_going(std::uint64_t resource);  // the newest of it
   AnswerGoing& add_going(AnswerGoing answer);
   AnswerComing& add_coming_answer(AnswerComing answer);
+  std::size_t partial_answers(RequestId beside) const;
   template <class List>
   static auto* find(List& list, RequestId id) {
     const auto it = std::find_if(list.begin(), list.end(), [&](const auto& one) { return one.id == id; });

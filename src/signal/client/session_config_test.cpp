@@ -165,6 +165,15 @@ TEST_F(ClientConfigTest, ABaseParameterGoesWithThoseOfRobustBlocks) {
   EXPECT_EQ(body.mitigating.get(max_payloads), 20u);
 }
 
+// R9177-7.2-01: both ends count in the same sets, whether the client asked for them or the server's operator did.
+TEST_F(ClientConfigTest, MaxPayloadsIsWhatTheServerUses) {
+  for (auto* set : {&server.current.mitigating, &server.current.idle}) set->set(max_payloads, 12);
+  agree();
+  EXPECT_EQ(config->in_force().at(max_payloads), 12u);
+  attack(true, true);
+  EXPECT_EQ(config->in_force().at(max_payloads), 12u);
+}
+
 // S9132-4.5.2-22, D9362-3-24
 TEST_F(ClientConfigTest, After422ItLooksAtTheRangesAgain) {
   settings.wanted.idle.set(heartbeat_interval, 200);

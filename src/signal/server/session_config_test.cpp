@@ -131,6 +131,12 @@ TEST_F(SessionConfigTest, SidsCreateChangeAndOverride) {
   EXPECT_EQ(second.config->current.idle.get(heartbeat_interval), 30u);
 }
 
+// D9362-3-27: the attributes of RFC 9362 alone.
+TEST_F(SessionConfigTest, TakesTheParametersOfBlockTransmissionAlone) {
+  EXPECT_EQ(put(1, both(max_payloads, 12)).code, ResponseCode::created);
+  EXPECT_EQ(in_force().at(max_payloads), 12u);
+}
+
 // S9132-4.5.2-17: refused with 4.00, the values of the higher one stay.
 TEST_F(SessionConfigTest, ALowerSidIsRefused) {
   put(5, both(heartbeat_interval, 60));

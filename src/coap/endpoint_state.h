@@ -79,6 +79,7 @@ struct Endpoint::State {
   // Repeats of its registration are registrations of their own from then on.
   bool end_observation(base::ByteView token) {
     const auto ended = observers.remove(token);
+    if (ended && q) q->stop_answers(ended->token);
     if (ended) exchanges.retire_repeats(ended->registration);
     return ended.has_value();
   }

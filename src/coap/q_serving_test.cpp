@@ -256,6 +256,14 @@ TEST(QBlockServing, NotificationsGoInBlocksTooAndAResetEndsThem) {
   EXPECT_TRUE(s.pass(100s).sent.empty()) << "no further set";
 }
 
+TEST(QBlockServing, AnObservationThatEndsTakesItsBlocksAlong) {
+  Server s;
+  const Effects delivered = s.in(s.get({kWhole}, std::uint8_t{0}));
+  (void)s.respond(delivered, s.whole(), true);
+  EXPECT_TRUE(s.endpoint.end_observation(delivered.requests[0].token));
+  EXPECT_TRUE(s.pass(100s).sent.empty());
+}
+
 // D9362-3-16, D9362-3-15: to a peer that does not speak a body waits until the one before is paid for, as a whole.
 TEST(QBlockServing, BodiesToASilentPeerKeepToProbingRate) {
   Server s{{{model::Parameter::probing_rate, 1000}}};

@@ -123,6 +123,10 @@ struct QTransfers {
   }
   void forget(RequestId id);
   void drop_partial(RequestId id);
+  // What goes under this token is not wanted any more.
+  void stop_answers(const Token& token) {
+    std::erase_if(answers_going, [&](const AnswerGoing& one) { return one.token == token; });
+  }
   void on_reset(std::uint16_t message_id);
   // Four bytes that no other body of this session has had for a long while.
   static base::Bytes label(std::uint32_t& next);

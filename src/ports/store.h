@@ -92,6 +92,46 @@ struct ClientRequestRecord {
   friend bool operator==(const ClientRequestRecord&, const ClientRequestRecord&) = default;
 };
 
+// The version of a part of the data channel's configuration; what an entity-tag is made of. `revision` grows with every
+// change in a domain; the time keeps a number that comes back after a restart from looking like the old one.
+struct DataVersion {
+  std::uint64_t revision = 0;
+  base::WallTime modified{};
+  friend bool operator==(const DataVersion&, const DataVersion&) = default;
+};
+
+// A client that is registered on the data channel (RFC 8783 5.1), keyed (domain, cuid).
+struct DataClientRecord {
+  base::DomainId domain;
+  base::Cuid cuid;
+  base::ClientId client;
+  std::optional<std::string> cdid;  // only from a gateway that may name it
+  base::WallTime since{};
+  DataVersion version, aliases, acls;  // of the client with everything below, of its aliases, of its lists
+  friend bool operator==(const DataClientRecord&, const DataClientRecord&) = default;
+};
+
+enum class DataEntryKind : std::uint8_t { alias = 1, acl = 2 };
+
+struct DataEntryKey {
+  base::DomainId domain;
+  base::Cuid cuid;
+  DataEntryKind kind = DataEntryKind::alias;
+  std::string name;
+  friend auto operator<=>(const DataEntryKey&, const DataEntryKey&) = default;
+};
+
+// One alias or one access control list of a registered client.
+struct DataEntryRecord {
+  DataEntryKey key;
+  std::string body;       // its configuration as RFC 7951 JSON in canonical form; opaque to the store
+  std::int64_t rank = 0;  // the client's order: by rank, ascending; unique within client and kind
+  DataVersion version;
+  base::WallTime expires{};  // without a refresh
+  base::Duration granted{};  // the full lifetime that `expires` ends
+  friend bool operator==(const DataEntryRecord&, const DataEntryRecord&) = default;
+};
+
 struct PutMitigation {
   MitigationRecord record;
 };
@@ -128,9 +168,27 @@ struct PutCounter {
   std::string name;
   std::uint64_t value = 0;
 };
+// Replaces the registration, never its entries.
+struct PutDataClient {
+  DataClientRecord record;
+};
+// With all its entries.
+struct EraseDataClient {
+  base::DomainId domain;
+  base::Cuid cuid;
+};
+// Both move the versions of their client, and of its aliases or lists, up to the version that they bear.
+struct PutDataEntry {
+  DataEntryRecord record;
+};
+struct EraseDataEntry {
+  DataEntryKey key;
+  DataVersion version;
+};
 
-using Change = std::variant<PutMitigation, EraseMitigation, PutCuid, EraseCuid, PutName, EraseName, AppendAudit,
-                            PutClientRequest, EraseClientRequest, PutCounter>;
+using Change =
+    std::variant<PutMitigation, EraseMitigation, PutCuid, EraseCuid, PutName, EraseName, AppendAudit, PutClientRequest,
+                 EraseClientRequest, PutCounter, PutDataClient, EraseDataClient, PutDataEntry, EraseDataEntry>;
 
 // True when the change only frees or withdraws: such changes may use the reserve of a full disk. Audit lines ride
 // along.
@@ -172,6 +230,8 @@ struct Snapshot {
   std::vector<NameRecord> names;
   std::vector<ClientRequestRecord> client_requests;
   std::map<std::string, std::uint64_t> counters;
+  std::vector<DataClientRecord> data_clients;
+  std::vector<DataEntryRecord> data_entries;  // by client and kind, then by rank
   base::WallTime last_commit{};  // wall time of the newest batch; nothing expires while the wall clock is behind it
   std::uint64_t fencing_token = 0;
 };
@@ -191,8 +251,8 @@ class Store {
   // newest 1,000 ids.
   virtual base::Result<bool> was_committed(BatchId id) = 0;
   virtual base::Result<Snapshot> load() = 0;
-  // The state of one domain, to reload it after a failed commit: its mitigations and cuids, all names, last_commit and
-  // fencing_token; no client requests and no counters, which belong to no domain.
+  // The state of one domain, to reload it after a failed commit: its mitigations, cuids, data clients and data
+  // entries, all names, last_commit and fencing_token; no client requests and no counters, which belong to no domain.
   virtual base::Result<Snapshot> load_domain(const base::DomainId& domain) = 0;
   // Newest first, at most `limit`; of one domain when given.
   virtual base::Result<std::vector<AuditRecord>> audit(std::optional<base::DomainId> domain, std::size_t limit) = 0;

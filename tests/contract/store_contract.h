@@ -55,6 +55,27 @@ inline ports::MitigationRecord bare_record(const std::string& domain, const std:
   return r;
 }
 
+inline ports::DataClientRecord data_client(const std::string& domain, const std::string& cuid) {
+  return {base::DomainId(domain),
+          base::Cuid(cuid),
+          base::ClientId("client-of-" + domain),
+          "cdid",
+          wall_at(3),
+          {7, wall_at(70)},
+          {6, wall_at(60)},
+          {5, wall_at(50)}};
+}
+
+inline ports::DataEntryRecord data_entry(const std::string& domain, const std::string& cuid, ports::DataEntryKind kind,
+                                         const std::string& name, std::int64_t rank) {
+  return {{base::DomainId(domain), base::Cuid(cuid), kind, name},
+          R"({"name":"quoted \" and \u00e9"})",
+          rank,
+          {4, wall_at(40)},
+          wall_at(1'700'000'120'999'999'999),
+          std::chrono::hours{168}};
+}
+
 inline ports::AuditRecord audit_line(const std::string& domain, std::int64_t number) {
   return {wall_at(number), base::DomainId(domain), "client c", "request", "mid=" + std::to_string(number), "accepted",
           "because"};
@@ -171,6 +192,67 @@ TYPED_TEST_P(StoreContract, ClientRequestsAndCountersAreReplacedAndErased) {
       {ports::EraseClientRequest{"s", base::Mid(1)}, ports::PutClientRequest{other}, ports::PutCounter{"n", 2}});
   EXPECT_EQ(this->load().client_requests, std::vector{other});
   EXPECT_EQ(this->load().counters.at("n"), 2u);
+}
+
+TYPED_TEST_P(StoreContract, ClientsOfTheDataChannelAndTheirEntriesComeBackInTheirOrder) {
+  using Kind = ports::DataEntryKind;
+  auto bare = data_client("d", "b");
+  bare.cdid.reset();
+  const auto second = data_entry("d", "a", Kind::acl, "z", -5);
+  const auto third = data_entry("d", "a", Kind::acl, "a", 1'000'000'000'000);
+  const auto alias = data_entry("d", "a", Kind::alias, "a", 2);
+  this->commit({ports::PutDataClient{data_client("d", "a")}, ports::PutDataClient{bare}, ports::PutDataEntry{third},
+                ports::PutDataEntry{alias}, ports::PutDataEntry{second}, ports::PutDataClient{data_client("e", "a")},
+                ports::PutDataEntry{data_entry("e", "a", Kind::alias, "a", 1)}});
+  this->reopen();
+  const auto snapshot = this->store->load_domain(base::DomainId("d"));
+  ASSERT_TRUE(snapshot);
+  EXPECT_EQ(snapshot->data_clients, (std::vector{data_client("d", "a"), bare}));
+  EXPECT_EQ(snapshot->data_entries, (std::vector{alias, second, third}));
+  EXPECT_EQ(this->load().data_clients.size(), 3u);
+  EXPECT_EQ(this->load().data_entries.size(), 4u);
+}
+
+TYPED_TEST_P(StoreContract, AnEntryMovesTheVersionsOfItsClientForwardOnly) {
+  using Kind = ports::DataEntryKind;
+  this->commit({ports::PutDataClient{data_client("d", "a")}, ports::PutDataClient{data_client("d", "b")}});
+  auto entry = data_entry("d", "a", Kind::alias, "x", 1);  // of version 4: older than what is there
+  this->commit({ports::PutDataEntry{entry}});
+  EXPECT_EQ(this->load().data_clients.front(), data_client("d", "a"));
+  entry.version = {9, wall_at(90)};
+  this->commit({ports::PutDataEntry{entry}});
+  auto expected = data_client("d", "a");
+  expected.version = expected.aliases = {9, wall_at(90)};
+  EXPECT_EQ(this->load().data_clients, (std::vector{expected, data_client("d", "b")}));
+  EXPECT_EQ(this->load().data_entries, std::vector{entry});
+  this->commit({ports::EraseDataEntry{{base::DomainId("d"), base::Cuid("a"), Kind::acl, "x"}, {11, wall_at(95)}}});
+  EXPECT_EQ(this->load().data_entries, std::vector{entry});  // another kind, the same name
+  this->commit({ports::EraseDataEntry{entry.key, {10, wall_at(91)}}});
+  EXPECT_TRUE(this->load().data_entries.empty());
+  expected.version = expected.acls = {11, wall_at(95)};
+  expected.aliases = {10, wall_at(91)};
+  EXPECT_EQ(this->load().data_clients.front(), expected);
+}
+
+TYPED_TEST_P(StoreContract, AClientOfTheDataChannelGoesWithItsEntriesAndNoOthers) {
+  using Kind = ports::DataEntryKind;
+  for (const char* domain : {"d", "e"}) {
+    for (const char* cuid : {"a", "b"}) {
+      this->commit({ports::PutDataClient{data_client(domain, cuid)},
+                    ports::PutDataEntry{data_entry(domain, cuid, Kind::alias, "x", 1)},
+                    ports::PutDataEntry{data_entry(domain, cuid, Kind::acl, "x", 1)}});
+    }
+  }
+  // a registration that is written again keeps its entries
+  this->commit({ports::PutDataClient{data_client("d", "b")}});
+  this->commit({ports::EraseDataClient{base::DomainId("d"), base::Cuid("a")}});
+  this->reopen();
+  const auto left = this->load();
+  EXPECT_EQ(left.data_clients, (std::vector{data_client("d", "b"), data_client("e", "a"), data_client("e", "b")}));
+  EXPECT_EQ(left.data_entries.size(), 6u);
+  for (const auto& entry : left.data_entries) {
+    EXPECT_FALSE(entry.key.domain.value == "d" && entry.key.cuid.value == "a");
+  }
 }
 
 TYPED_TEST_P(StoreContract, ChangesOfABatchApplyInTheirOrder) {
@@ -379,10 +461,13 @@ TYPED_TEST_P(StoreContract, OneBatchLargerThanTheAuditBoundKeepsItsNewestLines) 
 
 REGISTER_TYPED_TEST_SUITE_P(StoreContract, AnEmptyStoreLoadsAsEmpty, EveryMemberOfEveryRecordComesBackAfterARestart,
                             PutReplacesAndEraseRemovesByTheWholeKey, ClientRequestsAndCountersAreReplacedAndErased,
-                            ChangesOfABatchApplyInTheirOrder, ABatchIdCountsOnce, AGroupIsAllOrNothing,
-                            TheNewerFencingTokenShutsTheOlderOut, LoadDomainGivesOneDomainAndAllNames,
-                            ANameIsErasedUnlessItWasStoredAgain, LastCommitIsTheNewestBatchAlsoWhenTheClockWentBack,
-                            ARefusedCommitLeavesNothing, AnUnknownOutcomeThatWasAppliedIsSettledAsCommitted,
+                            ClientsOfTheDataChannelAndTheirEntriesComeBackInTheirOrder,
+                            AnEntryMovesTheVersionsOfItsClientForwardOnly,
+                            AClientOfTheDataChannelGoesWithItsEntriesAndNoOthers, ChangesOfABatchApplyInTheirOrder,
+                            ABatchIdCountsOnce, AGroupIsAllOrNothing, TheNewerFencingTokenShutsTheOlderOut,
+                            LoadDomainGivesOneDomainAndAllNames, ANameIsErasedUnlessItWasStoredAgain,
+                            LastCommitIsTheNewestBatchAlsoWhenTheClockWentBack, ARefusedCommitLeavesNothing,
+                            AnUnknownOutcomeThatWasAppliedIsSettledAsCommitted,
                             AnUnknownOutcomeThatWasNotAppliedIsSettledAsAbsentAndMayBeRepeated,
                             LoadingAfterAnUnknownOutcomeTellsTheTruth, WasCommittedTellsIdsOfOneInstanceFromAnothers,
                             TheNewestThousandIdsAreRemembered, TheAuditLogKeepsTheNewestLinesAndGivesThemNewestFirst,

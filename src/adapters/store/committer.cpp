@@ -24,6 +24,10 @@ struct LaneOf {
   std::string operator()(const ports::EraseMitigation& c) const { return kDomainLane + c.key.domain.value; }
   std::string operator()(const ports::PutCuid& c) const { return kDomainLane + c.record.domain.value; }
   std::string operator()(const ports::EraseCuid& c) const { return kDomainLane + c.domain.value; }
+  std::string operator()(const ports::PutDataClient& c) const { return kDomainLane + c.record.domain.value; }
+  std::string operator()(const ports::EraseDataClient& c) const { return kDomainLane + c.domain.value; }
+  std::string operator()(const ports::PutDataEntry& c) const { return kDomainLane + c.record.key.domain.value; }
+  std::string operator()(const ports::EraseDataEntry& c) const { return kDomainLane + c.key.domain.value; }
   std::string operator()(const ports::PutClientRequest& c) const { return kServerLane + c.record.server; }
   std::string operator()(const ports::EraseClientRequest& c) const { return kServerLane + c.server; }
   template <class Other>

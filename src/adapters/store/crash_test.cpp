@@ -29,10 +29,14 @@ std::unique_ptr<SqliteStore> open_store(const std::string& dir, const std::strin
   return store ? std::move(*store) : nullptr;
 }
 
-// Two records under one number: one without the other is half a batch.
+ports::DataEntryRecord alias_of(std::uint32_t number) {
+  return tests::data_entry("left", "c", ports::DataEntryKind::alias, std::to_string(number), number);
+}
+
+// Records under one number, of both channels: one without the others is half a batch.
 std::vector<ports::Change> pair_of(std::uint32_t number) {
   return {ports::PutMitigation{tests::full_record("left", "c", number)},
-          ports::PutMitigation{tests::full_record("right", "c", number)}};
+          ports::PutMitigation{tests::full_record("right", "c", number)}, ports::PutDataEntry{alias_of(number)}};
 }
 
 // The numbers whose pairs are there.
@@ -47,6 +51,12 @@ std::set<std::uint32_t> numbers_in(ports::Store& store) {
     EXPECT_EQ(record, tests::full_record(record.domain.value, "c", record.mid.value));
   }
   EXPECT_EQ(left, right) << "half a batch survived";
+  std::set<std::uint32_t> aliases;
+  for (const auto& record : snapshot->data_entries) {
+    aliases.insert(static_cast<std::uint32_t>(record.rank));
+    EXPECT_EQ(record, alias_of(static_cast<std::uint32_t>(record.rank)));
+  }
+  EXPECT_EQ(left, aliases) << "half a batch survived";
   return left;
 }
 

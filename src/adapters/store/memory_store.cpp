@@ -1,6 +1,7 @@
 #include "adapters/store/memory_store.h"
 
 #include <algorithm>
+#include <tuple>
 #include <utility>
 
 namespace dots::adapters::store {
@@ -31,6 +32,32 @@ struct Apply {
     disk.client_requests.erase({erase.server, erase.mid});
   }
   void operator()(const ports::PutCounter& put) const { disk.counters.insert_or_assign(put.name, put.value); }
+  void operator()(const ports::PutDataClient& put) const {
+    disk.data_clients.insert_or_assign(std::pair{put.record.domain, put.record.cuid}, put.record);
+  }
+  void operator()(const ports::EraseDataClient& erase) const {
+    disk.data_clients.erase({erase.domain, erase.cuid});
+    std::erase_if(disk.data_entries, [&](const auto& entry) {
+      return entry.first.domain == erase.domain && entry.first.cuid == erase.cuid;
+    });
+  }
+  void operator()(const ports::PutDataEntry& put) const {
+    disk.data_entries.insert_or_assign(put.record.key, put.record);
+    move_versions(put.record.key, put.record.version);
+  }
+  void operator()(const ports::EraseDataEntry& erase) const {
+    disk.data_entries.erase(erase.key);
+    move_versions(erase.key, erase.version);
+  }
+
+  void move_versions(const ports::DataEntryKey& key, const ports::DataVersion& version) const {
+    const auto client = disk.data_clients.find({key.domain, key.cuid});
+    if (client == disk.data_clients.end()) return;
+    auto& record = client->second;
+    for (auto* moved : {&record.version, key.kind == ports::DataEntryKind::alias ? &record.aliases : &record.acls}) {
+      if (moved->revision < version.revision) *moved = version;
+    }
+  }
 };
 
 template <class Map>
@@ -113,6 +140,12 @@ base::Result<ports::Snapshot> MemoryStore::load() {
   snapshot.names = values_of(disk_->names);
   snapshot.client_requests = values_of(disk_->client_requests);
   snapshot.counters = disk_->counters;
+  snapshot.data_clients = values_of(disk_->data_clients);
+  snapshot.data_entries = values_of(disk_->data_entries);
+  std::stable_sort(snapshot.data_entries.begin(), snapshot.data_entries.end(), [](const auto& a, const auto& b) {
+    return std::tie(a.key.domain, a.key.cuid, a.key.kind, a.rank) <
+           std::tie(b.key.domain, b.key.cuid, b.key.kind, b.rank);
+  });
   snapshot.last_commit = disk_->last_commit;
   snapshot.fencing_token = disk_->fencing_token;
   return snapshot;
@@ -123,6 +156,8 @@ base::Result<ports::Snapshot> MemoryStore::load_domain(const base::DomainId& dom
   if (!all) return all;
   std::erase_if(all->mitigations, [&](const auto& record) { return record.domain != domain; });
   std::erase_if(all->cuids, [&](const auto& record) { return record.domain != domain; });
+  std::erase_if(all->data_clients, [&](const auto& record) { return record.domain != domain; });
+  std::erase_if(all->data_entries, [&](const auto& record) { return record.key.domain != domain; });
   all->client_requests.clear();
   all->counters.clear();
   return all;

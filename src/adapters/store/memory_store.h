@@ -23,6 +23,8 @@ struct MemoryDisk {
   std::map<std::string, ports::NameRecord> names;
   std::map<std::pair<std::string, base::Mid>, ports::ClientRequestRecord> client_requests;
   std::map<std::string, std::uint64_t> counters;
+  std::map<std::pair<base::DomainId, base::Cuid>, ports::DataClientRecord> data_clients;
+  std::map<ports::DataEntryKey, ports::DataEntryRecord> data_entries;
   std::deque<ports::AuditRecord> audit;    // oldest first
   std::deque<ports::BatchId> batch_order;  // oldest first
   std::set<ports::BatchId> batches;

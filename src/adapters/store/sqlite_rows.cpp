@@ -1,38 +1,12 @@
 #include "adapters/store/sqlite_rows.h"
 
 #include <algorithm>
-#include <initializer_list>
 #include <limits>
 
 #include "adapters/store/record_codec.h"
+#include "adapters/store/sqlite_read.h"
 
 namespace dots::adapters::store {
-namespace {
-
-base::Error unreadable(const char* table, const std::string& key, const std::string& why) {
-  return base::Error{std::string("row (") + key + ") of table " + table + " cannot be read: " + why};
-}
-
-// Runs a query and hands each row to `read`, which answers Result<Record>.
-template <class Record, class Bind, class Read>
-base::Result<std::vector<Record>> read_rows(Database& db, const char* sql, Bind bind, Read read) {
-  Statement query;
-  if (query.prepare(db.handle(), sql) != SQLITE_OK) return base::Error{db.last_error()};
-  bind(query);
-  std::vector<Record> records;
-  int rc = query.step();
-  for (; rc == SQLITE_ROW; rc = query.step()) {
-    base::Result<Record> record = read(query);
-    if (!record) return record.error();
-    records.push_back(std::move(*record));
-  }
-  if (rc != SQLITE_DONE) return base::Error{db.last_error()};
-  return records;
-}
-
-void bind_nothing(Statement& /*query*/) {}
-
-}  // namespace
 
 int RowWriter::prepare(sqlite3* db) {
   const struct {
@@ -50,6 +24,7 @@ int RowWriter::prepare(sqlite3* db) {
       {erase_request_, "DELETE FROM client_requests WHERE server=? AND mid=?"},
       {put_counter_, "INSERT OR REPLACE INTO counters VALUES(?,?)"},
   };
+  if (const int rc = prepare_data(db); rc != SQLITE_OK) return rc;
   for (const auto& entry : all) {
     if (const int rc = entry.statement.prepare(db, entry.sql); rc != SQLITE_OK) return rc;
   }
@@ -57,8 +32,10 @@ int RowWriter::prepare(sqlite3* db) {
 }
 
 void RowWriter::finalize() {
-  for (auto* statement : {&put_mitigation_, &erase_mitigation_, &put_cuid_, &erase_cuid_, &put_name_, &erase_name_,
-                          &append_audit_, &put_request_, &erase_request_, &put_counter_}) {
+  for (auto* statement :
+       {&put_mitigation_, &erase_mitigation_, &put_cuid_, &erase_cuid_, &put_name_, &erase_name_, &append_audit_,
+        &put_request_, &erase_request_, &put_counter_, &put_data_client_, &erase_data_client_, &put_data_entry_,
+        &erase_data_entry_, &erase_data_entries_, &move_data_versions_}) {
     statement->finalize();
   }
 }

@@ -26,10 +26,19 @@ class RowWriter {
   int operator()(const ports::PutClientRequest& put);
   int operator()(const ports::EraseClientRequest& erase);
   int operator()(const ports::PutCounter& put);
+  int operator()(const ports::PutDataClient& put);
+  int operator()(const ports::EraseDataClient& erase);
+  int operator()(const ports::PutDataEntry& put);
+  int operator()(const ports::EraseDataEntry& erase);
 
  private:
+  int prepare_data(sqlite3* db);
+  int move_versions(const ports::DataEntryKey& key, const ports::DataVersion& version);
+
   Statement put_mitigation_, erase_mitigation_, put_cuid_, erase_cuid_, put_name_, erase_name_, append_audit_,
       put_request_, erase_request_, put_counter_;
+  Statement put_data_client_, erase_data_client_, put_data_entry_, erase_data_entry_, erase_data_entries_,
+      move_data_versions_;
 };
 
 // Of one domain when given. Ordered by key. An error names the row that cannot be read.
@@ -39,6 +48,11 @@ base::Result<std::vector<ports::CuidRecord>> read_cuids(Database& db, const std:
 base::Result<std::vector<ports::NameRecord>> read_names(Database& db);
 base::Result<std::vector<ports::ClientRequestRecord>> read_client_requests(Database& db);
 base::Result<std::map<std::string, std::uint64_t>> read_counters(Database& db);
+base::Result<std::vector<ports::DataClientRecord>> read_data_clients(Database& db,
+                                                                     const std::optional<base::DomainId>& domain);
+// Ordered by client and kind, then by rank.
+base::Result<std::vector<ports::DataEntryRecord>> read_data_entries(Database& db,
+                                                                    const std::optional<base::DomainId>& domain);
 // Newest first.
 base::Result<std::vector<ports::AuditRecord>> read_audit(Database& db, const std::optional<base::DomainId>& domain,
                                                          std::size_t limit);

@@ -48,9 +48,27 @@ CREATE TABLE batches(
 // The audit log of one domain must not cost a walk over everybody's.
 constexpr const char* kAuditByDomain = "CREATE INDEX audit_by_domain ON audit(domain, id);";
 
+// `body` is the configuration as RFC 7951 JSON; kind 1 is an alias, 2 an access control list.
+constexpr const char* kDataChannel = R"sql(
+CREATE TABLE data_clients(
+  domain TEXT NOT NULL, cuid TEXT NOT NULL, client TEXT NOT NULL, cdid TEXT, since_ns INTEGER NOT NULL,
+  revision INTEGER NOT NULL, modified_ns INTEGER NOT NULL,
+  aliases_revision INTEGER NOT NULL, aliases_modified_ns INTEGER NOT NULL,
+  acls_revision INTEGER NOT NULL, acls_modified_ns INTEGER NOT NULL,
+  PRIMARY KEY(domain, cuid)
+) WITHOUT ROWID;
+CREATE TABLE data_entries(
+  domain TEXT NOT NULL, cuid TEXT NOT NULL, kind INTEGER NOT NULL, name TEXT NOT NULL, body TEXT NOT NULL,
+  rank INTEGER NOT NULL, revision INTEGER NOT NULL, modified_ns INTEGER NOT NULL,
+  expires_ns INTEGER NOT NULL, granted_ns INTEGER NOT NULL,
+  PRIMARY KEY(domain, cuid, kind, name)
+);
+)sql";
+
 constexpr UpgradeStep kSteps[] = {
     {1, "tables", kTables},
     {2, "audit by domain", kAuditByDomain},
+    {3, "data channel", kDataChannel},
 };
 static_assert(std::size(kSteps) == kSchemaVersion);
 

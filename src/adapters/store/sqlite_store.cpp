@@ -385,6 +385,10 @@ base::Result<ports::Snapshot> SqliteStore::load() {
   if (!mitigations) return state_->failure("read", mitigations.error().message);
   auto cuids = read_cuids(db, std::nullopt);
   if (!cuids) return state_->failure("read", cuids.error().message);
+  auto data_clients = read_data_clients(db, std::nullopt);
+  if (!data_clients) return state_->failure("read", data_clients.error().message);
+  auto data_entries = read_data_entries(db, std::nullopt);
+  if (!data_entries) return state_->failure("read", data_entries.error().message);
   auto requests = read_client_requests(db);
   if (!requests) return state_->failure("read", requests.error().message);
   auto counters = read_counters(db);
@@ -393,6 +397,8 @@ base::Result<ports::Snapshot> SqliteStore::load() {
   snapshot->cuids = std::move(*cuids);
   snapshot->client_requests = std::move(*requests);
   snapshot->counters = std::move(*counters);
+  snapshot->data_clients = std::move(*data_clients);
+  snapshot->data_entries = std::move(*data_entries);
   return snapshot;
 }
 
@@ -404,6 +410,10 @@ base::Result<ports::Snapshot> SqliteStore::load_domain(const base::DomainId& dom
   if (!mitigations) return state_->failure("read", mitigations.error().message);
   auto cuids = read_cuids(db, domain);
   if (!cuids) return state_->failure("read", cuids.error().message);
+  auto data_clients = read_data_clients(db, domain);
+  if (!data_clients) return state_->failure("read", data_clients.error().message);
+  auto data_entries = read_data_entries(db, domain);
+  if (!data_entries) return state_->failure("read", data_entries.error().message);
   auto names = read_names(db);
   if (!names) return state_->failure("read", names.error().message);
   Statement meta;
@@ -419,6 +429,8 @@ base::Result<ports::Snapshot> SqliteStore::load_domain(const base::DomainId& dom
   snapshot.mitigations = std::move(*mitigations);
   snapshot.cuids = std::move(*cuids);
   snapshot.names = std::move(*names);
+  snapshot.data_clients = std::move(*data_clients);
+  snapshot.data_entries = std::move(*data_entries);
   return snapshot;
 }
 

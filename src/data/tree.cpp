@@ -107,8 +107,7 @@ std::vector<const Node*> Node::keys() const {
 }
 
 std::string Node::path() const {
-  if (id == NodeId::none) return "";
-  return node(parent).path() + "/" + std::string(name);
+  return (parent == NodeId::none ? std::string{} : node(parent).path()) + "/" + std::string(name);
 }
 
 const Node& node(NodeId id) {

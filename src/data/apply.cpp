@@ -1,0 +1,213 @@
+// Doing what was planned and checked: the state, the changes for the store, what others hear of it.
+#include <algorithm>
+#include <limits>
+
+#include "data/machine.h"
+
+namespace dots::data {
+namespace {
+
+constexpr std::int64_t kRankStep = std::int64_t{1} << 32;
+
+std::string_view kind_name(Kind kind) { return kind == Kind::alias ? "alias" : "acl"; }
+
+}  // namespace
+
+void Domain::State::index(const Entry& entry, bool add) {
+  if (!entry.filter) return;
+  for (std::size_t i = 0; i < entry.matches.size(); ++i) {
+    const std::size_t drops = entry.filter->entries[i].forwarding == model::Forwarding::accept ? 0 : 1;
+    if (add) {
+      ++verdicts[entry.matches[i]][&entry][drops];
+      continue;
+    }
+    const auto same = verdicts.find(entry.matches[i]);
+    if (same == verdicts.end()) continue;
+    same->second.erase(&entry);
+    if (same->second.empty()) verdicts.erase(same);
+  }
+}
+
+void Domain::State::touch(Client& client, Kind kind, const ports::DataVersion& version) {
+  for (auto* moved : {&client.record.version, kind == Kind::alias ? &client.record.aliases : &client.record.acls}) {
+    if (moved->revision < version.revision) *moved = version;
+  }
+}
+
+Entry& Domain::State::insert(Client& client, ports::DataEntryRecord record, std::shared_ptr<const model::Filter> filter,
+                             std::vector<std::string> matches, base::SteadyTime deadline) {
+  Collection& collection = client.of(record.key.kind);
+  auto& slot = collection.by_name[record.key.name];
+  std::map<std::string, std::pair<std::uint64_t, std::uint64_t>> counted;
+  if (slot) {
+    counted = std::move(slot->counted);
+    index(*slot, false);
+    collection.order.erase(slot->record.rank);
+    deadlines.erase({slot->deadline, slot.get()});
+    stored_bytes -= slot->record.body.size();
+    if (slot->filter) aces -= slot->filter->entries.size();
+  } else {
+    slot = std::make_unique<Entry>();
+    ++(record.key.kind == Kind::alias ? aliases : acls);
+  }
+  Entry& entry = *slot;
+  entry.client = &client;
+  entry.record = std::move(record);
+  entry.deadline = deadline;
+  entry.filter = std::move(filter);
+  entry.matches = std::move(matches);
+  entry.counted.clear();
+  if (entry.filter) {
+    // Counters stay with the entries that are still there.
+    for (const model::FilterEntry& ace : entry.filter->entries) {
+      if (const auto old = counted.find(ace.name); old != counted.end()) entry.counted.insert(*old);
+    }
+    aces += entry.filter->entries.size();
+  }
+  stored_bytes += entry.record.body.size();
+  collection.order[entry.record.rank] = &entry;
+  deadlines.emplace(deadline, &entry);
+  index(entry, true);
+  return entry;
+}
+
+void Domain::State::erase(Client& client, Kind kind, const std::string& name) {
+  Collection& collection = client.of(kind);
+  const auto at = collection.by_name.find(name);
+  if (at == collection.by_name.end()) return;
+  Entry& entry = *at->second;
+  index(entry, false);
+  collection.order.erase(entry.record.rank);
+  deadlines.erase({entry.deadline, &entry});
+  stored_bytes -= entry.record.body.size();
+  if (entry.filter) aces -= entry.filter->entries.size();
+  --(kind == Kind::alias ? aliases : acls);
+  collection.by_name.erase(at);
+}
+
+// A rank between the neighbours; when they stand too close, everything is given new ranks first.
+std::int64_t Domain::State::rank_for(Client& client, Kind kind, const Draft& draft, Outcome& outcome) {
+  using Where = Placement::Where;
+  Collection& collection = client.of(kind);
+  const Entry* own = collection.find(draft.name);
+  const Where where = draft.placement.where;
+  if (own != nullptr && where == Where::unsaid) return own->record.rank;
+  for (;;) {
+    const auto& order = collection.order;
+    if (order.empty() || (order.size() == 1 && own != nullptr)) return own != nullptr ? own->record.rank : 0;
+    if (where == Where::unsaid || where == Where::last) {
+      if (order.rbegin()->second == own) return own->record.rank;
+      return order.rbegin()->first + kRankStep;
+    }
+    if (where == Where::first) {
+      if (order.begin()->second == own) return own->record.rank;
+      return order.begin()->first - kRankStep;
+    }
+    const Entry* point = collection.find(draft.placement.point.front());
+    auto at = order.find(point->record.rank);
+    std::int64_t low = 0;
+    std::int64_t high = 0;
+    if (where == Where::after) {
+      low = at->first;
+      high = ++at == order.end() ? low + 2 * kRankStep : at->first;
+    } else {
+      high = at->first;
+      low = at == order.begin() ? high - 2 * kRankStep : std::prev(at)->first;
+    }
+    if (high - low >= 2) return low + (high - low) / 2;
+    std::vector<Entry*> all;
+    for (const auto& [rank, entry] : order) all.push_back(entry);
+    collection.order.clear();
+    std::int64_t rank = 0;
+    for (Entry* entry : all) {
+      entry->record.rank = rank;
+      collection.order[rank] = entry;
+      rank += kRankStep;
+      outcome.changes.emplace_back(ports::PutDataEntry{entry->record});
+    }
+  }
+}
+
+void Domain::State::apply(Work& work, const std::string& actor, const std::string& action, base::Now now,
+                          Outcome& outcome) {
+  const ports::DataVersion version{revision + 1, now.wall};
+  bool changed = false;
+  const auto audit = [&](const std::string& subject, std::string text) {
+    outcome.changes.emplace_back(ports::AppendAudit{
+        {now.wall, domain(), actor, action, "cuid=" + work.cuid.value + subject, "accepted", std::move(text)}});
+  };
+  const auto tell = [&](Event::Kind what, const base::ClientId& client, const std::string& name, bool filters,
+                        std::string text) {
+    outcome.events.push_back({what, client, work.cuid, name, filters, std::move(text)});
+  };
+
+  if (work.deregister) {
+    Client& client = clients.at(work.cuid);
+    const base::ClientId owner = client.record.client;
+    const std::string text = "with " + std::to_string(client.aliases.by_name.size()) + " aliases and " +
+                             std::to_string(client.acls.by_name.size()) + " access control lists";
+    const bool filters = !client.acls.by_name.empty();
+    for (const Kind kind : {Kind::alias, Kind::acl}) {
+      while (!client.of(kind).by_name.empty()) erase(client, kind, std::string(client.of(kind).by_name.begin()->first));
+    }
+    clients.erase(work.cuid);
+    views[owner] = version;
+    revision = version.revision;
+    outcome.changes.emplace_back(ports::EraseDataClient{domain(), work.cuid});
+    audit("", "deregistered " + text);
+    tell(Event::Kind::deregistered, owner, {}, filters, text);
+    return;
+  }
+
+  if (work.registration) {
+    const bool fresh = clients.find(work.cuid) == clients.end();
+    Client& client = clients[work.cuid];
+    client.record = *work.registration;
+    if (fresh) client.record.since = now.wall;
+    client.record.version = version;
+    if (fresh) client.record.aliases = client.record.acls = version;
+    changed = true;
+    outcome.changes.emplace_back(ports::PutDataClient{client.record});
+    audit("", fresh ? "registered" : "registered again");
+    tell(Event::Kind::registered, client.record.client, {}, false, fresh ? "registered" : "registered again");
+  }
+  Client& client = clients.at(work.cuid);
+  const base::ClientId owner = client.record.client;
+  for (const auto& [kind, name] : work.erase) {
+    const ports::DataEntryKey key{domain(), work.cuid, kind, name};
+    erase(client, kind, name);
+    touch(client, kind, version);
+    changed = true;
+    outcome.changes.emplace_back(ports::EraseDataEntry{key, version});
+    audit(" " + std::string(kind_name(kind)) + "=" + name, "removed");
+    tell(Event::Kind::removed, owner, name, kind == Kind::acl, "removed on request");
+  }
+  for (Draft& draft : work.put) {
+    const Entry* known = client.of(draft.kind).find(draft.name);
+    ports::DataEntryRecord record;
+    record.key = {domain(), work.cuid, draft.kind, draft.name};
+    record.rank = rank_for(client, draft.kind, draft, outcome);
+    // A refresh changes no configuration, so it moves no entity-tag (RFC 8040 3.4.1.2).
+    const bool same = known != nullptr && known->record.body == draft.body && known->record.rank == record.rank;
+    record.version = same ? known->record.version : version;
+    record.body = std::move(draft.body);
+    record.granted = options.lifetime;
+    record.expires = now.wall + options.lifetime;
+    const std::string what = known == nullptr ? "created" : same ? "refreshed" : "changed";
+    outcome.changes.emplace_back(ports::PutDataEntry{record});
+    const Entry& entry = insert(client, std::move(record), std::move(draft.filter), std::move(draft.matches),
+                                now.steady + options.lifetime);
+    if (!same) {
+      touch(client, draft.kind, version);
+      changed = true;
+    }
+    audit(" " + std::string(kind_name(draft.kind)) + "=" + draft.name, what);
+    tell(Event::Kind::stored, owner, entry.record.key.name, draft.kind == Kind::acl && !same, what);
+  }
+  if (changed) {
+    revision = version.revision;
+    views[owner] = version;
+  }
+}
+
+}  // namespace dots::data

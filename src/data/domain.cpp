@@ -189,9 +189,9 @@ Outcome Domain::request(const ports::HttpRequest& request, const Asker& asker, b
     return outcome;
   }
   if (!names(allow, method)) {
-    refuse(fault::protocol(405, "operation-not-supported", "this resource takes " + allow + " only"));
-    outcome.answer.headers.add("Allow", allow);
-    return outcome;
+    Outcome refused = refuse(fault::protocol(405, "operation-not-supported", "this resource takes " + allow + " only"));
+    refused.answer.headers.add("Allow", allow);
+    return refused;
   }
   using TargetKind = Target::Kind;
   const bool meta = target->kind == TargetKind::host_meta || target->kind == TargetKind::host_meta_json;
@@ -260,9 +260,9 @@ Outcome Domain::request(const ports::HttpRequest& request, const Asker& asker, b
   const bool inside = target->steps.size() > kEntryLevel;
   const bool there = before && (!inside || state.build(target->steps, {Content::config, 1, {}}, asker, now).ok());
   if (evaluate(request.headers, there ? before : std::nullopt, false) != Precondition::holds) {
-    refuse(fault::protocol(412, "operation-failed", "the resource is another version"));
-    if (there) add_version(outcome.answer, *before);
-    return outcome;
+    Outcome refused = refuse(fault::protocol(412, "operation-failed", "the resource is another version"));
+    if (there) add_version(refused.answer, *before);
+    return refused;
   }
   state.apply(*work, "client " + asker.client.value, request.method, now, outcome);
   const bool created = work->status == 201 && method != "PATCH";

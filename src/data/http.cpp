@@ -143,7 +143,8 @@ bool accepts(const HttpHeaders& headers, std::string_view media_type) {
   // The most specific range counts (RFC 9110 12.5.1).
   int best_rank = 0;
   int weight = 0;
-  for (const std::string_view range : split(headers.joined("Accept"), ',')) {
+  const std::string ranges = headers.joined("Accept");
+  for (const std::string_view range : split(ranges, ',')) {
     const auto parameters = split(range, ';');
     if (parameters.empty()) continue;
     const std::string name = lower(parameters.front());
@@ -212,7 +213,7 @@ std::optional<base::WallTime> parse_http_date(std::string_view text) {
     }
     if (at == start) ++at;
   }
-  if (numbers.size() != 5 || month == 0) return std::nullopt;
+  if (numbers.size() != 5 || month == 0 || std::count(text.begin(), text.end(), ':') != 2) return std::nullopt;
   if (month_first) std::rotate(numbers.begin() + 1, numbers.begin() + 4, numbers.end());  // day, year, time
   int year = numbers[1];
   if (year < 100) year += year < 70 ? 2000 : 1900;
@@ -252,7 +253,8 @@ Precondition evaluate(const HttpHeaders& headers, const std::optional<ports::Dat
 }
 
 bool via_names(const HttpHeaders& headers, const std::vector<std::string>& own) {
-  for (const std::string_view entry : split(headers.joined("Via"), ',')) {
+  const std::string entries = headers.joined("Via");
+  for (const std::string_view entry : split(entries, ',')) {
     const auto words = split(entry, ' ');
     if (words.size() < 2) continue;
     std::string by = lower(words[1]);

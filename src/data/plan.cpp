@@ -27,6 +27,13 @@ std::string_view body_member(const wire::JsonValue& body) {
 
 Reading reading(const Options& options) { return {&options.capabilities, false}; }
 
+// What cannot be there together with `stays` (RFC 7950 7.9).
+void drop_other_cases(Instance& parent, const Node& stays) {
+  std::erase_if(parent.children, [&](const Instance& child) {
+    return !stays.choice.empty() && child.node->choice == stays.choice && child.node->choice_case != stays.choice_case;
+  });
+}
+
 // The one instance that the body of a PUT or PATCH holds for its own target.
 Checked<Instance> read_target(const Edit& edit, const Options& options) {
   const Step& target = edit.target.steps.back();
@@ -285,16 +292,13 @@ Checked<Work> Domain::State::plan_inside(const Edit& edit, const Client& client,
     Instance* next = child_at(*at, steps[i]);
     const bool makeable =
         steps[i].node->kind == NodeKind::container && (edit.method == "PUT" || steps[i].node->choice.empty());
-    if (next == nullptr && makeable && edit.method != "DELETE") next = &at->add(Instance(*steps[i].node));
+    if (next == nullptr && makeable && edit.method != "DELETE") {
+      drop_other_cases(*at, *steps[i].node);
+      next = &at->add(Instance(*steps[i].node));
+    }
     if (next == nullptr) return fault::not_found("there is no such " + std::string(steps[i].node->name));
     at = next;
   }
-  const auto drop_other_cases = [&](const Node& stays) {
-    std::erase_if(at->children, [&](const Instance& child) {
-      return !stays.choice.empty() && child.node->choice == stays.choice &&
-             child.node->choice_case != stays.choice_case;
-    });
-  };
   if (edit.method == "POST") {
     auto bodies = read_body(*at->node, *edit.body, reading(options));
     if (!bodies) return bodies.error();
@@ -307,7 +311,7 @@ Checked<Work> Domain::State::plan_inside(const Edit& edit, const Client& client,
     work.status = 201;
     work.location = steps;
     work.location.push_back(step);
-    drop_other_cases(*child.node);
+    drop_other_cases(*at, *child.node);
     if (!place(*at, std::move(child), *placement)) return bad("point names an entry that is not there");
   } else {
     const Step& target = steps.back();
@@ -329,7 +333,7 @@ Checked<Work> Domain::State::plan_inside(const Edit& edit, const Client& client,
           work.status = 201;
           work.location = steps;
         }
-        drop_other_cases(*target.node);
+        drop_other_cases(*at, *target.node);
         if (!place(*at, std::move(*body), *placement)) return bad("point names an entry that is not there");
       }
     }

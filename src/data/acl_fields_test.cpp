@@ -260,7 +260,7 @@ class Abilities : public DomainTest {
   }
 };
 
-// D8783-7.1-02, D8783-7.1-03, D8783-7.1-05, D8783-7.1-06, D8783-4.2-13, R7951-6.3-01
+// D8783-7.1-01, D8783-7.1-02, D8783-7.1-03, D8783-7.1-05, D8783-7.1-06, D8783-4.2-13, R7951-6.3-01
 TEST_F(Abilities, TheMandatoryFieldsAreThere) {
   EXPECT_EQ(get(dots("/capabilities")).status, 200);
   EXPECT_EQ(answer.body,

@@ -317,7 +317,7 @@ TEST_F(Aliases, AllAtOnce) {
   EXPECT_EQ(get(me("/aliases")).body, R"({"ietf-dots-data-channel:aliases":{}})");
 }
 
-// Parts of an alias are resources too (R8040-3.5-01, R8040-3.5.3-04)
+// Parts of an alias are resources too (R8040-3.5-01, R8040-3.5.3-04, R8040-4.3-01, R8040-4.4-01)
 TEST_F(Aliases, PartsAreResources) {
   ASSERT_EQ(post(aliases(alias("x", R"("target-prefix":["198.51.100.1/32"],"target-port-range":[{"lower-port":80}])"))),
             201);

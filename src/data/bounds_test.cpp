@@ -49,7 +49,9 @@ TEST_F(Bounds, OnAliasesListsEntriesAndBytes) {
   EXPECT_EQ(post(acls(acl("o", ""))), 201);
   options.limits.stored_bytes = 400;
   restart();
-  EXPECT_EQ(ask("PUT", me("/acls/acl=o"), acls(acl("o", ace("a", R"("ipv4":{"source-ipv4-network":"192.0.2.0/24"})")))).status, 409);
+  EXPECT_EQ(ask("PUT", me("/acls/acl=o"), acls(acl("o", ace("a", R"("ipv4":{"source-ipv4-network":"192.0.2.0/24"})"))))
+                .status,
+            409);
   EXPECT_EQ(ask("PUT", me("/acls/acl=o"), acls(acl("o", ""))).status, 204);
 }
 
@@ -73,9 +75,9 @@ TEST_F(Bounds, ARefusedCommitHasNoEffect) {
   ASSERT_EQ(post(acls(drop_list("l"))), 201);
   const std::string before = get(me()).body;
   const std::string tag = header("ETag");
-  const auto refused = domain->request({"PUT", me("/acls/acl=l"), {{"Content-Type", std::string(kType)}},
-                                        acls(drop_list("l", "192.0.2.99/32"))},
-                                       asker, now);
+  const auto refused = domain->request(
+      {"PUT", me("/acls/acl=l"), {{"Content-Type", std::string(kType)}}, acls(drop_list("l", "192.0.2.99/32"))}, asker,
+      now);
   ASSERT_EQ(refused.answer.status, 204);
   ASSERT_FALSE(refused.changes.empty());
   // the shell holds the answer, hears of the refusal, loads again and says 503
@@ -152,7 +154,8 @@ TEST_F(Bounds, ADamagedRecordIsToldAndLeftInTheStore) {
     if (record.key.name == "bad") record.body = "{\"name\":";
     if (record.key.name == "odd") record.body = R"({"name":"odd","target-prefix":["no prefix"]})";
     if (record.key.name == "l") record.body = R"({"name":"l","aces":{"ace":[{"name":"r"}]}})";
-    if (record.key.name == "good") record.body = R"({"name":"good","target-prefix":["198.51.100.1/32"],"from-later":[1]})";
+    if (record.key.name == "good")
+      record.body = R"({"name":"good","target-prefix":["198.51.100.1/32"],"from-later":[1]})";
   }
   store.data_entries.push_back(store.data_entries.front());
   store.data_entries.back().key.cuid = base::Cuid("nobody");
@@ -185,7 +188,8 @@ TEST_F(Bounds, AcceptedWritesAreAudited) {
   const auto lines = [&] {
     std::vector<std::string> found;
     for (const auto& change : changes) {
-      if (const auto* line = std::get_if<ports::AppendAudit>(&change)) found.push_back(line->record.subject + " " + line->record.text);
+      if (const auto* line = std::get_if<ports::AppendAudit>(&change))
+        found.push_back(line->record.subject + " " + line->record.text);
     }
     return found;
   };
@@ -211,8 +215,8 @@ TEST_F(Bounds, RemovalsAreReleases) {
   EXPECT_TRUE(ports::is_release(ports::Batch{{}, 0, {}, changes}));
 }
 
-// D8783-4.1-11, D8783-5.2-04: many requests of two clients by chance. After each one the state equals what a restart from the
-// store gives, no client sees the other's, and every answer is well formed.
+// D8783-4.1-11, D8783-5.2-04: many requests of two clients by chance. After each one the state equals what a restart
+// from the store gives, no client sees the other's, and every answer is well formed.
 TEST_F(Bounds, AnyOrderOfRequestsLeavesStoreAndMachineEqual) {
   options.limits.acls_per_client = 4;
   options.limits.aliases_per_client = 4;
@@ -230,7 +234,8 @@ TEST_F(Bounds, AnyOrderOfRequestsLeavesStoreAndMachineEqual) {
                                            R"("forwarding":")" + pick({"drop", "accept", "reject"}) + "\"") +
                                            "," + ace("s", ""));
     const std::string method = pick({"GET", "PUT", "PATCH", "POST", "DELETE", "PUT", "POST"});
-    const std::string target = pick({"", "/aliases", "/acls", "/aliases/alias=", "/acls/acl=", "/acls/acl=", "/acls/acl="});
+    const std::string target =
+        pick({"", "/aliases", "/acls", "/aliases/alias=", "/acls/acl=", "/acls/acl=", "/acls/acl="});
     std::string path = me(target + (target.ends_with('=') ? name : ""));
     if (target.empty() && method == "DELETE" && random() % 8 != 0) continue;
     if (method == "PUT" && target == "/acls/acl=" && random() % 3 == 0) path += "?insert=first";

@@ -15,6 +15,7 @@
 
 #include "base/ids.h"
 #include "base/time.h"
+#include "data/effective.h"
 #include "data/tree.h"
 #include "data/typed.h"
 #include "model/filter.h"
@@ -90,12 +91,6 @@ struct Outcome {
   ports::HttpAnswer answer;
   std::vector<ports::Change> changes = {};
   std::vector<Event> events = {};
-};
-
-// A list that the entries of which are to be enforced now, with whose they are.
-struct EffectiveFilter {
-  base::Cuid cuid;
-  std::shared_ptr<const model::Filter> filter;
 };
 
 class Domain {

@@ -135,8 +135,8 @@ TEST_F(Restconf, PathsThatNameNothing) {
   EXPECT_EQ(ask("POST", dots("/dots-client=none"), aliases(alias("x"))).status, 404);
 }
 
-// R8040-4.8-01, R8040-4.8-02, R8040-4.8-03, R8040-4.8-04, R8040-4.8.4-01, R8040-4.8.9-01, R8040-4.8.2-03,
-// R8040-4.8.3-03
+// R8040-4.8.1-02, R8040-4.8-01, R8040-4.8-02, R8040-4.8-03, R8040-4.8-04, R8040-4.8.4-01, R8040-4.8.9-01,
+// R8040-4.8.2-03, R8040-4.8.3-03
 TEST_F(Restconf, QueriesThatAreRefused) {
   for (const char* query : {"content=all&content=all",
                             "Content=all",
@@ -219,7 +219,7 @@ TEST_F(Restconf, FieldsPruneTheAnswer) {
   EXPECT_FALSE(says("module\""));
 }
 
-// R8040-5.1-01, R8040-9.1-01, R8040-9.1-02, R8040-9.1-03, R8040-3.5.4-03
+// R8040-9.2-01, R8040-5.1-01, R8040-9.1-01, R8040-9.1-02, R8040-9.1-03, R8040-3.5.4-03
 TEST_F(Restconf, CapabilitiesSayWhatIsOffered) {
   EXPECT_EQ(get("/restconf/data/ietf-restconf-monitoring:restconf-state/capabilities").body,
             R"({"ietf-restconf-monitoring:capabilities":{"capability":[)"
@@ -228,6 +228,7 @@ TEST_F(Restconf, CapabilitiesSayWhatIsOffered) {
   ASSERT_EQ(post(acls(acl("l", ace("r", "")))), 201);
   get(me("/acls/acl=l"));
   EXPECT_FALSE(says("activation-type")) << "basic-mode explicit: only what was set";
+  EXPECT_EQ(get("/restconf/data/ietf-restconf-monitoring:restconf-state/streams").status, 404);
   ask("DELETE", "/restconf/data/ietf-restconf-monitoring:restconf-state");
   EXPECT_EQ(refusal(), "405 operation-not-supported");
 }

@@ -1,0 +1,32 @@
+// What filters mean for a packet: the reading that every back end has to have (RFC 8783 4.1, 4.3). For tests,
+// simulations, and "what would happen to this packet?".
+#pragma once
+
+#include <cstdint>
+#include <optional>
+
+#include "model/filter.h"
+
+namespace dots::model {
+
+// The parts of a packet that filters look at. Transport parts count only where the protocol has them, and not in a
+// fragment that is not the first.
+struct PacketHeader {
+  IpAddress source, destination;
+  std::uint8_t protocol = 0;
+  std::uint16_t length = 0;  // total length (IPv4), payload length (IPv6)
+  std::uint8_t dscp = 0, ecn = 0, ttl = 64;
+  std::uint16_t fragment = 0;  // FragmentBits
+  std::uint8_t header_length = 20;
+  std::uint16_t flags = 0, offset = 20, identification = 0;  // IPv4
+  std::uint32_t flow_label = 0;                              // IPv6
+  std::uint16_t source_port = 0, destination_port = 0;
+  std::uint16_t tcp_flags = 0;  // the low 12 bits of bytes 12 and 13
+  std::uint16_t udp_length = 0;
+  std::uint8_t icmp_type = 0, icmp_code = 0;
+};
+
+// Fields that a PacketHeader does not have (TCP sequence numbers and the like) never match here.
+bool matches(const FilterMatch& match, const PacketHeader& packet);
+
+}  // namespace dots::model

@@ -17,7 +17,7 @@ using namespace std::chrono_literals;
 namespace net = adapters::net;
 
 const base::Bytes kKey = *base::from_hex("000102030405060708090a0b0c0d0e0f");
-const net::DtlsOptions kFast{.path_mtu_bytes = 1280, .repeat_flight_after = 10ms, .handshake_time = 5s};
+const net::DtlsOptions kFast{.path_mtu_bytes = 1280, .pace = {.repeat_after = 10ms}, .handshake_time = 5s};
 
 base::Now now() {
   return {base::SteadyTime{std::chrono::steady_clock::now().time_since_epoch()},

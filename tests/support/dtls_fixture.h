@@ -19,7 +19,7 @@ using Kind = ports::Admission::Verdict::Kind;
 
 inline base::WallTime wall_now() { return base::WallTime{std::chrono::system_clock::now().time_since_epoch()}; }
 
-inline const DtlsOptions kFast{.path_mtu_bytes = 1280, .repeat_flight_after = 20ms, .handshake_time = 3s};
+inline const DtlsOptions kFast{.path_mtu_bytes = 1280, .pace = {.repeat_after = 20ms}, .handshake_time = 3s};
 inline const base::Bytes kKey = *base::from_hex("000102030405060708090a0b0c0d0e0f");
 
 inline std::shared_ptr<const Credentials> load(const CredentialSources& sources, Side side) {

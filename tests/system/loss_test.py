@@ -19,9 +19,15 @@ from rig import Rig, Skip, need, need_root, run, run_parts, spawn, wait_for  # n
 
 FLOOD = pathlib.Path(__file__).resolve().parent.parent.parent / "scripts" / "lab" / "flood.py"
 LOSSES = (25, 50, 70)
-# The goal of docs/performance.md is 5 s at the 99th percentile; what is held here is what no honest run misses.
+# The goal of docs/performance.md is 5 s at the 99th percentile; what is held here is what an honest run does not miss by
+# chance. A request that is sent once and answered once gets through with (1 - loss)^2. At 70 % 64 tries within five
+# seconds all fail with 0.91^64 = 0.24 %, and with the tries each 3 s after them one in 550 requests takes longer than 15 s; three
+# or more of ten do so in less than one run of a million. At 50 % one in 10^8 does.
 REQUEST_BOUND_S = 15
-HANDSHAKE_TIME_S = 120
+REQUESTS_THAT_MAY_TAKE_LONGER = {25: 0, 50: 0, 70: 2}
+# Seconds for one handshake at 50 %, for a client that is not under attack: see CHANCE below for how often it takes longer.
+HANDSHAKE_BOUND_S = 60
+HANDSHAKE_TIME_S = 120  # of the curve
 
 
 class Link:
@@ -148,7 +154,7 @@ def requests_at(pair, loss, count):
     return [t for t in times if t is not None]
 
 
-def handshakes_at(link, bin_dir, loss, count):
+def handshakes_at(link, bin_dir, loss, count, bound_s=HANDSHAKE_TIME_S):
     """Seconds from the start of a client to its session, under loss."""
     times = []
     for _ in range(count):
@@ -157,7 +163,7 @@ def handshakes_at(link, bin_dir, loss, count):
             link.lose(loss)
             begin = time.monotonic()
             pair.start("client")
-            if wait_for(pair.connected, HANDSHAKE_TIME_S, 0.05):
+            if wait_for(pair.connected, bound_s, 0.05):
                 times.append(time.monotonic() - begin)
     return times
 
@@ -168,14 +174,15 @@ def requests_under_loss(report, bin_dir):
         pair.start("client")
         for loss in LOSSES:
             times = requests_at(pair, loss, 10)
-            report.check(len(times) == 10 and max(times) <= REQUEST_BOUND_S, f"{loss} % loss: {shown(times, 10)}",
+            slow = 10 - sum(1 for taken in times if taken <= REQUEST_BOUND_S)
+            report.check(slow <= REQUESTS_THAT_MAY_TAKE_LONGER[loss], f"{loss} % loss: {shown(times, 10)}",
                          pair.rig.log("client")[-300:])
 
 
 def handshakes_under_loss(report, bin_dir):
     """A client finds its session at 50 % loss each way."""
     with Link() as link:
-        times = handshakes_at(link, bin_dir, 50, 3)
+        times = handshakes_at(link, bin_dir, 50, 3, HANDSHAKE_BOUND_S)
         report.check(len(times) == 3, f"handshakes at 50 % loss: {shown(times, 3)}", "")
 
 

@@ -35,7 +35,7 @@ def fall_back(report, bin_dir):
             code, out, err = rig.ctl("client", "mitigate", "--target-prefix", "203.0.113.7/32")
             report.check(code == 0 and len(rig.list()) == 1, "a mitigation is asked for and granted over TCP", (code, out, err))
             run([*inside, "nft", "delete table inet block"])
-            # The attempts over UDP that were begun repeat their flights for 30 s.
+            # The attempts over UDP that were begun repeat their flights for 60 s.
             report.check(wait_for(lambda: transport() == "udp", 25), "with UDP back the session moves there", rig.log("client")[-600:])
             report.check(len(rig.list()) == 1 and rig.list("client"), "and the mitigation stays", rig.list())
             sessions = rig.json("server", "status")["sessions"]

@@ -181,7 +181,14 @@ class Loader {
     const auto chain = read_file(sources_.certificate_file, "certificate", problems_);
     if (chain) check_own(*chain);
     if (!chain || !key || own_.count == 0) return;
-    const gnutls_datum_t chain_data = datum(*chain);
+    gnutls_datum_t chain_data = datum(*chain);
+    // RFC 5246 7.4.2: the root is with the peer already, or it would not be trusted; a smaller flight is lost less
+    // often.
+    const gnutls_x509_crt_t last = own_.items[own_.count - 1];
+    if (own_.count > 1 && gnutls_x509_crt_check_issuer(last, last) != 0) {
+      const auto root = base::as_text(*chain).rfind("-----BEGIN CERTIFICATE-----");
+      if (root != std::string_view::npos) chain_data.size = static_cast<unsigned>(root);
+    }
     const gnutls_datum_t key_data = datum(*key);
     const int code =
         gnutls_certificate_set_x509_key_mem2(handles_.x509, &chain_data, &key_data, GNUTLS_X509_FMT_PEM, nullptr, 0);

@@ -6,7 +6,10 @@
 #include <sys/stat.h>
 
 #include <chrono>
+#include <fstream>
+#include <iterator>
 
+#include "adapters/net/gnutls_handles.h"
 #include "tests/support/test_pki.h"
 
 namespace dots::adapters::net {
@@ -45,6 +48,33 @@ TEST_F(Loading, GoodOnesAndTheirIdentity) {
   EXPECT_EQ((*result)->own_identity().names, (std::vector<std::string>{"own.example", "own"}));
   EXPECT_EQ((*result)->own_identity().fingerprint.size(), 32U);
   EXPECT_TRUE((*result)->warnings().empty());
+}
+
+// RFC 5246 7.4.2: who trusts the root has it.
+TEST_F(Loading, TheRootIsNotSent) {
+  const auto sent = [&](CredentialSources sources) {
+    const auto result = load(sources);
+    EXPECT_TRUE(result.ok());
+    gnutls_datum_t der{};
+    unsigned count = 0;
+    while (gnutls_certificate_get_crt_raw((*result)->handles().x509, 0, count, &der) >= 0) ++count;
+    return count;
+  };
+  const auto text_of = [](const std::string& file) {
+    std::ifstream in{file};
+    return std::string{std::istreambuf_iterator<char>{in}, {}};
+  };
+  const auto own = pki_.issue({.name = "chained", .dns = {"own.example"}, .through_intermediate = true});
+  CredentialSources sources = good();
+  sources.key_file = own.key_file;
+  sources.certificate_file = own.certificate_file;
+  EXPECT_EQ(sent(sources), 2U);
+  sources.certificate_file = pki_.dir().write("whole.crt", text_of(own.certificate_file) + text_of(pki_.ca_file()));
+  EXPECT_EQ(sent(sources), 2U) << "leaf and intermediate";
+  const auto self = pki_.issue({.name = "self", .dns = {"own.example"}, .self_signed = true});
+  sources.key_file = self.key_file;
+  sources.certificate_file = self.certificate_file;
+  EXPECT_EQ(sent(sources), 1U) << "a certificate that stands alone is no root to leave out";
 }
 
 TEST_F(Loading, FilesThatAreNotThereOrHoldOtherThings) {

@@ -6,6 +6,7 @@
 #include <array>
 #include <cerrno>
 #include <cstring>
+#include <iterator>
 
 #include "adapters/net/gnutls_channel.h"
 
@@ -15,11 +16,9 @@ namespace {
 constexpr std::uint32_t kIpv6UdpHeaderBytes = 48;  // the larger of the two families, for both
 constexpr std::size_t kRecordHeaderBytes = 13;
 constexpr std::size_t kLargestPlaintextBytes = 16384;
-
-unsigned milliseconds(base::Duration duration) {
-  const auto ms = std::chrono::duration_cast<std::chrono::milliseconds>(duration).count();
-  return static_cast<unsigned>(std::clamp<std::int64_t>(ms, 1, 3600'000));
-}
+constexpr int kEchoes = 6;
+constexpr unsigned kNeverMs = 24 * 3600'000;
+constexpr std::uint8_t kChangeCipherSpec = 20, kHandshake = 22;
 
 // The complete records at the front of a datagram. GnuTLS would keep a truncated one and take the next datagram for its
 // rest, so that one forged header swallows the peer's records; no record spans datagrams (RFC 6347 4.1.1).
@@ -33,12 +32,19 @@ base::ByteView complete_records(base::ByteView datagram) {
   return datagram.first(end);
 }
 
+bool is_flight(base::ByteView record) {
+  return !record.empty() && (record[0] == kHandshake || record[0] == kChangeCipherSpec);
+}
+
 class DtlsChannel final : public GnutlsChannel {
  public:
   DtlsChannel(std::shared_ptr<const Credentials> credentials, std::string server_name)
       : GnutlsChannel(std::move(credentials), std::move(server_name)) {}
 
   base::Result<void> init(const DtlsOptions& options) {
+    clock_ = options.clock;
+    flights_ = FlightGate{options.pace};
+    pace_ = options.pace.repeat_after;
     if (auto ready = init_session(GNUTLS_DATAGRAM, options.resumption); !ready) {
       return ready;
     }
@@ -48,7 +54,10 @@ class DtlsChannel final : public GnutlsChannel {
     gnutls_transport_set_pull_timeout_function(session_, pull_timeout);
     record_bytes_ = std::max<std::uint32_t>(options.path_mtu_bytes, 576) - kIpv6UdpHeaderBytes;
     gnutls_dtls_set_mtu(session_, record_bytes_);
-    gnutls_dtls_set_timeouts(session_, milliseconds(options.repeat_flight_after), milliseconds(options.handshake_time));
+    // Zero stays zero when it is doubled: GnuTLS repeats its flight in each call, and flights_ decides what leaves. The
+    // other one is GnuTLS's own end of a handshake, and of its repeats of the last flight afterwards; ours is end_.
+    gnutls_dtls_set_timeouts(session_, 0, kNeverMs);
+    end_ = clock_() + options.handshake_time;
     return {};
   }
 
@@ -70,12 +79,17 @@ class DtlsChannel final : public GnutlsChannel {
   }
 
   void on_timeout(ports::ChannelEvents& events) override {
-    if (state_ == State::handshake) drive(events);
+    if (state_ == State::open) return echo(events);
+    if (state_ != State::handshake) return;
+    if (clock_() >= end_) return fail_handshake(GNUTLS_E_TIMEDOUT, events);
+    drive(events);
+    flights_.skip(clock_());
   }
 
   std::optional<base::Duration> timeout() const override {
-    if (state_ != State::handshake) return std::nullopt;
-    return std::chrono::milliseconds{std::max(1U, gnutls_dtls_get_timeout(session_))};
+    if (state_ == State::closed || (state_ == State::open && echoes_ == 0)) return std::nullopt;
+    const base::SteadyTime next = state_ == State::handshake ? std::min(flights_.due(), end_) : echo_at_;
+    return std::max<base::Duration>(next - clock_(), std::chrono::milliseconds{1});
   }
 
   base::Result<void> send(base::ByteView plaintext, ports::ChannelEvents& events) override {
@@ -111,7 +125,9 @@ class DtlsChannel final : public GnutlsChannel {
     if (channel.out_ == nullptr) return static_cast<ssize_t>(size);
     const auto* bytes = static_cast<const std::uint8_t*>(data);
     auto& datagrams = channel.out_->datagrams;
-    if (channel.pack_ && !datagrams.empty() && datagrams.back().size() + size <= channel.record_bytes_) {
+    const bool flight = is_flight({bytes, size});
+    if (flight && !channel.flights_.lets_out({bytes, size}, channel.clock_())) return static_cast<ssize_t>(size);
+    if (flight && !datagrams.empty() && datagrams.back().size() + size <= channel.record_bytes_) {
       datagrams.back().insert(datagrams.back().end(), bytes, bytes + size);
     } else {
       datagrams.emplace_back(bytes, bytes + size);
@@ -120,6 +136,7 @@ class DtlsChannel final : public GnutlsChannel {
   }
   static ssize_t pull(gnutls_transport_ptr_t self, void* data, std::size_t size) {
     auto& channel = *static_cast<DtlsChannel*>(self);
+    channel.flights_.pause();
     if (channel.in_.empty()) {
       channel.starved_ = true;
       gnutls_transport_set_errno(channel.session_, EAGAIN);
@@ -132,6 +149,7 @@ class DtlsChannel final : public GnutlsChannel {
   }
   static int pull_timeout(gnutls_transport_ptr_t self, unsigned) {
     auto& channel = *static_cast<DtlsChannel*>(self);
+    channel.flights_.pause();
     if (!channel.in_.empty()) return 1;
     channel.starved_ = true;
     return 0;
@@ -140,6 +158,7 @@ class DtlsChannel final : public GnutlsChannel {
   void drive(ports::ChannelEvents& events) {
     out_ = &events;
     starved_ = false;
+    flights_.pause();
     // GnuTLS answers "again" after each record that it throws away, also when the datagram holds more of them: what
     // counts is that it asked for a datagram in vain. The bound is more than the records that fit.
     tries_ = in_.size() / kRecordHeaderBytes + 16;
@@ -149,27 +168,60 @@ class DtlsChannel final : public GnutlsChannel {
   }
 
   void handshake(ports::ChannelEvents& events) {
-    pack_ = true;
     int code = GNUTLS_E_AGAIN;
     for (; tries_ > 0 && !starved_; --tries_) {
       code = gnutls_handshake(session_);
       if (code == GNUTLS_E_SUCCESS || gnutls_error_is_fatal(code) != 0) break;
     }
-    pack_ = false;
     if (code == GNUTLS_E_SUCCESS) {
+      flights_.answer_repeats();
       if (open(events)) max_plaintext_ = gnutls_dtls_get_data_mtu(session_);
     } else if (gnutls_error_is_fatal(code) != 0) {
       fail_handshake(code, events);
     }
   }
 
+  // Whose side has the last word learns that it was lost when the peer repeats its own. At heavy loss such a repeat
+  // seldom arrives, and the answer seldom too, so the answer leaves some times more: the same records, of which the
+  // peer takes the first that it gets.
+  void keep_for_echo(const ports::ChannelEvents& events, std::size_t from) {
+    if (state_ != State::open) return;
+    std::vector<base::Bytes> flight;
+    std::copy_if(events.datagrams.begin() + static_cast<std::ptrdiff_t>(from), events.datagrams.end(),
+                 std::back_inserter(flight), [](const base::Bytes& datagram) { return is_flight(datagram); });
+    if (flight.empty()) return;
+    echo_ = std::move(flight);
+    echoes_ = kEchoes;
+    echo_at_ = clock_() + pace_;
+  }
+  void stop_echo() {
+    if (echoes_ == 0) return;
+    echoes_ = 0;
+    std::vector<base::Bytes>{}.swap(echo_);
+  }
+  void echo(ports::ChannelEvents& events) {
+    if (echoes_ == 0 || clock_() < echo_at_) return;
+    events.datagrams.insert(events.datagrams.end(), echo_.begin(), echo_.end());
+    echo_at_ = clock_() + pace_;
+    if (--echoes_ == 0) std::vector<base::Bytes>{}.swap(echo_);
+  }
+
   void receive(ports::ChannelEvents& events) {
+    const std::size_t before = events.datagrams.size();
+    const bool was_open = answering_;
+    answering_ = true;
+    read_records(events);
+    if (was_open && events.plaintexts.empty()) keep_for_echo(events, before);
+  }
+
+  void read_records(ports::ChannelEvents& events) {
     std::array<std::uint8_t, kLargestPlaintextBytes> buffer;  // NOLINT: written before it is read
     for (; tries_ > 0 && !starved_; --tries_) {
       const ssize_t size = gnutls_record_recv(session_, buffer.data(), buffer.size());
       if (size > 0) {
         events.plaintexts.emplace_back(buffer.data(), buffer.data() + size);
         heard();
+        stop_echo();
         continue;
       }
       if (size == 0) {
@@ -186,13 +238,19 @@ class DtlsChannel final : public GnutlsChannel {
     }
   }
 
+  FlightGate flights_{FlightPace{}};
+  base::SteadyTime end_{};
+  base::Duration pace_{};
+  std::vector<base::Bytes> echo_;  // the last flight
+  base::SteadyTime echo_at_{};
+  int echoes_ = 0;  // still to come
+  bool answering_ = false;
   base::ByteView in_;                    // the datagram of this call, not yet read
   ports::ChannelEvents* out_ = nullptr;  // of this call
   std::size_t max_plaintext_ = 0;
   std::uint32_t record_bytes_ = 0;
   std::size_t tries_ = 0;
   bool starved_ = false;  // GnuTLS wanted a datagram and there was none
-  bool pack_ = false;
 };
 
 }  // namespace

@@ -1,13 +1,15 @@
 // SecureChannel over GnuTLS: one DTLS 1.2 association driven from memory (RFC 6347; RFC 9132 7.1).
 //
-// The handshake timers are GnuTLS's own and run on its clock; timeout() tells the caller when to come back.
+// The repeats of a handshake's flights follow flights.h; timeout() tells the caller when to come back.
 #pragma once
 
 #include <memory>
 #include <string>
 
 #include "adapters/net/credentials.h"
+#include "adapters/net/flights.h"
 #include "adapters/net/resumption.h"
+#include "adapters/net/steady_now.h"
 #include "ports/secure_channel.h"
 
 namespace dots::adapters::net {
@@ -15,9 +17,10 @@ namespace dots::adapters::net {
 struct DtlsOptions {
   // IP packet size that every path is trusted to carry; records fit it with IPv6 and UDP headers (RFC 9132 7.3).
   std::uint32_t path_mtu_bytes = 1280;
-  base::Duration repeat_flight_after = std::chrono::seconds{1};  // doubles with each repeat
-  base::Duration handshake_time = std::chrono::seconds{60};      // then the channel fails by itself
+  FlightPace pace = {};
+  base::Duration handshake_time = std::chrono::seconds{60};  // then the channel fails by itself
   Resumption resumption = {};
+  base::SteadyTime (*clock)() = steady_now;  // of the handshake
 };
 
 // Where the cookie exchange left the two sequence numbers of the first ClientHello that counts (RFC 6347 4.2.1).

@@ -37,7 +37,7 @@ TEST_F(Dtls, HandshakeSurvivesLossAndReordering) {
     };
     const bool psk = seed % 2 == 0;
     DtlsOptions patient = kFast;
-    patient.repeat_flight_after = 5ms;
+    patient.pace.repeat_after = 5ms;
     patient.handshake_time = 15s;
     admission_ = DtlsAdmission{server_credentials(), patient};
     const auto p = pair(psk ? psk_client("home", kKey) : client_credentials(), "server.example", lossy, patient);

@@ -28,7 +28,7 @@ GnutlsChannel::GnutlsChannel(std::shared_ptr<const Credentials> credentials, std
 
 GnutlsChannel::~GnutlsChannel() {
   // Given up by the caller after a while without a word of the server.
-  if (state_ == State::handshake && offered_ && clock_now().steady - begun_ > kPatienceWithATicket) {
+  if (state_ == State::handshake && offered_ && clock_() - begun_ > kPatienceWithATicket) {
     tickets_->in_vain(ticket_key_);
   }
   if (session_ != nullptr) gnutls_deinit(session_);
@@ -76,7 +76,7 @@ base::Result<void> GnutlsChannel::init_session(unsigned flags, const Resumption&
 
 void GnutlsChannel::offer_ticket() {
   ticket_key_ = ticket_cache_key(credentials_->handles(), context_.server_name, context_.datagram);
-  begun_ = clock_now().steady;
+  begun_ = clock_();
   gnutls_db_set_cache_expiration(session_, ticket_seconds(TicketCache::kLongestLife));
   const auto session = tickets_->offer(ticket_key_, clock_now().wall);
   if (!session) return;

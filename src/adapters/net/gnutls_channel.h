@@ -6,6 +6,7 @@
 
 #include "adapters/net/gnutls_handles.h"
 #include "adapters/net/resumption.h"
+#include "adapters/net/steady_now.h"
 #include "ports/secure_channel.h"
 
 namespace dots::adapters::net {
@@ -43,6 +44,7 @@ class GnutlsChannel : public ports::SecureChannel {
   std::string hint() const;
   std::string why(int code) const;
 
+  base::SteadyTime (*clock_)() = steady_now;
   std::shared_ptr<const Credentials> credentials_;
   SessionContext context_;
   gnutls_session_t session_ = nullptr;

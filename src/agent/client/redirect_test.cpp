@@ -268,7 +268,7 @@ TEST(ClientRedirectTest, TheFirstRedirectionCounts) {
   h.advance(20s);
   EXPECT_EQ(h.answered(other).outcome, CallAnswer::Outcome::ok);
   EXPECT_EQ(h.count_told("CLIENT_REDIRECTED"), 1);
-  EXPECT_EQ(h.connector.names.size(), 2u);
+  for (const auto& name : h.connector.names) EXPECT_NE(name, "third.example.net");
   EXPECT_EQ(h.show(mid).at("phase").as_string(), "active");
 }
 

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "agent/client/outbox.h"
+#include "agent/client/reconnect.h"
 #include "agent/client/ways.h"
 #include "base/ids.h"
 #include "base/time.h"
@@ -24,7 +25,7 @@ namespace dots::agent::client {
 
 struct SessionSettings {
   model::ParameterSet parameters = model::in_force({}, {});  // the set in force when the session opens
-  base::Duration handshake_time = std::chrono::seconds{30};
+  base::Duration handshake_time = kMinRetry;                 // the next attempt may not begin earlier
   coap::EndpointLimits endpoint;
 };
 

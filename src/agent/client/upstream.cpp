@@ -11,6 +11,10 @@ namespace {
 constexpr base::Duration kAttemptDelayAttack = std::chrono::milliseconds{100};
 constexpr base::Duration kAttemptDelay = std::chrono::milliseconds{250};
 constexpr std::size_t kMaxAddresses = 16;
+// Handshakes over UDP that have come to no end in this time get another one beside them, from a port of its own: the
+// path of the first may be a bad one, by a translator or by how routers spread flows.
+constexpr base::Duration kBesideAfter = std::chrono::seconds{8};
+constexpr std::ptrdiff_t kSideBySide = 3;
 }  // namespace
 
 Upstream::Upstream(UpstreamSettings settings, const Connectors& connectors, std::uint64_t& ids, std::uint64_t seed)
@@ -135,6 +139,7 @@ std::optional<base::SteadyTime> Upstream::next_deadline(base::SteadyTime now) co
   };
   consider(next_parallel(now));
   if (round_ && !round_->resolving && round_->next < round_->ways.size()) consider(round_->next_at);
+  consider(next_beside(now));
   consider(next_probe());
   for (const auto& session : sessions_) consider(session->next_deadline(now));
   return earliest;
@@ -275,7 +280,8 @@ void Upstream::review(base::SteadyTime now, UpstreamOutput& out) {
       // Of two sessions the new one stays; in doubt once the server has spoken on it: until then both carry everything.
       if (!session->is_lost() && (!doubt || living->has_heard())) dropped.push_back(session->id());
     } else if (settled && session->way().transport >= living->way().transport) {
-      if (before_it) memory_.failed(session->way(), "no answer while another way answered", now);
+      if (before_it && session->way() != living->way())
+        memory_.failed(session->way(), "no answer while another way answered", now);
       dropped.push_back(session->id());
     }
   }
@@ -338,37 +344,63 @@ void Upstream::set_ways(base::SteadyTime now) {
   if (!round_->probe) round_->ways = memory_.worth_trying(std::move(round_->ways), now);
 }
 
+bool Upstream::attempt(const Way& way, base::SteadyTime now, UpstreamOutput& out) {
+  ports::ChannelEvents events;
+  const bool udp = way.transport == model::Transport::udp;
+  if (udp) udp_tried_at_ = now;
+  auto channel = (udp ? connectors_.datagram : connectors_.stream)->connect(settings_.host, events);
+  if (!channel) {
+    last_failure_ = to_string(way) + ": " + channel.error().message;
+    return false;
+  }
+  const base::SessionId id{++*ids_};
+  out.open.push_back({id, way});
+  SessionSettings settings = settings_.session;
+  settings.handshake_time -= now - round_->begun;  // the attempt ends as a whole
+  sessions_.push_back(
+      std::make_unique<Session>(id, way, std::move(*channel), settings, signal::client::next_random(random_), now));
+  SessionOutput output;
+  output.send = std::move(events.datagrams);
+  output.closed = events.closed;
+  output.reason = events.reason;
+  absorb(id, std::move(output), now, out);
+  return true;
+}
+
+std::optional<base::SteadyTime> Upstream::next_beside(base::SteadyTime now) const {
+  if (!round_ || round_->resolving || round_->probe || round_->next < round_->ways.size()) return std::nullopt;
+  if (!mitigating_ && !urgent_) return std::nullopt;
+  const auto at = std::max(now, round_->next_at);
+  // Not when the end of the attempt is near.
+  if (at + kBesideAfter - round_->begun >= settings_.session.handshake_time) return std::nullopt;
+  const auto running = std::count_if(sessions_.begin(), sessions_.end(), [](const auto& session) {
+    return !session->is_open() && session->way().transport == model::Transport::udp;
+  });
+  return running > 0 && running < kSideBySide ? std::optional(at) : std::nullopt;
+}
+
 void Upstream::continue_round(base::SteadyTime now, UpstreamOutput& out) {
   if (round_->resolving) return;
   while (round_->next < round_->ways.size() && round_->next_at <= now) {
-    const Way way = round_->ways[round_->next++];
     round_->next_at = now + (mitigating_ ? kAttemptDelayAttack : kAttemptDelay);
-    ports::ChannelEvents events;
-    const bool udp = way.transport == model::Transport::udp;
-    if (udp) udp_tried_at_ = now;
-    auto channel = (udp ? connectors_.datagram : connectors_.stream)->connect(settings_.host, events);
-    if (!channel) {
-      last_failure_ = to_string(way) + ": " + channel.error().message;
-      round_->next_at = now;
-      continue;
-    }
-    const base::SessionId id{++*ids_};
-    out.open.push_back({id, way});
-    sessions_.push_back(std::make_unique<Session>(id, way, std::move(*channel), settings_.session,
-                                                  signal::client::next_random(random_), now));
-    SessionOutput output;
-    output.send = std::move(events.datagrams);
-    output.closed = events.closed;
-    output.reason = events.reason;
-    absorb(id, std::move(output), now, out);
+    if (!attempt(round_->ways[round_->next++], now, out)) round_->next_at = now;
+    if (round_->next == round_->ways.size()) round_->next_at = now + kBesideAfter;
   }
-  const bool attempts =
-      std::any_of(sessions_.begin(), sessions_.end(), [](const auto& session) { return !session->is_open(); });
+  const auto running = [&](auto&& wanted) {
+    return std::find_if(sessions_.begin(), sessions_.end(),
+                        [&](const auto& session) { return !session->is_open() && wanted(*session); });
+  };
+  const bool attempts = running([](const Session&) { return true; }) != sessions_.end();
   if (round_->next < round_->ways.size()) {
     if (!attempts) round_->next_at = now;
     return;
   }
-  if (!attempts) end_round(out);
+  if (!attempts) return end_round(out);
+  if (const auto at = next_beside(now); at && *at <= now) {
+    const auto silent = running([](const Session& s) { return s.way().transport == model::Transport::udp; });
+    round_->next_at = now + kBesideAfter;
+    attempt((*silent)->way(), now, out);
+  }
 }
 
 void Upstream::end_round(UpstreamOutput& out) {

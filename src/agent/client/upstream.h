@@ -5,8 +5,8 @@
 // after the other with a short delay, UDP before TCP, and the first that answers wins. When that is TCP, the attempts
 // over UDP that run go on - a lost datagram is no verdict - and later UDP is probed from time to time.
 //
-// Ownership: by the ClientAgent. Threads: none of its own. Bounds: at most two open sessions and one attempt per
-// address; errands are bounded by the requests.
+// Ownership: by the ClientAgent. Threads: none of its own. Bounds: at most two open sessions; handshakes: one
+// per way, or three over UDP when there are fewer ways; errands are bounded by the requests.
 #pragma once
 
 #include <cstdint>
@@ -127,6 +127,10 @@ class Upstream {
   void begin_round(bool parallel, base::SteadyTime now, UpstreamOutput& out);
   void continue_round(base::SteadyTime now, UpstreamOutput& out);
   void end_round(UpstreamOutput& out);
+  // Another handshake of the round; false when it could not even begin.
+  bool attempt(const Way& way, base::SteadyTime now, UpstreamOutput& out);
+  // When handshakes over UDP that come to no end get another one beside them.
+  std::optional<base::SteadyTime> next_beside(base::SteadyTime now) const;
   void set_ways(base::SteadyTime now);
   // The living session that carries the signal: over UDP before TCP, then the newest.
   Session* best() const;

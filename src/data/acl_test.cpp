@@ -148,7 +148,7 @@ TEST_F(Acls, ImmediateNeedsADestination) {
   EXPECT_EQ(refusal(), "400 missing-attribute");
 }
 
-// D8783-7.2-09, D8783-10-08, D8783-7.2-10, D8783-7.2-33
+// S8811-2.2.2-04, D8783-7.2-09, D8783-10-08, D8783-7.2-10, D8783-7.2-33
 TEST_F(Acls, DestinationsLieInTheDomain) {
   for (const char* good : {R"("ipv4":{"destination-ipv4-network":"203.0.113.5/32"})",
                            R"("ipv6":{"destination-ipv6-network":"2001:db8:1::/48","source-ipv6-network":"::/0"})",
@@ -368,6 +368,24 @@ TEST_F(Acls, ContradictionsOfTwoClients) {
   ASSERT_EQ(ask("DELETE", me("/acls/acl=other-side")).status, 204);
   as("a");
   EXPECT_EQ(ask("PUT", me("/acls/acl=mine"), acls(acl("mine", ace("r", matches)))).status, 204);
+}
+
+// R8040-4.6.1-01: many entries at once find their places
+TEST_F(Acls, APatchOfALongListMerges) {
+  std::string before;
+  std::string patch;
+  for (int i = 0; i < 60; ++i) before += (i == 0 ? "" : ",") + ace("r" + std::to_string(i), "");
+  for (int i = 30; i < 90; ++i)
+    patch += (i == 30 ? "" : ",") + ace("r" + std::to_string(i), "", R"("forwarding":"accept")");
+  ASSERT_EQ(post(acls(acl("l", before))), 201);
+  EXPECT_EQ(ask("PATCH", me("/acls/acl=l"), acls(acl("l", patch))).status, 204);
+  const auto filters = domain->effective([](const auto&) { return true; });
+  const auto& entries = filters[0].filter->entries;
+  ASSERT_EQ(entries.size(), 90u);
+  for (std::size_t i = 0; i < entries.size(); ++i) {
+    EXPECT_EQ(entries[i].name, "r" + std::to_string(i));
+    EXPECT_EQ(entries[i].forwarding, i < 30 ? model::Forwarding::drop : model::Forwarding::accept);
+  }
 }
 
 // R8040-3.5-01, R8040-4.6-01: leaves and containers of a list

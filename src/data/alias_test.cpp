@@ -94,7 +94,7 @@ TEST_F(Aliases, PortRangesHaveALowerPortAndAreNotReversed) {
   EXPECT_EQ(range(R"({"lower-port":-1})"), "invalid-value");
 }
 
-// D8783-6.1-06, D8783-6.1-08, D8783-6.1-09, D8783-10-08, R7951-5.3-01
+// S8811-2.2.2-04, D8783-6.1-06, D8783-6.1-08, D8783-6.1-09, D8783-10-08, R7951-5.3-01
 TEST_F(Aliases, PrefixesAreTheDomainsOwnAndCanBeTargets) {
   for (const char* good : {"198.51.100.0/24", "198.51.100.7/32", "2001:db8::/32", "2001:db8:1::/48"}) {
     EXPECT_EQ(try_alias(R"("target-prefix":[")" + std::string(good) + "\"]"), 201) << good;

@@ -173,14 +173,21 @@ void Domain::State::apply(Work& work, const std::string& actor, const std::strin
   }
   Client& client = clients.at(work.cuid);
   const base::ClientId owner = client.record.client;
+  // One line and one event for a request, however many entries it holds.
+  std::string first;
+  std::size_t entries = 0, created = 0, altered = 0;
+  bool filters = false;
+  const auto note = [&](Kind kind, const std::string& name, bool news) {
+    if (entries++ == 0) first = std::string(kind_name(kind)) + "=" + name;
+    filters = filters || (kind == Kind::acl && news);
+    changed = changed || news;
+  };
   for (const auto& [kind, name] : work.erase) {
     const ports::DataEntryKey key{domain(), work.cuid, kind, name};
+    note(kind, name, true);
     erase(client, kind, name);
     touch(client, kind, version);
-    changed = true;
     outcome.changes.emplace_back(ports::EraseDataEntry{key, version});
-    audit(" " + std::string(kind_name(kind)) + "=" + name, "removed");
-    tell(Event::Kind::removed, owner, name, kind == Kind::acl, "removed on request");
   }
   for (Draft& draft : work.put) {
     const Entry* known = client.of(draft.kind).find(draft.name);
@@ -193,21 +200,30 @@ void Domain::State::apply(Work& work, const std::string& actor, const std::strin
     record.body = std::move(draft.body);
     record.granted = options.lifetime;
     record.expires = now.wall + options.lifetime;
-    const std::string what = known == nullptr ? "created" : same ? "refreshed" : "changed";
+    note(draft.kind, draft.name, !same);
+    if (known == nullptr) ++created;
+    if (known != nullptr && !same) ++altered;
     outcome.changes.emplace_back(ports::PutDataEntry{record});
-    const Entry& entry = insert(client, std::move(record), std::move(draft.filter), std::move(draft.matches),
-                                now.steady + options.lifetime);
-    if (!same) {
-      touch(client, draft.kind, version);
-      changed = true;
-    }
-    audit(" " + std::string(kind_name(draft.kind)) + "=" + draft.name, what);
-    tell(Event::Kind::stored, owner, entry.record.key.name, draft.kind == Kind::acl && !same, what);
+    insert(client, std::move(record), std::move(draft.filter), std::move(draft.matches), now.steady + options.lifetime);
+    if (!same) touch(client, draft.kind, version);
   }
   if (changed) {
     revision = version.revision;
     views[owner] = version;
   }
+  if (entries == 0) return;
+  const std::size_t refreshed = work.put.size() - created - altered;
+  std::string text;
+  for (const auto& [number, what] : {std::pair<std::size_t, const char*>{created, "created"},
+                                     {altered, "changed"},
+                                     {refreshed, "refreshed"},
+                                     {work.erase.size(), "removed"}}) {
+    if (number > 0) text += (text.empty() ? "" : ", ") + std::to_string(number) + " " + what;
+  }
+  // A client that only refreshes does not push others out of the log.
+  const std::string subject = entries == 1 ? first : first + " and " + std::to_string(entries - 1) + " more";
+  if (refreshed < entries) audit(" " + subject, text);
+  tell(work.put.empty() ? Event::Kind::removed : Event::Kind::stored, owner, subject, filters, text);
 }
 
 }  // namespace dots::data

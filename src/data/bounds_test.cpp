@@ -193,11 +193,18 @@ TEST_F(Bounds, AcceptedWritesAreAudited) {
     }
     return found;
   };
-  EXPECT_THAT(lines(), testing::ElementsAre("cuid=a alias=x created"));
+  EXPECT_THAT(lines(), testing::ElementsAre("cuid=a alias=x 1 created"));
   ask("PUT", me("/aliases/alias=x"), aliases(alias("x")));
-  EXPECT_THAT(lines(), testing::ElementsAre("cuid=a alias=x refreshed"));
+  EXPECT_THAT(lines(), testing::ElementsAre()) << "a refresh is no news";
+  post(aliases(alias("y") + "," + alias("z")));
+  EXPECT_THAT(lines(), testing::ElementsAre("cuid=a alias=y and 1 more 2 created"));
+  ask("PUT", me("/aliases"),
+      aliases(alias("x") + "," + alias("y", R"("target-fqdn":["example.net"])") + "," + alias("w")));
+  EXPECT_THAT(lines(), testing::ElementsAre("cuid=a alias=z and 3 more 1 created, 1 changed, 1 refreshed, 1 removed"));
+  EXPECT_EQ(events.size(), 1u);
+  ask("PUT", me("/aliases"), aliases(alias("x")));
   ask("DELETE", me("/aliases/alias=x"));
-  EXPECT_THAT(lines(), testing::ElementsAre("cuid=a alias=x removed"));
+  EXPECT_THAT(lines(), testing::ElementsAre("cuid=a alias=x 1 removed"));
   ask("DELETE", me("/aliases/alias=x"));
   EXPECT_TRUE(changes.empty());
   EXPECT_EQ(events.back().kind, Event::Kind::refused);

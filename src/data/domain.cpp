@@ -296,7 +296,8 @@ Outcome Domain::tick(base::Now now) {
     outcome.changes.emplace_back(ports::AppendAudit{
         {now.wall, state.domain(), "server", "expire",
          "cuid=" + key.cuid.value + (key.kind == Kind::alias ? " alias=" : " acl=") + key.name, "removed", text}});
-    outcome.events.push_back({Event::Kind::expired, owner, key.cuid, key.name, key.kind == Kind::acl, text});
+    outcome.events.push_back({Event::Kind::expired, owner, key.cuid,
+                              (key.kind == Kind::alias ? "alias=" : "acl=") + key.name, key.kind == Kind::acl, text});
   }
   return outcome;
 }

@@ -82,7 +82,7 @@ struct Event {
   Kind kind = Kind::refused;
   base::ClientId client;
   base::Cuid cuid;
-  std::string name;      // of the alias or list
+  std::string name;      // "alias=x", "acl=y and 3 more"
   bool filters = false;  // the effective filters of the domain may have changed
   std::string text;      // one sentence
 };

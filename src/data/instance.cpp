@@ -1,6 +1,8 @@
 #include "data/instance.h"
 
 #include <algorithm>
+#include <string>
+#include <unordered_map>
 #include <utility>
 
 namespace dots::data {
@@ -9,6 +11,14 @@ namespace {
 // Two nodes that exclude each other.
 bool other_case(const Node& a, const Node& b) {
   return !a.choice.empty() && a.choice == b.choice && a.choice_case != b.choice_case;
+}
+
+// Equal for instances of the same node and keys alone; no key holds the separator.
+std::string text_of(const Instance& child) {
+  std::string text = std::to_string(static_cast<unsigned>(child.node->id));
+  if (!child.node->is_many()) return text;
+  for (const std::string& key : keys_of(child)) text += '\x1f' + key;
+  return text;
 }
 
 Step step_to(const Instance& child) {
@@ -98,8 +108,23 @@ void merge(Instance& into, const Instance& from) {
     return;
   }
   for (const Instance& child : from.children) {
+    if (child.node->choice.empty()) continue;
     std::erase_if(into.children, [&](const Instance& known) { return other_case(*known.node, *child.node); });
-    if (Instance* known = child_at(into, step_to(child)); known != nullptr) {
+  }
+  // Long lists are looked up, not walked once for each entry.
+  constexpr std::size_t kFew = 16;
+  const bool indexed = from.children.size() > kFew;
+  std::unordered_map<std::string, std::size_t> index;
+  for (std::size_t i = 0; indexed && i < into.children.size(); ++i) index.emplace(text_of(into.children[i]), i);
+  for (const Instance& child : from.children) {
+    Instance* known = nullptr;
+    if (indexed) {
+      const auto found = index.find(text_of(child));
+      if (found != index.end()) known = &into.children[found->second];
+    } else {
+      known = child_at(into, step_to(child));
+    }
+    if (known != nullptr) {
       merge(*known, child);
     } else {
       into.children.push_back(child);

@@ -96,14 +96,14 @@ class Reader {
 
 Checked<std::vector<Instance>> read_body(const Node& parent, const JsonValue& body, const Reading& how) {
   if (!body.is_object()) return fault::invalid_value("the body must be an object with one member");
-  const auto is_metadata = [](const JsonValue::Member& m) { return !m.first.empty() && m.first.front() == '@'; };
+  const auto is_metadata = [](const wire::JsonMember& m) { return !m.name.empty() && m.name.front() == '@'; };
   const auto first = std::find_if_not(body.members.begin(), body.members.end(), is_metadata);
   if (first == body.members.end()) return fault::invalid_value("the body holds nothing");
   if (std::find_if_not(first + 1, body.members.end(), is_metadata) != body.members.end()) {
     return fault::invalid_value("the body must hold exactly one member");
   }
   // The member of the outermost object bears its module (RFC 7951 4).
-  const std::string& name = first->first;
+  const std::string& name = first->name;
   const std::size_t colon = name.find(':');
   if (colon == std::string::npos) {
     return fault::unknown_element("the member " + quoted(name) + " must bear the name of its module");
@@ -121,7 +121,7 @@ Checked<std::vector<Instance>> read_body(const Node& parent, const JsonValue& bo
   if (child->state) return fault::protocol(405, "operation-not-supported", std::string(child->name) + " is state");
   std::vector<Instance> instances;
   Reader reader(how);
-  if (auto read = reader.node(*child, first->second, child->path(), instances); !read) return read.error();
+  if (auto read = reader.node(*child, first->value, child->path(), instances); !read) return read.error();
   if (instances.empty()) return fault::invalid_value("the body holds no entry of " + std::string(child->name));
   return instances;
 }

@@ -80,9 +80,9 @@ TEST_F(Registration, MayBringAliasesAndLists) {
   EXPECT_EQ(get(me()).status, 404);
 }
 
-// D8783-5.1-12, D8783-5.1-13, D8783-5.2-04, D8783-7.3-08, D8783-6.2-01, R8040-4-01, R8040-4.3-02, R8040-4.3-03,
-// R8040-4.5-06, R8040-4.6-04, R8040-4.7-04, R8040-4.4.1-05, R8040-12-03: a client sees, and changes, its own only;
-// another client's cuid looks like one that nobody has
+// S8612-SEC-005-03, D8783-5.1-12, D8783-5.1-13, D8783-5.2-04, D8783-7.3-08, D8783-6.2-01, R8040-4-01, R8040-4.3-02,
+// R8040-4.3-03, R8040-4.5-06, R8040-4.6-04, R8040-4.7-04, R8040-4.4.1-05, R8040-12-03: a client sees, and changes, its
+// own only; another client's cuid looks like one that nobody has
 TEST_F(Registration, AnotherClientsCuidLooksUnused) {
   register_me();
   ASSERT_EQ(post(aliases(alias("secret"))), 201);

@@ -4,6 +4,7 @@
 
 #include "data/fault.h"
 #include "data/instance.h"
+#include "model/alias.h"
 #include "model/filter.h"
 
 namespace dots::data {

@@ -1,4 +1,4 @@
-// The nouns of the data channel (RFC 8783): aliases, and access control lists of ordered entries.
+// The access control lists of the data channel (RFC 8783 7), with their ordered entries.
 #pragma once
 
 #include <cstdint>
@@ -7,19 +7,9 @@
 #include <string_view>
 #include <vector>
 
-#include "base/ids.h"
 #include "model/ip.h"
-#include "model/mitigation.h"
 
 namespace dots::model {
-
-// A name for targets, made by one client for itself. `targets` never holds aliases.
-struct Alias {
-  std::string name;
-  MitigationScope targets;
-
-  friend bool operator==(const Alias&, const Alias&) = default;
-};
 
 // When the entries of a list are enforced (RFC 8783 7.2, RFC 9133). The numbers are those of CBOR key 52.
 enum class ActivationType : std::uint8_t { activate_when_mitigating = 1, immediate = 2, deactivate = 3 };

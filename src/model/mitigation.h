@@ -14,14 +14,14 @@ namespace dots::model {
 
 // RFC 9132 4.4.2, Table 3. Unknown codes from a peer are kept as numbers by the client.
 enum class MitigationStatus : std::uint8_t {
-  in_progress = 1,           // attack-mitigation-in-progress
-  successfully_mitigated,    // attack-successfully-mitigated
-  attack_stopped,            // attack-stopped
-  exceeded_capability,       // attack-exceeded-capability
-  client_withdrawn,          // dots-client-withdrawn-mitigation: active but terminating
-  terminated,                // attack-mitigation-terminated
-  withdrawn,                 // attack-mitigation-withdrawn: by the server
-  signal_loss,               // attack-mitigation-signal-loss: armed
+  in_progress = 1,         // attack-mitigation-in-progress
+  successfully_mitigated,  // attack-successfully-mitigated
+  attack_stopped,          // attack-stopped
+  exceeded_capability,     // attack-exceeded-capability
+  client_withdrawn,        // dots-client-withdrawn-mitigation: active but terminating
+  terminated,              // attack-mitigation-terminated
+  withdrawn,               // attack-mitigation-withdrawn: by the server
+  signal_loss,             // attack-mitigation-signal-loss: armed
 };
 enum class ConflictStatus : std::uint8_t { inactive_other_active = 1, active = 2, all_inactive = 3 };
 enum class ConflictCause : std::uint8_t {
@@ -79,13 +79,13 @@ struct MitigationRequest {
 };
 
 struct ConflictScope {
-  MitigationScope targets;                   // only with cause overlapping_targets
-  std::optional<base::Mid> mid;              // only with cause overlapping_targets
-  std::vector<std::string> acl_names;        // only with cause conflict_with_acceptlist
+  MitigationScope targets;             // only with cause overlapping_targets
+  std::optional<base::Mid> mid;        // only with cause overlapping_targets
+  std::vector<std::string> acl_names;  // only with cause conflict_with_acceptlist
   friend bool operator==(const ConflictScope&, const ConflictScope&) = default;
 };
 struct ConflictInformation {
-  std::optional<ConflictStatus> status;      // absent for a cuid collision
+  std::optional<ConflictStatus> status;  // absent for a cuid collision
   std::optional<ConflictCause> cause;
   std::optional<std::uint32_t> retry_timer_s;
   std::optional<ConflictScope> scope;

@@ -15,6 +15,7 @@
 #include "base/ids.h"
 #include "base/result.h"
 #include "base/time.h"
+#include "model/alias.h"
 #include "model/mitigation.h"
 
 namespace dots::ports {
@@ -26,7 +27,8 @@ struct MitigationRecord {
   base::Mid mid;
   base::ClientId client;                // who created it
   model::MitigationRequest request;     // as accepted, list order kept
-  std::vector<model::Prefix> expanded;  // target prefixes plus what names and URIs resolved to when accepted
+  std::vector<model::Alias> aliases;    // what its alias-names stood for when it was accepted
+  std::vector<model::Prefix> expanded;  // of all targets: prefixes, and what names and URIs resolved to
   model::Lifetime granted;
   model::MitigationStatus status = model::MitigationStatus::in_progress;
   base::WallTime accepted_at;

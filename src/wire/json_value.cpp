@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <boost/json/basic_parser_impl.hpp>
+#include <utility>
 
 namespace dots::wire {
 namespace {
@@ -45,7 +46,7 @@ struct TreeBuilder {
       if (parent.is_array()) {
         at = &parent.entries.emplace_back();
       } else {
-        at = &parent.members.emplace_back(std::exchange(name, {}), JsonValue{}).second;
+        at = &parent.members.emplace_back(JsonMember{std::exchange(name, {}), {}}).value;
       }
     }
     at->kind = kind;
@@ -72,7 +73,7 @@ struct TreeBuilder {
     if (members.size() > kFewMembers) {
       std::vector<std::string_view> names;
       names.reserve(members.size());
-      for (const auto& member : members) names.push_back(member.first);
+      for (const auto& member : members) names.push_back(member.name);
       std::sort(names.begin(), names.end());
       const auto twice = std::adjacent_find(names.begin(), names.end());
       if (twice != names.end()) return fail("member '" + std::string(*twice) + "' stands twice in one object", ec);
@@ -123,8 +124,8 @@ struct TreeBuilder {
 }  // namespace
 
 const JsonValue* JsonValue::member(std::string_view name) const {
-  for (const Member& member : members) {
-    if (member.first == name) return &member.second;
+  for (const JsonMember& member : members) {
+    if (member.name == name) return &member.value;
   }
   return nullptr;
 }

@@ -7,12 +7,13 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
-#include <utility>
 #include <vector>
 
 #include "base/result.h"
 
 namespace dots::wire {
+
+struct JsonMember;
 
 struct JsonValue {
   enum class Kind : std::uint8_t {
@@ -25,18 +26,22 @@ struct JsonValue {
     array,
     object,
   };
-  using Member = std::pair<std::string, JsonValue>;
 
   Kind kind = Kind::null;
   std::uint64_t number = 0;
   std::string text;
-  std::vector<JsonValue> entries;  // of an array
-  std::vector<Member> members;     // of an object, in the order of the text
+  std::vector<JsonValue> entries;   // of an array
+  std::vector<JsonMember> members;  // of an object, in the order of the text
 
   bool is_object() const { return kind == Kind::object; }
   bool is_array() const { return kind == Kind::array; }
   bool is_string() const { return kind == Kind::string; }
   const JsonValue* member(std::string_view name) const;
+};
+
+struct JsonMember {
+  std::string name;
+  JsonValue value;
 };
 
 struct JsonLimits {

@@ -16,7 +16,7 @@ TEST(JsonValue, KeepsTheOrderAndTheKindOfEverything) {
   const auto value = parse_json(R"( {"b":[1,-1,1.5,"x\u00e9",true,null,{}],"a":18446744073709551615,"c":1e2} )");
   ASSERT_TRUE(value) << value.error().message;
   ASSERT_EQ(value->members.size(), 3u);
-  EXPECT_EQ(value->members[0].first, "b");
+  EXPECT_EQ(value->members[0].name, "b");
   const auto& entries = value->member("b")->entries;
   ASSERT_EQ(entries.size(), 7u);
   EXPECT_EQ(entries[0].kind, Kind::integer);

@@ -32,6 +32,8 @@ inline ports::MitigationRecord full_record(const std::string& domain, const std:
   r.request.scope.target_fqdn = {"b.example.net", "a.example.net"};
   r.request.scope.target_uri = {"https://a.example.net/\"quoted\"?\\", std::string("nul\0and\xFF", 8)};
   r.request.scope.alias_name = {"alias \xC3\xA9"};
+  r.aliases = {{"alias \xC3\xA9", r.request.scope}, {"empty", {}}};
+  r.aliases[0].targets.alias_name.clear();
   r.request.lifetime = model::Lifetime{-1};
   r.request.trigger_mitigation = false;
   r.request.attack_status = model::AttackStatus::successfully_mitigated;

@@ -46,7 +46,7 @@ base::Error damaged(std::string_view what) { return base::Error{"damaged record:
 
 base::Result<json::value> parse(std::string_view text) {
   json::parse_options options;
-  options.max_depth = 4;
+  options.max_depth = 8;
   options.allow_invalid_utf8 = true;  // what a peer was once allowed to say must stay readable
   json::error_code failure;
   json::value value = json::parse(json::string_view(text.data(), text.size()), failure, {}, options);
@@ -131,6 +131,24 @@ base::Result<void> read_member(std::string_view name, const json::value& value, 
   return {};
 }
 
+base::Result<model::MitigationRequest> request_in(const json::value& value) {
+  const auto* object = value.if_object();
+  if (object == nullptr) return damaged("request");
+  const auto* version = object->if_contains("v");
+  const auto number = version == nullptr ? std::nullopt : number_in<int>(*version);
+  if (!number || *number < 1) return damaged("request version");
+  if (*number > kRequestVersion) {
+    return base::Error{"the request was written by a newer release (format " + std::to_string(*number) +
+                       ", this release reads up to " + std::to_string(kRequestVersion) + ")"};
+  }
+  model::MitigationRequest request;
+  for (const auto& member : *object) {
+    const std::string_view name(member.key().data(), member.key().size());
+    if (auto done = read_member(name, member.value(), request); !done) return done.error();
+  }
+  return request;
+}
+
 template <class T, class Read>
 base::Result<std::vector<T>> decode_list(std::string_view text, std::string_view name, Read read) {
   auto value = parse(text);
@@ -169,21 +187,30 @@ std::string encode_request(const model::MitigationRequest& request) {
 base::Result<model::MitigationRequest> decode_request(std::string_view text) {
   auto value = parse(text);
   if (!value) return value.error();
-  const auto* object = value->if_object();
-  if (object == nullptr) return damaged("request");
-  const auto* version = object->if_contains("v");
-  const auto number = version == nullptr ? std::nullopt : number_in<int>(*version);
-  if (!number || *number < 1) return damaged("request version");
-  if (*number > kRequestVersion) {
-    return base::Error{"the request was written by a newer release (format " + std::to_string(*number) +
-                       ", this release reads up to " + std::to_string(kRequestVersion) + ")"};
-  }
-  model::MitigationRequest request;
-  for (const auto& member : *object) {
-    const std::string_view name(member.key().data(), member.key().size());
-    if (auto done = read_member(name, member.value(), request); !done) return done.error();
-  }
-  return request;
+  return request_in(*value);
+}
+
+// Each is written like a request with the alias's targets, and its name.
+std::string encode_aliases(const std::vector<model::Alias>& aliases) {
+  std::string out;
+  append_list(out, aliases, [&](const model::Alias& alias) {
+    out += "{\"name\":" + json::serialize(json::string_view(alias.name)) + ",\"targets\":";
+    model::MitigationRequest request;
+    request.scope = alias.targets;
+    out += encode_request(request) + '}';
+  });
+  return out;
+}
+base::Result<std::vector<model::Alias>> decode_aliases(std::string_view text) {
+  return decode_list<model::Alias>(text, "aliases", [](const json::value& value) -> std::optional<model::Alias> {
+    const auto* object = value.if_object();
+    const auto* name = object == nullptr ? nullptr : object->if_contains("name");
+    const auto* targets = object == nullptr ? nullptr : object->if_contains("targets");
+    if (name == nullptr || targets == nullptr || !name->is_string()) return std::nullopt;
+    auto request = request_in(*targets);
+    if (!request) return std::nullopt;
+    return model::Alias{*text_of(*name), std::move(request->scope)};
+  });
 }
 
 std::string encode_prefixes(const std::vector<model::Prefix>& prefixes) {

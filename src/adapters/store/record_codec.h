@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "base/result.h"
+#include "model/alias.h"
 #include "model/ip.h"
 #include "model/mitigation.h"
 
@@ -16,6 +17,9 @@ inline constexpr int kRequestVersion = 1;
 
 std::string encode_request(const model::MitigationRequest& request);
 base::Result<model::MitigationRequest> decode_request(std::string_view json);
+
+std::string encode_aliases(const std::vector<model::Alias>& aliases);
+base::Result<std::vector<model::Alias>> decode_aliases(std::string_view json);
 
 std::string encode_prefixes(const std::vector<model::Prefix>& prefixes);
 base::Result<std::vector<model::Prefix>> decode_prefixes(std::string_view json);

@@ -13,7 +13,7 @@ int RowWriter::prepare(sqlite3* db) {
     Statement& statement;
     const char* sql;
   } all[] = {
-      {put_mitigation_, "INSERT OR REPLACE INTO mitigations VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?,?)"},
+      {put_mitigation_, "INSERT OR REPLACE INTO mitigations VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)"},
       {erase_mitigation_, "DELETE FROM mitigations WHERE domain=? AND cuid=? AND mid=?"},
       {put_cuid_, "INSERT OR REPLACE INTO cuids VALUES(?,?,?,?)"},
       {erase_cuid_, "DELETE FROM cuids WHERE domain=? AND cuid=?"},
@@ -46,6 +46,7 @@ int RowWriter::operator()(const ports::PutMitigation& put) {
   const auto& r = put.record;
   const std::string request = encode_request(r.request);
   const std::string expanded = encode_prefixes(r.expanded);
+  const std::string aliases = encode_aliases(r.aliases);
   return put_mitigation_.text(r.domain.value)
       .text(r.cuid.value)
       .integer(r.mid.value)
@@ -60,6 +61,7 @@ int RowWriter::operator()(const ports::PutMitigation& put) {
       .integer(r.span.count())
       .integer(r.terminating_cycles)
       .text(r.author)
+      .text(aliases)
       .run();
 }
 
@@ -143,6 +145,9 @@ base::Result<std::vector<ports::MitigationRecord>> read_mitigations(Database& db
     r.span = base::Duration{row.column_integer(11)};
     r.terminating_cycles = static_cast<std::uint32_t>(row.column_integer(12));
     r.author = row.column_text(13);
+    auto aliases = decode_aliases(row.column_view(14));
+    if (!aliases) return unreadable("mitigations", key, aliases.error().message);
+    r.aliases = std::move(*aliases);
     return r;
   };
   if (!domain) {

@@ -65,10 +65,14 @@ CREATE TABLE data_entries(
 );
 )sql";
 
+// What the alias-names of a request stood for when it was accepted.
+constexpr const char* kResolvedAliases = "ALTER TABLE mitigations ADD COLUMN aliases TEXT NOT NULL DEFAULT '[]';";
+
 constexpr UpgradeStep kSteps[] = {
     {1, "tables", kTables},
     {2, "audit by domain", kAuditByDomain},
     {3, "data channel", kDataChannel},
+    {4, "resolved aliases", kResolvedAliases},
 };
 static_assert(std::size(kSteps) == kSchemaVersion);
 

@@ -29,7 +29,7 @@ void Machine::start_armed(const base::ClientId& client, base::Now now) {
 
 void Machine::start(Mitigation& mitigation, base::Now now) {
   const ports::MitigationRecord& record = mitigation.record;
-  const Contest contest = this->contest(record.client, record.request.scope, record.expanded);
+  const Contest contest = this->contest(record.client, mitigation.targets(), record.expanded);
   // Its client cannot resolve anything now, so a tie keeps what runs.
   const auto runs = [](const Mitigation* rival) { return rival->running(); };
   if (contest.is_lost() || std::any_of(contest.tied.begin(), contest.tied.end(), runs)) {
@@ -47,7 +47,7 @@ void Machine::start(Mitigation& mitigation, base::Now now) {
   }
   // The loss makes preconfigured requests go before immediate ones of the same client (4.4.1.3).
   std::set<Key> overtaken;
-  immediate_.visit(record.request.scope, record.expanded, [&](ScopeIndex::Number number) {
+  immediate_.visit(mitigation.targets(), record.expanded, [&](ScopeIndex::Number number) {
     const Mitigation& other = *by_number_.at(number);
     if (other.record.client == record.client && !other.terminating()) overtaken.insert(other.key());
     return true;
@@ -114,7 +114,7 @@ void Machine::stand_down(Mitigation& mitigation, MitigationStatus status, const 
 void Machine::stand_down_for(const Mitigation& immediate, base::Now now) {
   std::set<Key> overtaken;
   const ports::MitigationRecord& record = immediate.record;
-  preconfigured_.visit(record.request.scope, record.expanded, [&](ScopeIndex::Number number) {
+  preconfigured_.visit(immediate.targets(), record.expanded, [&](ScopeIndex::Number number) {
     const Mitigation& other = *by_number_.at(number);
     if (other.record.client == record.client && other.running()) overtaken.insert(other.key());
     return true;

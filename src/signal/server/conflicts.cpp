@@ -64,7 +64,7 @@ std::vector<Mitigation*> Machine::rivals(const base::ClientId& client, const mod
 
 std::vector<Mitigation*> Machine::rivals(const Mitigation& mitigation) const {
   const ports::MitigationRecord& record = mitigation.record;
-  return rivals(record.client, record.request.scope, record.expanded);
+  return rivals(record.client, mitigation.targets(), record.expanded);
 }
 
 Contest Machine::contest(const base::ClientId& client, const model::MitigationScope& scope,
@@ -106,7 +106,7 @@ base::Duration Machine::retry_after(const std::vector<Mitigation*>& of, base::No
   return longest;
 }
 
-void Machine::refuse_conflict(const PutMitigation& put, const Origins& origins,
+void Machine::refuse_conflict(const PutMitigation& put, const Origins& origins, const model::MitigationScope& targets,
                               const std::vector<model::Prefix>& expanded, const std::vector<Mitigation*>& in_the_way,
                               base::Now now) {
   const base::Duration retry = retry_after(in_the_way, now);
@@ -121,7 +121,7 @@ void Machine::refuse_conflict(const PutMitigation& put, const Origins& origins,
   for (Mitigation* rival : in_the_way) {
     const ports::MitigationRecord& record = rival->record;
     const model::MitigationScope common =
-        common_targets(put.request.scope, expanded, record.request.scope, record.expanded, kTargetsShown);
+        common_targets(targets, expanded, rival->targets(), record.expanded, kTargetsShown);
     append(told.scope->targets, common);
     const bool again = rival->challenge && rival->challenge->client == put.origin.client &&
                        rival->challenge->mid == put.mid && rival->challenge->until > now.steady;
@@ -238,8 +238,8 @@ std::optional<ConflictInformation> Machine::conflict_of(const Mitigation& mitiga
   for (const Mitigation* rival : rivals(mitigation)) {
     found = true;
     any_runs = any_runs || rival->running();
-    append(targets, common_targets(mitigation.record.request.scope, mitigation.record.expanded,
-                                   rival->record.request.scope, rival->record.expanded, kTargetsShown));
+    append(targets, common_targets(mitigation.targets(), mitigation.record.expanded, rival->targets(),
+                                   rival->record.expanded, kTargetsShown));
   }
   const std::optional<Challenge>& challenge = mitigation.challenge;
   if (challenge && challenge->until > now.steady && mitigation.contends()) {

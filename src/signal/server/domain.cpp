@@ -14,8 +14,9 @@ struct Domain::State : Machine {
   using Machine::Machine;
 };
 
-Domain::Domain(std::shared_ptr<const policy::DomainRules> rules, Planner planner, const DomainLimits& limits)
-    : state_(std::make_unique<State>(std::move(rules), std::move(planner), limits)) {}
+Domain::Domain(std::shared_ptr<const policy::DomainRules> rules, Planner planner, const DomainLimits& limits,
+               AliasLookup aliases)
+    : state_(std::make_unique<State>(std::move(rules), std::move(planner), limits, std::move(aliases))) {}
 Domain::~Domain() = default;
 Domain::Domain(Domain&&) noexcept = default;
 Domain& Domain::operator=(Domain&&) noexcept = default;
@@ -139,7 +140,10 @@ Mitigation& Machine::put_in(Mitigation mitigation, base::Now now) {
   assert(is_new);
   Mitigation& placed = at->second;
   placed.number = next_number_++;
-  index_of(placed).add(placed.number, placed.record.request.scope, placed.record.expanded);
+  if (!placed.record.aliases.empty()) {
+    placed.whole = whole_scope(placed.record.cuid, placed.record.request.scope, placed.record.aliases);
+  }
+  index_of(placed).add(placed.number, placed.targets(), placed.record.expanded);
   by_number_[placed.number] = &placed;
   count(placed, true);
   ++total_;
@@ -154,7 +158,7 @@ void Machine::take_out(const Key& key, base::Now now) {
   Mitigation& leaving = at->second;
   timers_.cancel(leaving.timer);
   timers_.cancel(leaving.fade.timer);
-  index_of(leaving).remove(leaving.number, leaving.record.request.scope, leaving.record.expanded);
+  index_of(leaving).remove(leaving.number, leaving.targets(), leaving.record.expanded);
   by_number_.erase(leaving.number);
   candidates_.erase(leaving.number);
   count(leaving, false);
@@ -197,12 +201,23 @@ void Machine::want(const Mitigation& mitigation) {
   const ports::MitigationRecord& record = mitigation.record;
   DesiredRules::Want want;
   want.owner = {record.domain, record.cuid, record.mid};
-  want.rules = planner_(record.request.scope, record.expanded, rules_->policy());
+  want.rules = plan(record);
   want.reason = "requested by " + client_text(record.client);
   if (mitigation.preconfigured()) want.reason += " for the loss of its signal";
   if (mitigation.terminating()) want.reason += "; active but terminating";
   want.until = record.deadline;
   wants_[mitigation.key()] = std::move(want);
+}
+
+std::vector<model::Rule> Machine::plan(const ports::MitigationRecord& record) const {
+  if (record.aliases.empty()) return planner_(record.request.scope, record.expanded, rules_->policy());
+  std::vector<model::Rule> rules;
+  for (const model::MitigationScope& part : parts_of(record.request.scope, record.aliases)) {
+    for (model::Rule& rule : planner_(part, expand(part), rules_->policy())) rules.push_back(std::move(rule));
+  }
+  std::sort(rules.begin(), rules.end());
+  rules.erase(std::unique(rules.begin(), rules.end()), rules.end());
+  return rules;
 }
 
 void Machine::want_nothing(const Key& key) {

@@ -26,6 +26,10 @@ using Planner = std::function<std::vector<model::Rule>(const model::MitigationSc
                                                        const std::vector<model::Prefix>& expanded,
                                                        const policy::DomainPolicy& policy)>;
 
+// What a client has made an alias-name stand for on the data channel: injected, because signal and data do not know
+// each other. Nothing for a name that the client has not made.
+using AliasLookup = std::function<std::optional<model::Alias>(const base::Cuid& cuid, const std::string& name)>;
+
 struct DomainLimits {
   std::size_t observers = 4096;  // of the domain
   std::size_t observers_per_session = 16;
@@ -61,7 +65,9 @@ struct ClientCounts {
 
 class Domain {
  public:
-  Domain(std::shared_ptr<const policy::DomainRules> rules, Planner planner, const DomainLimits& limits);
+  // Without `aliases` no alias-name is known.
+  Domain(std::shared_ptr<const policy::DomainRules> rules, Planner planner, const DomainLimits& limits,
+         AliasLookup aliases = {});
   ~Domain();
   Domain(Domain&&) noexcept;
   Domain& operator=(Domain&&) noexcept;

@@ -85,14 +85,22 @@ class DomainTest : public ::testing::Test {
   void start(policy::DomainPolicy policy, DomainLimits limits = {}) {
     policy_ = std::move(policy);
     limits_ = limits;
-    domain_ = std::make_unique<Domain>(std::make_shared<policy::DomainRules>(policy_), plain_plan, limits_);
+    domain_ = std::make_unique<Domain>(std::make_shared<policy::DomainRules>(policy_), plain_plan, limits_, lookup());
     store = {};
     rules.clear();
     mitigating.clear();
   }
+  // What clients have made on the data channel, by cuid and name.
+  AliasLookup lookup() {
+    return [this](const base::Cuid& cuid, const std::string& name) -> std::optional<model::Alias> {
+      const auto found = made_aliases.find({cuid.value, name});
+      if (found == made_aliases.end()) return std::nullopt;
+      return model::Alias{name, found->second};
+    };
+  }
   // A new process: the store is all that is left.
   void restart() {
-    domain_ = std::make_unique<Domain>(std::make_shared<policy::DomainRules>(policy_), plain_plan, limits_);
+    domain_ = std::make_unique<Domain>(std::make_shared<policy::DomainRules>(policy_), plain_plan, limits_, lookup());
     rules.clear();
     mitigating.clear();
     take(domain_->load(store.snapshot(), now, false));
@@ -297,6 +305,8 @@ class DomainTest : public ::testing::Test {
   std::vector<std::string> notes;
   std::map<model::RuleOwner, std::vector<model::Rule>> rules;  // what is wanted
   std::map<std::string, bool> mitigating;
+
+  std::map<std::pair<std::string, std::string>, model::MitigationScope> made_aliases;
 
   policy::DomainPolicy policy_;
   DomainLimits limits_;

@@ -196,7 +196,7 @@ std::vector<Effect> Machine::set_rules(std::shared_ptr<const policy::DomainRules
   }
   for (const Key& key : all) {
     Mitigation& mitigation = *find(key.cuid, key.mid);
-    const policy::Verdict verdict = rules_->may_keep(mitigation.record.request.scope);
+    const policy::Verdict verdict = rules_->may_keep(mitigation.targets());
     if (!verdict.allowed) {
       audit(now, "server", "withdraw", key, "done", "the new policy does not allow it: " + verdict.reason);
       end(key, MitigationStatus::withdrawn, now);

@@ -24,8 +24,9 @@ namespace dots::signal::server {
 
 class Machine {
  public:
-  Machine(std::shared_ptr<const policy::DomainRules> rules, Planner planner, const DomainLimits& limits)
-      : rules_(std::move(rules)), planner_(std::move(planner)), limits_(limits) {}
+  Machine(std::shared_ptr<const policy::DomainRules> rules, Planner planner, const DomainLimits& limits,
+          AliasLookup aliases)
+      : rules_(std::move(rules)), planner_(std::move(planner)), limits_(limits), aliases_(std::move(aliases)) {}
 
   std::vector<Effect> load(const ports::Snapshot& snapshot, base::Now now, bool keep_observers,
                            const std::set<model::RuleOwner>& unsaid);
@@ -71,6 +72,7 @@ class Machine {
   void save(const Mitigation& mitigation) { persist(ports::PutMitigation{mitigation.record}); }
   // Asks for the rules of the mitigation, or for none when it is gone.
   void want(const Mitigation& mitigation);
+  std::vector<model::Rule> plan(const ports::MitigationRecord& record) const;
   void want_nothing(const Key& key);
 
   // ---- put.cpp
@@ -78,7 +80,11 @@ class Machine {
   enum class Stage : std::uint8_t { first, names_known };
   void decide(const PutMitigation& put, const Origins& origins, Stage stage, base::Now now);
   void refresh(Mitigation& known, const PutMitigation& put, const Origins& origins, base::Now now);
-  void create(const PutMitigation& put, const Origins& origins, Stage stage, base::Now now);
+  void create(const PutMitigation& put, std::vector<model::Alias> aliases, const Origins& origins, Stage stage,
+              base::Now now);
+  // What the alias-names stand for now; an error names the one that is not known.
+  base::Result<std::vector<model::Alias>> resolve_aliases(const PutMitigation& put) const;
+  policy::Verdict may_request(const PutMitigation& put, const std::vector<model::Alias>& aliases) const;
   void refuse(const PutMitigation& put, const Origins& origins, const Answer& answer, const std::string& reason,
               const std::string& next_step, base::Now now);
   void refuse(const PutMitigation& put, const Origins& origins, const policy::Verdict& verdict, base::Now now);
@@ -104,8 +110,9 @@ class Machine {
   // May a request that is kept out run now?
   bool blocked(const Mitigation& mitigation) const;
   // Refuses with 4.09; those in the way learn of it.
-  void refuse_conflict(const PutMitigation& put, const Origins& origins, const std::vector<model::Prefix>& expanded,
-                       const std::vector<Mitigation*>& in_the_way, base::Now now);
+  void refuse_conflict(const PutMitigation& put, const Origins& origins, const model::MitigationScope& targets,
+                       const std::vector<model::Prefix>& expanded, const std::vector<Mitigation*>& in_the_way,
+                       base::Now now);
   void refuse_deactivated(Mitigation& known, const PutMitigation& put, const Origins& origins, base::Now now);
   // Takes the rules from what runs; `for_so_long` is the lifetime of what it gives way to.
   void give_way(Mitigation& loser, const Mitigation& to, base::Duration for_so_long, base::Now now);
@@ -213,6 +220,7 @@ class Machine {
   std::shared_ptr<const policy::DomainRules> rules_;
   Planner planner_;
   DomainLimits limits_;
+  AliasLookup aliases_;
 
   std::optional<std::string> unable_;  // why no back end can install rules
 
@@ -254,6 +262,14 @@ class Machine {
 };
 
 inline std::string client_text(const base::ClientId& client) { return "client " + client.value; }
+// A request with its aliases as one scope, for names, overlap and ownership: without their protocols and ports, and
+// with alias-names that tell whose they are.
+model::MitigationScope whole_scope(const base::Cuid& cuid, const model::MitigationScope& scope,
+                                   const std::vector<model::Alias>& aliases);
+// The scopes whose rules together make the mitigation: the request's own targets when it names any, and each alias. An
+// alias without protocols and ports takes those of the request.
+std::vector<model::MitigationScope> parts_of(const model::MitigationScope& scope,
+                                             const std::vector<model::Alias>& aliases);
 // The names whose addresses a scope needs, canonical, without duplicates.
 std::vector<std::string> names_of(const model::MitigationScope& scope);
 

@@ -56,13 +56,13 @@ std::vector<model::Prefix> Machine::expand(const model::MitigationScope& scope) 
 
 void Machine::re_expand(Mitigation& mitigation, base::Now now) {
   ports::MitigationRecord& record = mitigation.record;
-  std::vector<model::Prefix> expanded = expand(record.request.scope);
+  std::vector<model::Prefix> expanded = expand(mitigation.targets());
   if (expanded == record.expanded) return;
   if (mitigation.contends()) freed(mitigation, now);
   ScopeIndex& index = index_of(mitigation);
-  index.remove(mitigation.number, record.request.scope, record.expanded);
+  index.remove(mitigation.number, mitigation.targets(), record.expanded);
   record.expanded = std::move(expanded);
-  index.add(mitigation.number, record.request.scope, record.expanded);
+  index.add(mitigation.number, mitigation.targets(), record.expanded);
   save(mitigation);
   want(mitigation);
 }
@@ -84,7 +84,7 @@ void Machine::ask(const std::string& text, base::Now now) {
 }
 
 void Machine::use_names(const Mitigation& mitigation, base::Now now) {
-  for (const std::string& text : names_of(mitigation.record.request.scope)) {
+  for (const std::string& text : names_of(mitigation.targets())) {
     Name& name = names_[text];
     name.record.name = text;
     name.users.insert(mitigation.key());
@@ -97,7 +97,7 @@ void Machine::use_names(const Mitigation& mitigation, base::Now now) {
 }
 
 void Machine::unuse_names(const Mitigation& mitigation, base::Now now) {
-  for (const std::string& text : names_of(mitigation.record.request.scope)) {
+  for (const std::string& text : names_of(mitigation.targets())) {
     const auto found = names_.find(text);
     if (found == names_.end()) continue;
     found->second.users.erase(mitigation.key());

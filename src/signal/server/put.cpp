@@ -75,17 +75,26 @@ void Machine::decide(const PutMitigation& put, const Origins& origins, Stage sta
                   refused(ResponseCode::bad_request, "lifetime " + std::to_string(lifetime->seconds) + " is invalid"),
                   "an invalid lifetime", {}, now);
   }
-  if (const policy::Verdict verdict = rules_->may_request(put.request.scope); !verdict.allowed) {
+  // A request that is known keeps what its aliases stood for; a changed alias counts for new requests.
+  std::vector<model::Alias> aliases;
+  if (known != nullptr) {
+    aliases = known->record.aliases;
+  } else if (!put.request.scope.alias_name.empty()) {
+    auto resolved = resolve_aliases(put);
+    if (!resolved) {
+      const std::string& alias = resolved.error().message;
+      return refuse(put, origins,
+                    refused(ResponseCode::bad_request, "alias-name '" + alias + "' is not known for this client"),
+                    "the client has created no alias '" + alias + "'",
+                    "create it on the data channel, or name the targets themselves", now);
+    }
+    aliases = std::move(*resolved);
+  }
+  if (const policy::Verdict verdict = may_request(put, aliases); !verdict.allowed) {
     return refuse(put, origins, verdict, now);
   }
-  if (!put.request.scope.alias_name.empty()) {
-    const std::string& alias = put.request.scope.alias_name.front();
-    return refuse(put, origins,
-                  refused(ResponseCode::bad_request, "alias-name '" + alias + "' is not known for this client"),
-                  "the client has created no alias '" + alias + "'", "name the targets themselves", now);
-  }
   if (known != nullptr) return refresh(*known, put, origins, now);
-  create(put, origins, stage, now);
+  create(put, std::move(aliases), origins, stage, now);
 }
 
 void Machine::refresh(Mitigation& known, const PutMitigation& put, const Origins& origins, base::Now now) {
@@ -108,9 +117,11 @@ void Machine::refresh(Mitigation& known, const PutMitigation& put, const Origins
   const bool revived = known.terminating();
   Contest contest;
   if (revived) {
-    contest = this->contest(record.client, record.request.scope, record.expanded);
+    contest = this->contest(record.client, known.targets(), record.expanded);
     contest.winners.insert(contest.winners.end(), contest.tied.begin(), contest.tied.end());
-    if (contest.is_lost()) return refuse_conflict(put, origins, record.expanded, contest.winners, now);
+    if (contest.is_lost()) {
+      return refuse_conflict(put, origins, known.targets(), record.expanded, contest.winners, now);
+    }
     set_status(known, MitigationStatus::in_progress, now);
     ++record.terminating_cycles;
   }
@@ -136,12 +147,14 @@ void Machine::refresh(Mitigation& known, const PutMitigation& put, const Origins
   if (revived) changed(known.key(), now);
 }
 
-void Machine::create(const PutMitigation& put, const Origins& origins, Stage stage, base::Now now) {
+void Machine::create(const PutMitigation& put, std::vector<model::Alias> aliases, const Origins& origins, Stage stage,
+                     base::Now now) {
   const model::MitigationRequest& request = put.request;
+  const model::MitigationScope targets = whole_scope(put.cuid, request.scope, aliases);
   if (stage == Stage::first && join_held(put, now)) return;
 
   std::set<std::string> missing;
-  const std::vector<std::string> names = names_of(request.scope);
+  const std::vector<std::string> names = names_of(targets);
   for (const std::string& name : names) {
     if (!usable(name, now)) missing.insert(name);
   }
@@ -157,13 +170,13 @@ void Machine::create(const PutMitigation& put, const Origins& origins, Stage sta
   }
 
   // Overlap with own requests of the same trigger type. What is terminating gives way to every mid.
-  const std::vector<model::Prefix> expanded = expand(request.scope);
+  const std::vector<model::Prefix> expanded = expand(targets);
   std::set<base::Mid> replaced;
   std::optional<base::Mid> higher;
   const auto state = cuids_.find(put.cuid);
   if (state != cuids_.end()) {
     const ScopeIndex& index = request.trigger_mitigation ? immediate_ : preconfigured_;
-    index.visit(request.scope, expanded, [&](ScopeIndex::Number number) {
+    index.visit(targets, expanded, [&](ScopeIndex::Number number) {
       const Mitigation& other = *by_number_.at(number);
       if (other.record.cuid != put.cuid) return true;
       if (other.record.mid > put.mid && !other.terminating()) {
@@ -181,8 +194,8 @@ void Machine::create(const PutMitigation& put, const Origins& origins, Stage sta
 
   // What waits for a loss is in nobody's way until then.
   Contest contest;
-  if (request.trigger_mitigation) contest = this->contest(put.origin.client, request.scope, expanded);
-  if (contest.is_lost()) return refuse_conflict(put, origins, expanded, contest.winners, now);
+  if (request.trigger_mitigation) contest = this->contest(put.origin.client, targets, expanded);
+  if (contest.is_lost()) return refuse_conflict(put, origins, targets, expanded, contest.winners, now);
   const bool tied = !contest.tied.empty();
   // An armed request wants no rules yet.
   if (unable_ && request.trigger_mitigation) {
@@ -212,6 +225,7 @@ void Machine::create(const PutMitigation& put, const Origins& origins, Stage sta
   record.mid = put.mid;
   record.client = put.origin.client;
   record.request = request;
+  record.aliases = std::move(aliases);
   record.expanded = expanded;
   record.status = !request.trigger_mitigation ? MitigationStatus::signal_loss
                   : tied                      ? MitigationStatus::withdrawn

@@ -39,8 +39,9 @@ struct Mitigation {
   // Its status is in_progress (running), client_withdrawn (active but terminating), withdrawn (deactivated by a
   // conflict, and kept) or signal_loss (armed: preconfigured and not running).
   ports::MitigationRecord record;
-  ScopeIndex::Number number = 0;  // in the indices of overlaps
-  Timers::Handle timer;           // the steady side of record.deadline; none when indefinite
+  std::optional<model::MitigationScope> whole;  // with aliases: whole_scope of the record; set by put_in
+  ScopeIndex::Number number = 0;                // in the indices of overlaps
+  Timers::Handle timer;                         // the steady side of record.deadline; none when indefinite
   RulesReport::State rules = RulesReport::State::pending;
   std::string rules_reason;
   std::string audited_failure;  // a failure that is tried again and again is one line in the audit log
@@ -51,6 +52,8 @@ struct Mitigation {
   Fade fade;
   std::vector<std::string> acl_names;  // accept-lists that the attack uses (conflict-cause 2)
 
+  // Everything that is to be protected.
+  const model::MitigationScope& targets() const { return whole ? *whole : record.request.scope; }
   bool preconfigured() const { return !record.request.trigger_mitigation; }
   bool armed() const { return record.status == model::MitigationStatus::signal_loss; }
   bool running() const { return record.status == model::MitigationStatus::in_progress; }

@@ -7,7 +7,6 @@
 #include "base/bytes.h"
 #include "dots-bench/metrics.h"
 #include "dots-bench/reference.h"
-#include "dots-bench/report.h"
 #include "dots-bench/requests.h"
 #include "dots-bench/stats.h"
 #include "model/mitigation.h"
@@ -144,19 +143,16 @@ TEST(Echo, AsksForTheSizeOfTheAnswer) {
   EXPECT_EQ(echo_answer_bytes(echo(1, 1).make(0, 1, kToken).message), kEchoHead);
 }
 
-TEST(Report, SaysWhetherAGoalIsMet) {
-  Report report;
-  Row row{"heartbeat", "psk", {}, {0.5, 0.8, 0.6}, "bare DTLS echo", 0.7, ">= 0.70", 60, 37};
-  row.samples.push_back({2.0, 4.0, 1000, {1ms}});
-  EXPECT_DOUBLE_EQ(row.ratio(), 0.6);
-  EXPECT_FALSE(row.met());
-  report.rows.push_back(row);
-  EXPECT_THAT(table(report), HasSubstr("SHORT"));
-  EXPECT_THAT(json(report), HasSubstr("\"met\":false"));
-  EXPECT_THAT(json(report), HasSubstr("\"per_cpu_s\":5E2"));
-  report.rows[0].ratios = {0.7, 0.8, 0.9};
-  EXPECT_TRUE(report.rows[0].met());
-  EXPECT_THAT(table(report), HasSubstr("met"));
+TEST(Requests, TheStatusIsThatOfTheMidThatWasAskedFor) {
+  model::MitigationEntry entry;
+  entry.mid = base::Mid{7};
+  entry.lifetime = model::Lifetime{3600};
+  entry.scope.emplace().target_prefix = {model::host_prefix(*model::parse_ip_address("192.0.2.1"))};
+  entry.status = model::MitigationStatus::successfully_mitigated;
+  const base::Bytes answer = answer_of(model::ResponseCode::content, wire::encode(std::vector{entry}));
+  EXPECT_EQ(status_in(answer, 7), model::MitigationStatus::successfully_mitigated);
+  EXPECT_FALSE(status_in(answer, 8));
+  EXPECT_FALSE(status_in(answer_of(model::ResponseCode::not_found, {}), 7));
 }
 
 }  // namespace

@@ -122,6 +122,7 @@ base::Result<void> ConfigSet::write(const SetOptions& options) {
   init.init.folder = folder_;
   init.init.set.signal_port = *port;
   init.init.set.prefixes = {"192.0.2.0/24"};
+  init.init.set.mitigator = options.mitigator;
   std::istringstream nothing;
   std::ostringstream said;
   std::ostringstream complained;
@@ -130,7 +131,9 @@ base::Result<void> ConfigSet::write(const SetOptions& options) {
   // The certificate that init made belongs to the client of init's own domain, which is as good as any for handshakes.
   std::string keys;
   // All sessions of a measurement may be of one domain.
-  std::string domains = "\n[limits]\nsessions_per_domain = 1000000\n" + domain_toml("shared", 0);
+  std::string domains = "\n[limits]\nsessions = 1000000\nsessions_per_domain = 1000000\n" +
+                        fmt::format("\n[heartbeat]\ninterval_s = {}\n", options.heartbeat_interval_s) +
+                        domain_toml("shared", 0);
   for (std::size_t i = 0; i <= options.domains; ++i) {
     auto key = adapters::pki::random_key(32);
     if (!key) return key.error();
@@ -172,19 +175,23 @@ base::Result<std::vector<ClientCredentials>> ConfigSet::x509_client() const {
 }
 
 base::Result<std::unique_ptr<Daemon>> Daemon::start(const std::string& program, const ConfigSet& set) {
+  return start(program, set.file("server.toml"), set.file("state/server/dotsd.sock"), set.file("dotsd.log"));
+}
+
+base::Result<std::unique_ptr<Daemon>> Daemon::start(const std::string& program, const std::string& config_file,
+                                                    const std::string& socket, const std::string& log_file) {
   std::unique_ptr<Daemon> daemon{new Daemon};
-  daemon->socket_ = set.file("state/server/dotsd.sock");
-  const std::string log = set.file("dotsd.log");
-  auto process = Process::start({program, "--config", set.file("server.toml")}, log, false);
+  daemon->socket_ = socket;
+  auto process = Process::start({program, "--config", config_file}, log_file, false);
   if (!process) return process.error();
   daemon->process_ = std::move(*process);
   const auto give_up = std::chrono::steady_clock::now() + kStartTime;
   while (std::chrono::steady_clock::now() < give_up) {
-    if (!daemon->process_->running()) return base::Error{program + " ended at once: " + tail_of(log)};
+    if (!daemon->process_->running()) return base::Error{program + " ended at once: " + tail_of(log_file)};
     if (daemon->metrics().ok()) return daemon;
     std::this_thread::sleep_for(20ms);
   }
-  return base::Error{program + " does not answer on its API socket; the last line of its log: " + tail_of(log)};
+  return base::Error{program + " does not answer on its API socket; the last line of its log: " + tail_of(log_file)};
 }
 
 }  // namespace dots::bench

@@ -15,6 +15,8 @@ namespace dots::bench {
 // Clients that a set knows: all sessions of one domain, or one client in each of so many domains.
 struct SetOptions {
   std::size_t domains = 1000;  // beside the one domain that all can share
+  std::string mitigator = "dry-run";
+  unsigned heartbeat_interval_s = 30;  // of the server
 };
 
 // What `dotsctl init` writes, with more domains and clients in it.
@@ -28,6 +30,7 @@ class ConfigSet {
   const std::string& folder() const { return folder_; }
   std::string file(const std::string& name) const { return folder_ + "/" + name; }
   const model::SocketAddress& server() const { return server_; }
+  const adapters::net::Psk& psk(std::size_t domain) const { return psk_[domain]; }
   void keep() { keep_ = true; }
   // Empties the state folder of the server. REQUIRES: no daemon runs on it.
   base::Result<void> forget_state();
@@ -51,8 +54,12 @@ class Daemon {
  public:
   // Ready to answer when it returns.
   static base::Result<std::unique_ptr<Daemon>> start(const std::string& program, const ConfigSet& set);
+  // One with a configuration of its own in that folder; its API is at `socket`.
+  static base::Result<std::unique_ptr<Daemon>> start(const std::string& program, const std::string& config_file,
+                                                     const std::string& socket, const std::string& log_file);
 
   base::Result<Metrics> metrics() const { return read_metrics(socket_); }
+  const std::string& socket() const { return socket_; }  // of the API
   Process& process() { return *process_; }
 
  private:

@@ -54,7 +54,9 @@ class DatagramBatch {
   }
   // Puts more behind the last datagram when it is for this peer and stays within `most` bytes.
   bool append(const adapters::net::NativeAddress& peer, base::ByteView bytes, std::size_t most) {
-    if (used_ == 0 || peers_[used_ - 1].v4.sin_port != peer.v4.sin_port) return false;
+    if (used_ == 0) return false;
+    const sockaddr_in& before = peers_[used_ - 1].v4;
+    if (before.sin_port != peer.v4.sin_port || before.sin_addr.s_addr != peer.v4.sin_addr.s_addr) return false;
     iovec& last = where_[used_ - 1];
     if (last.iov_len + bytes.size() > most) return false;
     std::memcpy(bytes_[used_ - 1].data() + last.iov_len, bytes.data(), bytes.size());

@@ -1,12 +1,16 @@
 #include "dots-bench/lane.h"
 
+#include <netinet/in.h>
 #include <sys/socket.h>
 
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <cstring>
 
 #include "adapters/net/dtls_channel.h"
+#include "adapters/net/socket_address.h"
+#include "dots-bench/descriptor.h"
 #include "dots-bench/poller.h"
 
 namespace dots::bench {
@@ -14,11 +18,32 @@ namespace {
 
 constexpr std::uint32_t kReceiveBufferBytes = 65536;
 constexpr const char* kServerName = "localhost";
+constexpr std::size_t kLanesPerAddress = 20'000;
+
+// From 127.0.N.1, N from 1 on; the server is on the loopback too.
+base::Result<adapters::net::UdpSocket> connect_from(std::size_t number, const model::SocketAddress& server) {
+  Descriptor fd{::socket(AF_INET, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0)};
+  sockaddr_in own{};
+  own.sin_family = AF_INET;
+  own.sin_addr.s_addr = htonl(INADDR_LOOPBACK + (static_cast<std::uint32_t>(number) << 8));
+  sockaddr_in peer{};
+  peer.sin_family = AF_INET;
+  std::memcpy(&peer.sin_addr, server.ip.bytes.data(), sizeof peer.sin_addr);
+  peer.sin_port = htons(server.port);
+  if (!fd.ok() || ::bind(fd.get(), reinterpret_cast<const sockaddr*>(&own), sizeof own) != 0 ||
+      ::connect(fd.get(), reinterpret_cast<const sockaddr*>(&peer), sizeof peer) != 0) {
+    return base::Error{std::string{"no socket for a session: "} + std::strerror(errno)};
+  }
+  return adapters::net::UdpSocket{fd.release(), {}, true, server};
+}
 
 }  // namespace
 
-base::Result<Lane> Lane::open(const model::SocketAddress& server, ports::ChannelConnector* connector) {
-  auto socket = adapters::net::UdpSocket::connect(server, kReceiveBufferBytes);
+base::Result<Lane> Lane::open(const model::SocketAddress& server, ports::ChannelConnector* connector,
+                              std::size_t number) {
+  const std::size_t address = number / kLanesPerAddress;
+  auto socket =
+      address == 0 ? adapters::net::UdpSocket::connect(server, kReceiveBufferBytes) : connect_from(address, server);
   if (!socket) return socket.error();
   Lane lane;
   lane.socket_ = std::move(*socket);
@@ -96,8 +121,9 @@ base::Result<Opened> open_sessions(const OpenOptions& options) {
     base::SteadyTime started, due;
   };
   std::vector<adapters::net::DtlsConnector> connectors;
-  for (const auto& credentials : options.credentials)
-    connectors.emplace_back(credentials, adapters::net::DtlsOptions{});
+  adapters::net::DtlsOptions dtls;
+  dtls.resumption.tickets = options.tickets;
+  for (const auto& credentials : options.credentials) connectors.emplace_back(credentials, dtls);
 
   Opened opened;
   opened.handshakes.reserve(options.sessions);
@@ -106,11 +132,11 @@ base::Result<Opened> open_sessions(const OpenOptions& options) {
   std::vector<std::optional<Attempt>> attempts(std::min(options.in_flight, options.sessions));
   std::size_t begun = 0;
   std::vector<base::Bytes> plaintexts;
-  const base::SteadyTime give_up = steady_now() + options.patience;
+  base::SteadyTime give_up = steady_now() + options.patience;
 
   const auto begin = [&](std::size_t slot) -> base::Result<void> {
     const base::SteadyTime now = steady_now();
-    auto lane = Lane::open(options.server, &connectors[begun % connectors.size()]);
+    auto lane = Lane::open(options.server, &connectors[begun % connectors.size()], begun);
     if (!lane) return lane.error();
     if (!poller.add(lane->fd(), slot)) return base::Error{"the sockets cannot be watched"};
     const base::SteadyTime due = now + lane->timeout().value_or(std::chrono::seconds{1});
@@ -129,6 +155,8 @@ base::Result<Opened> open_sessions(const OpenOptions& options) {
       if (!attempt->lane.receive(plaintexts)) return base::Error{"a handshake failed: " + attempt->lane.reason()};
       if (!attempt->lane.is_open()) continue;
       opened.handshakes.push_back(steady_now() - attempt->started);
+      if (attempt->lane.resumed()) ++opened.resumed;
+      give_up = steady_now() + options.patience;
       if (options.keep) {
         poller.remove(attempt->lane.fd());
         kept[attempt->number] = std::move(attempt->lane);
@@ -147,6 +175,7 @@ base::Result<Opened> open_sessions(const OpenOptions& options) {
       attempt->due = now + attempt->lane.timeout().value_or(std::chrono::seconds{1});
     }
   }
+  opened.lanes.reserve(kept.size());
   for (auto& lane : kept) opened.lanes.push_back(std::move(*lane));
   return opened;
 }
@@ -154,7 +183,7 @@ base::Result<Opened> open_sessions(const OpenOptions& options) {
 base::Result<std::vector<Lane>> open_plain(const model::SocketAddress& server, std::size_t count) {
   std::vector<Lane> lanes;
   for (std::size_t i = 0; i < count; ++i) {
-    auto lane = Lane::open(server, nullptr);
+    auto lane = Lane::open(server, nullptr, i);
     if (!lane) return lane.error();
     lanes.push_back(std::move(*lane));
   }

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "adapters/net/credentials.h"
+#include "adapters/net/ticket_cache.h"
 #include "adapters/net/udp_socket.h"
 #include "base/time.h"
 #include "model/peer.h"
@@ -17,8 +18,10 @@ namespace dots::bench {
 
 class Lane {
  public:
-  // A lane without `connector` sends and receives as it is told; one with it starts a handshake.
-  static base::Result<Lane> open(const model::SocketAddress& server, ports::ChannelConnector* connector);
+  // A lane without `connector` sends and receives as it is told; one with it starts a handshake. `number` chooses the
+  // address on the loopback that it comes from: one address has ports for some 20,000 of them.
+  static base::Result<Lane> open(const model::SocketAddress& server, ports::ChannelConnector* connector,
+                                 std::size_t number = 0);
 
   // Returns the size of the datagram; 0 when it did not leave.
   std::size_t send(base::ByteView message);
@@ -30,6 +33,7 @@ class Lane {
   void close();
 
   bool is_open() const { return !channel_ || channel_->is_open(); }
+  bool resumed() const { return channel_ && channel_->resumed(); }  // REQUIRES: is_open()
   int fd() const { return socket_->fd(); }
   const std::string& reason() const { return reason_; }
   std::uint64_t received_datagrams() const { return received_datagrams_; }
@@ -57,12 +61,14 @@ struct OpenOptions {
   std::vector<ClientCredentials> credentials;  // lane i takes number i mod size
   std::size_t sessions = 256;
   std::size_t in_flight = 16;
-  bool keep = true;  // else each is closed as soon as it is open
-  base::Duration patience = std::chrono::seconds{60};
+  bool keep = true;                                               // else each is closed as soon as it is open
+  base::Duration patience = std::chrono::seconds{60};             // without any handshake that ends
+  std::shared_ptr<adapters::net::TicketCache> tickets = nullptr;  // kept and offered; nothing: full handshakes
 };
 struct Opened {
   std::vector<Lane> lanes;                 // with `keep`
   std::vector<base::Duration> handshakes;  // how long each took
+  std::size_t resumed = 0;                 // so many of them by a ticket
 };
 // Closed loop of handshakes. Fails when one fails.
 base::Result<Opened> open_sessions(const OpenOptions& options);

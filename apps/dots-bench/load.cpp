@@ -10,7 +10,6 @@
 namespace dots::bench {
 namespace {
 
-constexpr base::Duration kSpacing = std::chrono::nanoseconds{1'000'000'000 / kMostPerSessionPerS};
 constexpr std::size_t kTokenBytes = 4;
 
 // Without a look at the options, which an echo does not have.
@@ -29,9 +28,17 @@ Load::Load(std::vector<Lane> lanes) : lanes_(std::move(lanes)) {
   for (std::size_t i = 0; i < lanes_.size(); ++i) poller_.add(lanes_[i].fd(), i);
 }
 
-base::Duration Load::pause(base::SteadyTime now) const {
+void Load::spread_over(base::Duration period) {
+  const base::SteadyTime first = steady_now() - period;
+  for (std::size_t i = 0; i < lanes_.size(); ++i) {
+    Lane& lane = lanes_[(next_lane_ + i) % lanes_.size()];
+    lane.last_send = first + period * static_cast<std::int64_t>(i) / static_cast<std::int64_t>(lanes_.size());
+  }
+}
+
+base::Duration Load::pause(base::SteadyTime now, base::Duration spacing) const {
   // Lanes take turns, so the next one is the one that has waited for the longest time.
-  const base::SteadyTime may = lanes_[next_lane_].last_send + kSpacing;
+  const base::SteadyTime may = lanes_[next_lane_].last_send + spacing;
   return may <= now ? base::Duration::zero() : may - now;
 }
 
@@ -54,6 +61,7 @@ base::Result<void> Load::issue(const Workload& workload, LoadResult& result) {
 
 base::Result<void> Load::take(std::size_t lane, base::ByteView message, const Workload& workload, LoadResult& result) {
   if (is_request(message)) {
+    ++result.peer_requests;
     answer_heartbeat(lane, message);
     return {};
   }
@@ -87,7 +95,7 @@ base::Result<LoadResult> Load::run(const Workload& workload, const LoadOptions& 
   while (result.latencies.size() < options.requests) {
     base::Duration wait = std::chrono::milliseconds{100};
     while (pending_.size() < options.in_flight && result.sent < options.requests) {
-      const base::Duration until = pause(steady_now());
+      const base::Duration until = pause(steady_now(), options.spacing);
       if (until > base::Duration::zero()) {
         wait = std::min(wait, until);
         break;

@@ -18,17 +18,20 @@ namespace dots::bench {
 // faster measures the cache of duplicates.
 inline constexpr std::uint32_t kMostPerSessionPerS = 400;
 inline constexpr std::size_t kLeastSessions = 256;
+inline constexpr base::Duration kLeastSpacing = std::chrono::nanoseconds{1'000'000'000 / kMostPerSessionPerS};
 
 struct LoadOptions {
   std::uint64_t requests = 0;
   std::size_t in_flight = 64;
   base::Duration patience = std::chrono::seconds{20};  // for one answer
+  base::Duration spacing = kLeastSpacing;              // between two requests of one session
 };
 
 struct LoadResult {
   std::vector<base::Duration> latencies;
   double wall_s = 0;
   std::uint64_t sent = 0;
+  std::uint64_t peer_requests = 0;  // of the server's: its heartbeats
   // Means; of plaintext, and of datagrams as they travel.
   double request_bytes = 0, answer_bytes = 0, request_datagram_bytes = 0, answer_datagram_bytes = 0;
 };
@@ -40,6 +43,9 @@ class Load {
   // Fails when an answer is wrong or does not come.
   base::Result<LoadResult> run(const Workload& workload, const LoadOptions& options);
 
+  // The sessions have their turns one after the other, so that each comes once in `period`.
+  void spread_over(base::Duration period);
+
   std::size_t sessions() const { return lanes_.size(); }
   Lane& lane(std::size_t i) { return lanes_[i]; }
 
@@ -49,7 +55,7 @@ class Load {
     std::uint64_t tag = 0;
   };
   // Until the next lane may send; zero: now.
-  base::Duration pause(base::SteadyTime now) const;
+  base::Duration pause(base::SteadyTime now, base::Duration spacing) const;
   base::Result<void> issue(const Workload& workload, LoadResult& result);
   base::Result<void> take(std::size_t lane, base::ByteView message, const Workload& workload, LoadResult& result);
   void answer_heartbeat(std::size_t lane, base::ByteView message);

@@ -12,6 +12,7 @@
 #include <cstring>
 #include <fstream>
 #include <sstream>
+#include <utility>
 #include <vector>
 
 #include "dots-bench/stats.h"
@@ -43,10 +44,11 @@ std::string file_system_of(const std::string& folder) {
     }
     std::string type, source;
     fields >> type >> source;
-    const bool leads = mount == "/" || path == mount || path.starts_with(mount + "/");
+    const bool leads = mount == "/" || path == mount || (path.starts_with(mount) && path[mount.size()] == '/');
     if (!leads || mount.size() < longest) continue;
     longest = mount.size();
-    best = type + " on " + source;
+    best = std::move(type);
+    best.append(" on ").append(source);
   }
   return best;
 }

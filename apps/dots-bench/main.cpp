@@ -6,6 +6,7 @@
 #include <iostream>
 
 #include "apps/version.h"
+#include "dots-bench/growth.h"
 #include "dots-bench/load.h"
 #include "dots-bench/reference.h"
 #include "dots-bench/run.h"
@@ -19,22 +20,39 @@ int fail(int code, const std::string& what) {
   return code;
 }
 
-int run_all(RunOptions options) {
+std::string find_programs(RunOptions& options) {
   const std::string self = std::filesystem::read_symlink("/proc/self/exe").string();
   if (options.dotsd.empty()) options.dotsd = (std::filesystem::path{self}.parent_path() / "dotsd").string();
+  return self;
+}
+
+bool write_file(const std::string& name, const std::string& text) {
+  if (name.empty()) return true;
+  std::ofstream file{name};
+  file << text;
+  file.close();
+  return static_cast<bool>(file);
+}
+
+int run_all(RunOptions options) {
+  const std::string self = find_programs(options);
   const auto report = run(options, self);
   if (!report) return fail(1, report.error().message);
   std::cout << table(*report);
-  if (!options.json_file.empty()) {
-    std::ofstream file{options.json_file};
-    file << json(*report);
-    file.close();
-    if (!file) return fail(1, "cannot write '" + options.json_file + "'");
-  }
+  if (!write_file(options.json_file, json(*report))) return fail(1, "cannot write '" + options.json_file + "'");
   if (!options.require_goals) return 0;
   for (const Row& row : report->rows) {
     if (!row.met()) return fail(3, "a goal is missed: " + row.name);
   }
+  return 0;
+}
+
+int run_growth(RunOptions options, const GrowthOptions& steps) {
+  const std::string self = find_programs(options);
+  const auto growth = grow(options, steps, self);
+  if (!growth) return fail(1, growth.error().message);
+  std::cout << csv(*growth);
+  if (!write_file(steps.csv_file, csv(*growth))) return fail(1, "cannot write '" + steps.csv_file + "'");
   return 0;
 }
 
@@ -58,7 +76,7 @@ int main(int argc, char** argv) {
   run_command->add_option("--work-folder", options.work_folder, "Where the state goes: its disk is measured")
       ->capture_default_str();
   run_command->add_option("--only", options.only, "Workloads")
-      ->check(CLI::IsMember({"heartbeat", "get", "refresh", "put-new", "handshake"}));
+      ->check(CLI::IsMember(std::set<std::string>(std::begin(kWorkloads), std::end(kWorkloads))));
   run_command->add_option("--rounds", options.rounds, "Each measurement so many times")
       ->capture_default_str()
       ->check(CLI::Range(1, 100));
@@ -86,17 +104,49 @@ int main(int argc, char** argv) {
   run_command->add_flag("--require-goals", options.require_goals, "Ends with 3 when a goal is missed");
   run_command->add_flag("--keep", options.keep, "Leaves the folder with configuration, state and logs");
 
+  run_command->add_option("--idle-sessions", options.idle_sessions, "Sessions that only beat")
+      ->capture_default_str()
+      ->check(CLI::Range(1, 1'000'000));
+  run_command->add_option("--flood", options.flood_per_s, "Forged hellos in a second while genuine clients connect")
+      ->capture_default_str()
+      ->check(CLI::Range(100, 10'000'000));
+
+  RunOptions growth_options;
+  growth_options.rounds = 3;
+  growth_options.mitigations = 1000;
+  GrowthOptions growth;
+  auto* growth_command =
+      app.add_subcommand("growth", "How costs grow with sessions and with active mitigations; prints CSV");
+  growth_command->add_option("--csv", growth.csv_file, "Writes it there too");
+  growth_command->add_option("--dotsd", growth_options.dotsd, "The daemon; default: beside this program");
+  growth_command->add_option("--work-folder", growth_options.work_folder, "Where the state goes")
+      ->capture_default_str();
+  growth_command->add_option("--sessions", growth.sessions, "Numbers of sessions")
+      ->capture_default_str()
+      ->delimiter(',')
+      ->check(CLI::Range(kLeastSessions, std::size_t{1'000'000}));
+  growth_command->add_option("--active", growth.active, "Numbers of active mitigations, growing")
+      ->capture_default_str()
+      ->delimiter(',')
+      ->check(CLI::Range(0, 500'000));
+  growth_command->add_option("--rounds", growth_options.rounds, "Each measurement so many times")
+      ->capture_default_str()
+      ->check(CLI::Range(1, 100));
+
   auto* reference = app.add_subcommand("reference", "A bare echo on 127.0.0.1; prints its port and runs until SIGTERM");
   reference->require_subcommand(1);
   reference->add_subcommand("udp", "UDP alone");
   std::string folder;
   auto* dtls = reference->add_subcommand("dtls", "DTLS 1.2 over GnuTLS");
   dtls->add_option("--folder", folder, "Credentials as `dotsctl init` makes them")->required();
+  unsigned beat_s = 0;
+  dtls->add_option("--beat-s", beat_s, "A heartbeat to each session so often; 0: none");
 
   CLI11_PARSE(app, argc, argv);
   try {
     if (run_command->parsed()) return run_all(options);
-    return dtls->parsed() ? run_dtls_echo(folder) : run_udp_echo();
+    if (growth_command->parsed()) return run_growth(growth_options, growth);
+    return dtls->parsed() ? run_dtls_echo(folder, std::chrono::seconds{beat_s}) : run_udp_echo();
   } catch (const std::exception& error) {
     return fail(1, error.what());
   }

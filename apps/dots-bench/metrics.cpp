@@ -3,25 +3,16 @@
 #include <sys/socket.h>
 #include <sys/time.h>
 #include <sys/un.h>
-#include <unistd.h>
 
 #include <cerrno>
 #include <cstdlib>
 #include <cstring>
 #include <memory>
 
+#include "dots-bench/descriptor.h"
+
 namespace dots::bench {
 namespace {
-
-struct Descriptor {
-  explicit Descriptor(int f) : fd(f) {}
-  Descriptor(const Descriptor&) = delete;
-  Descriptor& operator=(const Descriptor&) = delete;
-  ~Descriptor() {
-    if (fd >= 0) ::close(fd);
-  }
-  int fd;
-};
 
 base::Error failed(const std::string& socket) {
   return base::Error{"the API of dotsd on '" + socket + "' cannot be used: " + std::strerror(errno)};
@@ -111,16 +102,16 @@ base::Result<Metrics> read_metrics(const std::string& socket) {
   if (socket.size() >= sizeof address.sun_path) return base::Error{"the path '" + socket + "' is too long"};
   std::memcpy(address.sun_path, socket.c_str(), socket.size() + 1);
   const timeval patience{10, 0};
-  ::setsockopt(stream.fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
+  ::setsockopt(stream.get(), SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
   const std::string request = "GET /metrics HTTP/1.1\r\nHost: dotsd\r\nConnection: close\r\n\r\n";
-  if (stream.fd < 0 || ::connect(stream.fd, reinterpret_cast<sockaddr*>(&address), sizeof address) != 0 ||
-      ::send(stream.fd, request.data(), request.size(), MSG_NOSIGNAL) != static_cast<ssize_t>(request.size())) {
+  if (!stream.ok() || ::connect(stream.get(), reinterpret_cast<sockaddr*>(&address), sizeof address) != 0 ||
+      ::send(stream.get(), request.data(), request.size(), MSG_NOSIGNAL) != static_cast<ssize_t>(request.size())) {
     return failed(socket);
   }
   std::string answer;
   for (;;) {
     char buffer[16384];
-    const ssize_t count = ::recv(stream.fd, buffer, sizeof buffer, 0);
+    const ssize_t count = ::recv(stream.get(), buffer, sizeof buffer, 0);
     if (count < 0) return failed(socket);
     if (count == 0) break;
     answer.append(buffer, static_cast<std::size_t>(count));

@@ -1,11 +1,15 @@
-// What `dots-bench run` is told.
+// What `dots-bench run` and `dots-bench growth` are told.
 #pragma once
 
 #include <cstdint>
 #include <set>
 #include <string>
+#include <vector>
 
 namespace dots::bench {
+
+inline constexpr const char* kWorkloads[] = {"heartbeat", "get",  "refresh",  "put-new", "handshake",
+                                             "flood",     "idle", "nftables", "loss"};
 
 struct RunOptions {
   std::string dotsd;                     // program; empty: beside dots-bench
@@ -27,6 +31,16 @@ struct RunOptions {
   std::size_t handshakes_in_flight = 16;
   int disk_writes = 300;
 
+  std::size_t idle_sessions = 10000;
+  unsigned idle_interval_s = 15;  // between two heartbeats of a session
+  unsigned idle_periods = 2;      // so many of them are measured
+  std::uint64_t hellos = 20000;   // forged ones, of one measurement of their price
+  unsigned flood_per_s = 20000;   // while genuine clients connect
+  std::uint64_t genuine = 200;    // of those
+  std::uint64_t rules = 300;      // mitigations from request to rule, one after the other
+  std::size_t loss_clients = 16;
+  std::uint64_t loss_requests = 25;  // of each client
+
   bool wants(const std::string& workload) const { return only.empty() || only.count(workload) != 0; }
   void make_quick() {
     quick = true;
@@ -37,7 +51,22 @@ struct RunOptions {
     domains = 256;
     handshakes = 64;
     disk_writes = 30;
+    idle_sessions = 256;
+    idle_interval_s = 1;
+    idle_periods = 1;
+    hellos = 2000;
+    flood_per_s = 5000;
+    genuine = 10;
+    rules = 10;
+    loss_clients = 4;
+    loss_requests = 1;
   }
+};
+
+struct GrowthOptions {
+  std::vector<std::size_t> sessions = {256, 1000, 10000};
+  std::vector<std::uint64_t> active = {0, 1000, 10000, 100000};
+  std::string csv_file;
 };
 
 }  // namespace dots::bench

@@ -16,6 +16,8 @@
 #include <sstream>
 #include <thread>
 
+#include "dots-bench/descriptor.h"
+
 namespace dots::bench {
 namespace {
 
@@ -73,15 +75,31 @@ base::Result<double> tree_cpu_s(pid_t pid) {
   return sum;
 }
 
+// Field 2 of /proc/PID/statm, in pages.
+base::Result<std::uint64_t> tree_resident_bytes(pid_t pid) {
+  std::ifstream file{"/proc/" + std::to_string(pid) + "/statm"};
+  std::uint64_t size = 0;
+  std::uint64_t resident = 0;
+  if (!(file >> size >> resident)) return base::Error{"process " + std::to_string(pid) + " is gone"};
+  std::uint64_t bytes = resident * static_cast<std::uint64_t>(::sysconf(_SC_PAGESIZE));
+  for (const pid_t child : children_of(pid)) {
+    if (const auto more = tree_resident_bytes(child)) bytes += *more;
+  }
+  return bytes;
+}
+
 }  // namespace
 
 base::Result<std::unique_ptr<Process>> Process::start(const std::vector<std::string>& arguments,
                                                       const std::string& log_file, bool wait_for_line) {
   int pipe_ends[2];
   if (::pipe2(pipe_ends, O_CLOEXEC) != 0) return base::Error{std::string{"no pipe: "} + std::strerror(errno)};
-  const int log = ::open(log_file.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
-  if (log < 0) return base::Error{"cannot write '" + log_file + "': " + std::strerror(errno)};
+  const Descriptor read_end{pipe_ends[0]};
+  Descriptor write_end{pipe_ends[1]};
+  Descriptor log{::open(log_file.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600)};
+  if (!log.ok()) return base::Error{"cannot write '" + log_file + "': " + std::strerror(errno)};
   std::vector<char*> argv;
+  argv.reserve(arguments.size() + 1);
   for (const auto& argument : arguments) argv.push_back(const_cast<char*>(argument.c_str()));
   argv.push_back(nullptr);
   const pid_t parent = ::getpid();
@@ -89,29 +107,25 @@ base::Result<std::unique_ptr<Process>> Process::start(const std::vector<std::str
   if (pid == 0) {
     ::prctl(PR_SET_PDEATHSIG, SIGKILL);
     if (::getppid() != parent) ::_exit(127);
-    ::dup2(pipe_ends[1], STDOUT_FILENO);
-    ::dup2(log, STDERR_FILENO);
+    ::dup2(write_end.get(), STDOUT_FILENO);
+    ::dup2(log.get(), STDERR_FILENO);
     ::execv(argv[0], argv.data());
     ::dprintf(STDERR_FILENO, "cannot run %s: %s\n", argv[0], std::strerror(errno));
     ::_exit(127);
   }
-  ::close(log);
-  ::close(pipe_ends[1]);
-  if (pid < 0) {
-    ::close(pipe_ends[0]);
-    return base::Error{std::string{"cannot fork: "} + std::strerror(errno)};
-  }
+  log.reset();
+  write_end.reset();
+  if (pid < 0) return base::Error{std::string{"cannot fork: "} + std::strerror(errno)};
   std::unique_ptr<Process> process{new Process{pid}};
   std::string line;
   while (wait_for_line && line.find('\n') == std::string::npos) {
-    pollfd ready{pipe_ends[0], POLLIN, 0};
+    pollfd ready{read_end.get(), POLLIN, 0};
     char buffer[256];
     if (::poll(&ready, 1, static_cast<int>(kLineTime.count())) <= 0) break;
-    const ssize_t count = ::read(pipe_ends[0], buffer, sizeof buffer);
+    const ssize_t count = ::read(read_end.get(), buffer, sizeof buffer);
     if (count <= 0) break;
     line.append(buffer, static_cast<std::size_t>(count));
   }
-  ::close(pipe_ends[0]);
   if (wait_for_line && line.find('\n') == std::string::npos) {
     return base::Error{"'" + arguments[0] + "' did not start: see " + log_file};
   }
@@ -138,12 +152,14 @@ void Process::stop() {
 
 base::Result<double> Process::cpu_s() const { return tree_cpu_s(pid_); }
 
+base::Result<std::uint64_t> Process::resident_bytes() const { return tree_resident_bytes(pid_); }
+
 base::Result<double> Process::cpu_at_rest_s() const {
   auto last = cpu_s();
   int quiet = 0;
   for (int look = 0; look < kRestLooks && last; ++look) {
     std::this_thread::sleep_for(kRestLook);
-    const auto now = cpu_s();
+    auto now = cpu_s();
     if (!now) return now;
     quiet = *now - *last < kRestCpuS ? quiet + 1 : 0;
     last = now;

@@ -3,6 +3,7 @@
 
 #include <sys/types.h>
 
+#include <cstdint>
 #include <memory>
 #include <string>
 #include <vector>
@@ -29,6 +30,8 @@ class Process {
   base::Result<double> cpu_s() const;
   // The same as soon as it has nothing left to do, so that work put off belongs to those who caused it.
   base::Result<double> cpu_at_rest_s() const;
+  // Memory of the process and its children that is in use.
+  base::Result<std::uint64_t> resident_bytes() const;
 
  private:
   explicit Process(pid_t pid) : pid_(pid) {}

@@ -12,6 +12,7 @@
 #include <string>
 
 #include "base/bytes.h"
+#include "base/time.h"
 
 namespace dots::bench {
 
@@ -28,7 +29,8 @@ inline std::size_t echo_answer_bytes(base::ByteView request) {
 
 // Print "PORT\n" on standard output when they are ready and run until SIGTERM. Return an exit code.
 int run_udp_echo();
-// `folder` holds pki/ and psk.txt as dotsctl init makes them.
-int run_dtls_echo(const std::string& folder);
+// `folder` holds pki/ and psk.txt as dotsctl init makes them. Resumes sessions by tickets, answers hellos without a
+// cookie with one and keeps nothing of them. With a period it also sends a heartbeat of DOTS to each session so often.
+int run_dtls_echo(const std::string& folder, base::Duration heartbeat_period);
 
 }  // namespace dots::bench

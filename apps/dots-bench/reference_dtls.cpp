@@ -2,9 +2,12 @@
 #include <gnutls/dtls.h>
 #include <gnutls/gnutls.h>
 
+#include <poll.h>
+
 #include <array>
 #include <cerrno>
 #include <cstdio>
+#include <deque>
 #include <fstream>
 #include <map>
 #include <memory>
@@ -13,7 +16,9 @@
 
 #include "adapters/net/priorities.h"
 #include "dots-bench/datagram_batch.h"
+#include "dots-bench/poller.h"
 #include "dots-bench/reference.h"
+#include "dots-bench/requests.h"
 
 namespace dots::bench {
 namespace {
@@ -62,7 +67,7 @@ struct Peer {
 
 class Echo {
  public:
-  explicit Echo(int fd) : fd_(fd) {}
+  Echo(int fd, base::Duration heartbeat_period) : fd_(fd), heartbeat_period_(heartbeat_period) {}
 
   bool load(const std::string& folder) {
     const std::string pki = folder + "/pki/";
@@ -76,18 +81,47 @@ class Echo {
                                 (std::string{adapters::net::kPriorities} + adapters::net::kCertificates).c_str(),
                                 nullptr) >= 0 &&
            gnutls_key_generate(&cookie_key_, GNUTLS_COOKIE_KEY_SIZE) >= 0 &&
+           gnutls_session_ticket_key_generate(&ticket_key_) >= 0 &&
            (gnutls_psk_set_server_credentials_function(psk_, find_key), true);
   }
 
   [[noreturn]] void run() {
     for (;;) {
-      const std::size_t count = in_->receive(fd_);
-      for (std::size_t i = 0; i < count; ++i) take(in_->bytes(i), in_->peer(i));
+      if (heartbeat_period_ == base::Duration::zero() || wait_and_beat()) {
+        const std::size_t count = in_->receive(fd_);
+        for (std::size_t i = 0; i < count; ++i) take(in_->bytes(i), in_->peer(i));
+      }
       out_->flush(fd_);
     }
   }
 
  private:
+  struct Due {
+    base::SteadyTime at;
+    std::uint64_t key = 0;
+  };
+
+  // All have one period, so the first that opened is the first that is due. True: a datagram is there.
+  bool wait_and_beat() {
+    int wait_ms = 1000;
+    for (const base::SteadyTime now = steady_now(); !beats_.empty(); beats_.pop_front()) {
+      const Due due = beats_.front();
+      if (due.at > now) {
+        wait_ms = static_cast<int>(std::chrono::ceil<std::chrono::milliseconds>(due.at - now).count());
+        break;
+      }
+      const auto found = peers_.find(due.key);
+      if (found == peers_.end() || !found->second->open) continue;
+      const std::array<std::uint8_t, 1> token = {1};
+      const base::Bytes message = heartbeat_.make(0, ++message_id_, token).message;
+      gnutls_record_send(found->second->session, message.data(), message.size());
+      beats_.push_back({due.at + heartbeat_period_, due.key});
+    }
+    out_->flush(fd_);
+    pollfd ready{fd_, POLLIN, 0};
+    return ::poll(&ready, 1, wait_ms) > 0;
+  }
+
   static std::uint64_t key_of(const NativeAddress& address) {
     return static_cast<std::uint64_t>(address.v4.sin_addr.s_addr) << 16 | address.v4.sin_port;
   }
@@ -124,11 +158,11 @@ class Echo {
     auto peer = std::make_unique<Peer>();
     peer->echo = this;
     peer->address = address;
-    if (gnutls_init(&peer->session,
-                    GNUTLS_SERVER | GNUTLS_DATAGRAM | GNUTLS_NONBLOCK | GNUTLS_NO_TICKETS | GNUTLS_NO_SIGNAL) < 0) {
+    if (gnutls_init(&peer->session, GNUTLS_SERVER | GNUTLS_DATAGRAM | GNUTLS_NONBLOCK | GNUTLS_NO_SIGNAL) < 0) {
       return;
     }
     gnutls_session_t session = peer->session;
+    gnutls_session_ticket_enable_server(session, &ticket_key_);
     gnutls_priority_set(session, priority_);
     gnutls_credentials_set(session, GNUTLS_CRD_CERTIFICATE, x509_);
     gnutls_credentials_set(session, GNUTLS_CRD_PSK, psk_);
@@ -156,6 +190,9 @@ class Echo {
     if (code == GNUTLS_E_SUCCESS) {
       peer.open = true;
       tell_suite(peer.session);
+      if (heartbeat_period_ > base::Duration::zero()) {
+        beats_.push_back({steady_now() + heartbeat_period_, key_of(peer.address)});
+      }
       return true;
     }
     if (gnutls_error_is_fatal(code) == 0) return true;
@@ -218,10 +255,15 @@ class Echo {
   }
 
   int fd_;
+  base::Duration heartbeat_period_;
+  std::deque<Due> beats_;
+  const Workload heartbeat_ = heartbeats();
+  std::uint16_t message_id_ = 0;
   gnutls_certificate_credentials_t x509_ = nullptr;
   gnutls_psk_server_credentials_t psk_ = nullptr;
   gnutls_priority_t priority_ = nullptr;
   gnutls_datum_t cookie_key_{};
+  gnutls_datum_t ticket_key_{};
   std::unordered_map<std::uint64_t, std::unique_ptr<Peer>> peers_;
   std::map<std::string, int> suites_;
   std::unique_ptr<DatagramBatch> in_ = std::make_unique<DatagramBatch>();
@@ -230,13 +272,13 @@ class Echo {
 
 }  // namespace
 
-int run_dtls_echo(const std::string& folder) {
+int run_dtls_echo(const std::string& folder, base::Duration heartbeat_period) {
   const auto fd = open_reference_socket();
   if (!fd) {
     std::fprintf(stderr, "dots-bench: %s\n", fd.error().message.c_str());
     return 1;
   }
-  Echo echo{*fd};
+  Echo echo{*fd, heartbeat_period};
   if (!echo.load(folder)) {
     std::fprintf(stderr, "dots-bench: the credentials in '%s' cannot be used\n", folder.c_str());
     return 1;

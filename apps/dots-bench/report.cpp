@@ -17,16 +17,14 @@ Summary summary_of(const Row& row) {
   Summary summary;
   std::vector<double> cpu;
   std::vector<double> wall;
-  std::vector<base::Duration> latencies;
   for (const Sample& sample : row.samples) {
     cpu.push_back(sample.per_cpu_s());
     wall.push_back(sample.per_wall_s());
     summary.operations += sample.operations;
-    latencies.insert(latencies.end(), sample.latencies.begin(), sample.latencies.end());
   }
   summary.per_cpu_s = median(std::move(cpu));
   summary.per_wall_s = median(std::move(wall));
-  summary.latency = percentiles(std::move(latencies));
+  summary.latency = row.latency();
   return summary;
 }
 
@@ -34,6 +32,60 @@ std::string spread_of(const std::vector<double>& values) {
   if (values.size() < 2) return "";
   const auto [low, high] = std::minmax_element(values.begin(), values.end());
   return fmt::format("{:.2f}-{:.2f}", *low, *high);
+}
+
+// What was not measured shows as nothing, not as zero.
+std::string number(double value, int decimals) { return value > 0 ? fmt::format("{:.{}f}", value, decimals) : "-"; }
+
+std::string line_of(const Row& row) {
+  std::string out = fmt::format("{:<36} {:<5}", row.name, row.credential);
+  if (!row.skipped.empty()) return out + " SKIP: " + row.skipped + "\n";
+  const Summary s = summary_of(row);
+  out += fmt::format(" {:>9} {:>9} {:>8} {:>8} {:>8}  {:>6} {:<10}", number(s.per_cpu_s, 0), number(s.per_wall_s, 0),
+                     number(s.latency.p50_us / 1000, 2), number(s.latency.p95_us / 1000, 2),
+                     number(s.latency.p99_us / 1000, 2), row.ratios.empty() ? "" : fmt::format("{:.3f}", row.ratio()),
+                     spread_of(row.ratios));
+  std::vector<std::string> remarks;
+  if (const auto bytes = row.figure(Figure::bytes_each))
+    remarks.push_back(fmt::format("{:.1f} KB each", *bytes / 1024));
+  for (const Goal& goal : row.goals) remarks.push_back(goal.text + (row.met(goal) ? ": met" : ": SHORT"));
+  if (row.goals.empty() && !row.reference.empty()) remarks.push_back("of " + row.reference);
+  if (!row.note.empty()) remarks.push_back(row.note);
+  for (std::size_t i = 0; i < remarks.size(); ++i) out += (i == 0 ? " " : "; ") + remarks[i];
+  return out + "\n";
+}
+
+boost::json::object json_of(const Row& row) {
+  namespace bj = boost::json;
+  bj::object o{{"name", row.name}, {"credential", row.credential}};
+  if (!row.note.empty()) o["note"] = row.note;
+  if (!row.skipped.empty()) {
+    o["skipped"] = row.skipped;
+    return o;
+  }
+  const Summary s = summary_of(row);
+  o["rounds"] = row.samples.size();
+  o["operations"] = s.operations;
+  o["per_cpu_s"] = s.per_cpu_s;
+  o["per_wall_s"] = s.per_wall_s;
+  o["p50_us"] = s.latency.p50_us;
+  o["p95_us"] = s.latency.p95_us;
+  o["p99_us"] = s.latency.p99_us;
+  o["worst_us"] = s.latency.worst_us;
+  o["request_datagram_bytes"] = row.request_datagram_bytes;
+  o["answer_datagram_bytes"] = row.answer_datagram_bytes;
+  if (!row.ratios.empty()) {
+    o["reference"] = row.reference;
+    o["ratio"] = row.ratio();
+    o["ratios"] = bj::array(row.ratios.begin(), row.ratios.end());
+  }
+  if (const auto bytes = row.figure(Figure::bytes_each)) o["bytes_each"] = *bytes;
+  bj::array goals;
+  for (const Goal& goal : row.goals) {
+    goals.push_back(bj::object{{"goal", goal.text}, {"limit", goal.limit}, {"met", row.met(goal)}});
+  }
+  if (!goals.empty()) o["goals"] = std::move(goals);
+  return o;
 }
 
 }  // namespace
@@ -52,22 +104,7 @@ std::string table(const Report& report) {
                   std::max(report.options.sessions, report.options.domains), report.options.rounds);
   out += fmt::format("{:<36} {:<5} {:>9} {:>9} {:>8} {:>8} {:>8}  {:>6} {:<10} {}\n", "", "cred", "/cpu s", "/wall s",
                      "p50 ms", "p95 ms", "p99 ms", "ratio", "min-max", "goal");
-  for (const Row& row : report.rows) {
-    const Summary s = summary_of(row);
-    out +=
-        fmt::format("{:<36} {:<5} {:>9.0f} {:>9.0f} {:>8.2f} {:>8.2f} {:>8.2f}", row.name, row.credential, s.per_cpu_s,
-                    s.per_wall_s, s.latency.p50_us / 1000, s.latency.p95_us / 1000, s.latency.p99_us / 1000);
-    if (!row.ratios.empty()) {
-      out += fmt::format("  {:>6.3f} {:<10}", row.ratio(), spread_of(row.ratios));
-      if (row.goal) {
-        out += fmt::format(" {} of {}: {}", row.goal_text, row.reference, row.met() ? "met" : "SHORT");
-      } else {
-        out += " of " + row.reference;
-      }
-    }
-    out += "\n";
-  }
-  for (const auto& note : report.notes) out += "note: " + note + "\n";
+  for (const Row& row : report.rows) out += line_of(row);
   return out;
 }
 
@@ -75,32 +112,9 @@ std::string json(const Report& report) {
   namespace bj = boost::json;
   const Machine& m = report.machine;
   bj::array rows;
-  for (const Row& row : report.rows) {
-    const Summary s = summary_of(row);
-    bj::object o{{"name", row.name},
-                 {"credential", row.credential},
-                 {"rounds", row.samples.size()},
-                 {"operations", s.operations},
-                 {"per_cpu_s", s.per_cpu_s},
-                 {"per_wall_s", s.per_wall_s},
-                 {"p50_us", s.latency.p50_us},
-                 {"p95_us", s.latency.p95_us},
-                 {"p99_us", s.latency.p99_us},
-                 {"worst_us", s.latency.worst_us},
-                 {"request_datagram_bytes", row.request_datagram_bytes},
-                 {"answer_datagram_bytes", row.answer_datagram_bytes}};
-    if (!row.ratios.empty()) {
-      o["reference"] = row.reference;
-      o["ratio"] = row.ratio();
-      o["ratios"] = bj::array(row.ratios.begin(), row.ratios.end());
-    }
-    if (row.goal) {
-      o["goal"] = *row.goal;
-      o["met"] = row.met();
-    }
-    rows.push_back(std::move(o));
-  }
+  for (const Row& row : report.rows) rows.push_back(json_of(row));
   const bj::object all{
+      {"taken", report.taken},
       {"machine",
        {{"cpu_model", m.cpu_model},
         {"cpus", m.cpus},
@@ -122,7 +136,6 @@ std::string json(const Report& report) {
         {"domains", report.options.domains},
         {"quick", report.options.quick}}},
       {"rows", std::move(rows)},
-      {"notes", bj::array(report.notes.begin(), report.notes.end())},
   };
   return bj::serialize(all) + "\n";
 }

@@ -5,7 +5,6 @@
 #include <numeric>
 
 #include "dots-bench/reference.h"
-#include "model/mitigation.h"
 #include "model/response_code.h"
 #include "wire/coap_view.h"
 #include "wire/coap_writer.h"
@@ -129,9 +128,18 @@ Workload get_one(std::shared_ptr<Mids> mids) {
       "get",
       [mids](std::size_t lane, std::uint16_t message_id, base::ByteView token) {
         const std::uint32_t mid = known_mid(*mids, lane, message_id);
-        return Outgoing{message(mitigate(Method::get, mid), message_id, token, {}), mid};
+        return Outgoing{get_of(mid, message_id, token), mid};
       },
       [](base::ByteView answer, std::uint64_t mid) { return check_entry(answer, ResponseCode::content, mid, true); }};
+}
+
+base::Bytes get_of(std::uint32_t mid, std::uint16_t message_id, base::ByteView token) {
+  return message(mitigate(Method::get, mid), message_id, token, {});
+}
+
+std::optional<model::MitigationStatus> status_in(base::ByteView answer, std::uint32_t mid) {
+  if (check_entry(answer, ResponseCode::content, mid, true)) return std::nullopt;
+  return wire::decode_mitigation_answer(wire::view(answer)->payload)->front().status;
 }
 
 Workload refresh(std::shared_ptr<Mids> mids) {

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "base/bytes.h"
+#include "model/mitigation.h"
 
 namespace dots::bench {
 
@@ -27,7 +28,7 @@ struct Workload {
 // Where requests go: the lanes take turns over so many domains, numbered from `first` on.
 struct Spread {
   std::size_t domains = 1;
-  std::size_t first = 0;
+  std::size_t first = 0;  // 0: the one that all can share
 
   std::size_t number_of(std::size_t lane) const { return first + lane % domains; }
 };
@@ -51,6 +52,9 @@ Workload heartbeats();
 Workload put_new(std::shared_ptr<Mids> mids);
 // REQUIRES: put_new was answered for at least one mid of each lane's domain.
 Workload get_one(std::shared_ptr<Mids> mids);
+base::Bytes get_of(std::uint32_t mid, std::uint16_t message_id, base::ByteView token);
+// The status that an answer to get_of tells; nothing when it is no such answer.
+std::optional<model::MitigationStatus> status_in(base::ByteView answer, std::uint32_t mid);
 Workload refresh(std::shared_ptr<Mids> mids);
 // For the references; sizes of both directions.
 Workload echo(std::size_t request_bytes, std::size_t answer_bytes);

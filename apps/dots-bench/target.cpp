@@ -5,6 +5,7 @@
 #include <chrono>
 #include <thread>
 
+#include "dots-bench/ask.h"
 #include "dots-bench/poller.h"
 #include "wire/coap_writer.h"
 
@@ -94,6 +95,9 @@ base::Result<Sample> measure_handshakes(Process& process, Daemon* daemon, const 
   auto opened = open_sessions(options);
   if (!opened) return opened.error();
   const base::SteadyTime end = steady_now();
+  if (options.tickets && opened->resumed != options.sessions) {
+    return base::Error{std::to_string(options.sessions - opened->resumed) + " handshakes were full ones"};
+  }
   const auto after = process.cpu_at_rest_s();
   if (!after) return after.error();
   if (auto clean = watch->end("dots_handshakes_total", "opened", options.sessions + warm.sessions); !clean) {
@@ -106,24 +110,12 @@ base::Result<Sample> measure_handshakes(Process& process, Daemon* daemon, const 
 base::Result<void> prove_counters(Daemon& daemon, Lane& lane) {
   const std::array<std::uint8_t, 4> token = {0xff, 0xff, 0xff, 0xff};
   base::Bytes message = heartbeats().make(0, lane.next_message_id++, token).message;
-  const auto ask = [&]() -> base::Result<void> {
-    Poller poller;
-    poller.add(lane.fd(), 0);
-    lane.send(message);
-    std::vector<base::Bytes> answers;
-    for (const base::SteadyTime end = steady_now() + 10s; answers.empty() && steady_now() < end;) {
-      poller.wait(100ms);
-      if (!lane.receive(answers)) return base::Error{"a session ended: " + lane.reason()};
-    }
-    if (answers.empty()) return base::Error{"a heartbeat was not answered"};
-    return {};
-  };
   const auto before = daemon.metrics();
   if (!before) return before.error();
-  if (auto first = ask(); !first) return first;
-  if (auto duplicate = ask(); !duplicate) return duplicate;
+  if (auto first = ask(lane, message); !first) return first.error();
+  if (auto duplicate = ask(lane, message); !duplicate) return duplicate.error();
   wire::readdress(message, wire::MessageType::non_confirmable, lane.next_message_id++);
-  if (auto repeat = ask(); !repeat) return repeat;
+  if (auto repeat = ask(lane, message); !repeat) return repeat.error();
   // The daemon counts when it has sent.
   for (const char* metric : {"dots_duplicates_total", "dots_repeats_total"}) {
     double grown = 0;

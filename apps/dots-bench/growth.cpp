@@ -1,9 +1,10 @@
 #include "dots-bench/growth.h"
 
 #include <fmt/format.h>
-#include <sys/resource.h>
 
 #include <algorithm>
+#include <functional>
+#include <memory>
 #include <utility>
 
 #include "dots-bench/groups.h"
@@ -12,11 +13,6 @@
 
 namespace dots::bench {
 namespace {
-
-std::size_t descriptors() {
-  rlimit files{};
-  return ::getrlimit(RLIMIT_NOFILE, &files) == 0 ? files.rlim_cur : 0;
-}
 
 struct Curve {
   std::string name;
@@ -33,48 +29,73 @@ base::Result<void> one_round(const RunOptions& options, Target& target, Target& 
   return {};
 }
 
-void keep(Growth& growth, const std::vector<Curve>& curves, const std::string& over, std::uint64_t at) {
-  for (const Curve& curve : curves) growth.points.push_back(point_of(curve.name, "ratio", over, at, curve.row.ratios));
+double grown_each(std::uint64_t before, std::uint64_t after, std::size_t sessions) {
+  return (static_cast<double>(after) - static_cast<double>(before)) / static_cast<double>(sessions);
 }
 
-// With so many sessions: what they cost each, and what requests cost.
+// One side of a round with many sessions: opens them, tells their memory, and does the work of each curve.
+base::Result<std::vector<Measured>> work(const RunOptions& options, Process& process,
+                                         const std::function<base::Result<Target>()>& open,
+                                         const std::function<base::Result<void>(Target&)>& prepare,
+                                         const std::vector<std::pair<Workload, std::uint64_t>>& workloads,
+                                         std::size_t sessions, std::vector<double>& bytes_each) {
+  const auto before = process.resident_bytes();
+  if (!before) return before.error();
+  auto target = open();
+  if (!target) return target.error();
+  const auto after = process.resident_bytes();
+  if (!after) return after.error();
+  bytes_each.push_back(grown_each(*before, *after, sessions));
+  if (auto ready = prepare(*target); !ready) return ready.error();
+  std::vector<Measured> results;
+  for (const auto& [workload, requests] : workloads) {
+    auto measured = measure(*target, workload, requests, options.in_flight);
+    if (!measured) return base::Error{workload.name + ": " + measured.error().message};
+    results.push_back(std::move(*measured));
+  }
+  return results;
+}
+
+// With so many sessions: what they cost each, and what requests cost. First ours and then the bare ones, each process
+// anew: nobody may have sockets for both at a time.
 base::Result<void> at_sessions(Rig& rig, std::size_t sessions, Growth& growth) {
   const RunOptions& options = rig.options();
   say(fmt::format("{} sessions", sessions));
   const auto clients = rig.set().one_client();
   if (!clients) return clients.error();
-  // References anew too: their memory and caches are to be those of so many sessions.
-  if (auto started = rig.start_echoes(); !started) return started;
-  if (auto started = rig.start_daemon(); !started) return started;
-  const auto memory = [](Process& process) { return process.resident_bytes(); };
-  const auto ours_before = memory(rig.daemon().process());
-  const auto bare_before = memory(*rig.dtls_echo().process);
-  if (!ours_before) return ours_before.error();
-  if (!bare_before) return bare_before.error();
-  auto target = rig.daemon_target(*clients, sessions);
-  if (!target) return target.error();
-  auto bare = rig.echo_target(sessions);
-  if (!bare) return bare.error();
-  const auto ours_after = memory(rig.daemon().process());
-  const auto bare_after = memory(*rig.dtls_echo().process);
-  if (!ours_after) return ours_after.error();
-  if (!bare_after) return bare_after.error();
-  const auto each = [&](std::uint64_t before, std::uint64_t after) {
-    return std::vector{(static_cast<double>(after) - static_cast<double>(before)) / static_cast<double>(sessions)};
-  };
-  growth.points.push_back(point_of("dotsd", "bytes", "sessions", sessions, each(*ours_before, *ours_after)));
-  growth.points.push_back(point_of("bare DTLS echo", "bytes", "sessions", sessions, each(*bare_before, *bare_after)));
-
-  auto mids = std::make_shared<Mids>(Spread{});
-  if (auto filled = fill(*target, put_new(mids), options.sessions, options.in_flight); !filled) return filled;
-  std::vector<Curve> curves;
-  curves.push_back({"heartbeat", heartbeats(), options.requests, {.name = "heartbeat"}});
-  curves.push_back({"get", get_one(mids), options.requests, {.name = "get"}});
-  curves.push_back({"put-new", put_new(mids), options.mitigations, {.name = "put-new"}});
+  const std::vector<std::string> names = {"heartbeat", "get", "put-new"};
+  std::vector<std::vector<double>> ratios(names.size());
+  std::vector<double> ours_bytes;
+  std::vector<double> bare_bytes;
   for (std::size_t round = 0; round < options.rounds; ++round) {
-    if (auto done = one_round(options, *target, *bare, curves); !done) return done;
+    if (auto started = rig.start_daemon(); !started) return started;
+    auto mids = std::make_shared<Mids>(Spread{});
+    const auto ours = work(
+        options, rig.daemon().process(), [&] { return rig.daemon_target(*clients, sessions); },
+        [&](Target& target) { return fill(target, put_new(mids), options.sessions, options.in_flight); },
+        {{heartbeats(), options.requests}, {get_one(mids), options.requests}, {put_new(mids), options.mitigations}},
+        sessions, ours_bytes);
+    if (!ours) return ours.error();
+    std::vector<std::pair<Workload, std::uint64_t>> echoes;
+    for (const Measured& one : *ours) {
+      const auto size = [](double bytes) { return static_cast<std::size_t>(bytes + 0.5); };
+      echoes.emplace_back(echo(size(one.load.request_bytes), size(one.load.answer_bytes)), options.requests);
+    }
+    if (auto started = rig.start_echoes(); !started) return started;
+    const auto bare = work(
+        options, *rig.dtls_echo().process, [&] { return rig.echo_target(sessions); },
+        [](Target&) { return base::Result<void>{}; }, echoes, sessions, bare_bytes);
+    if (!bare) return base::Error{std::string{kDtlsEcho} + ": " + bare.error().message};
+    for (std::size_t i = 0; i < names.size(); ++i) {
+      ratios[i].push_back((*ours)[i].sample.per_cpu_s() / (*bare)[i].sample.per_cpu_s());
+      say(fmt::format("  {:<12} {:.3f} of the {}", names[i], ratios[i].back(), kDtlsEcho));
+    }
   }
-  keep(growth, curves, "sessions", sessions);
+  growth.points.push_back(point_of("dotsd", "bytes", "sessions", sessions, ours_bytes));
+  growth.points.push_back(point_of(kDtlsEcho, "bytes", "sessions", sessions, bare_bytes));
+  for (std::size_t i = 0; i < names.size(); ++i) {
+    growth.points.push_back(point_of(names[i], "ratio", "sessions", sessions, ratios[i]));
+  }
   return {};
 }
 
@@ -100,7 +121,9 @@ base::Result<void> at_active(Rig& rig, Target& bare, const std::vector<std::uint
     for (std::size_t round = 0; round < options.rounds; ++round) {
       if (auto done = one_round(options, *target, bare, curves); !done) return done;
     }
-    keep(growth, curves, "active", active);
+    for (const Curve& curve : curves) {
+      growth.points.push_back(point_of(curve.name, "ratio", "active", active, curve.row.ratios));
+    }
   }
   return {};
 }
@@ -109,7 +132,7 @@ base::Result<void> at_active(Rig& rig, Target& bare, const std::vector<std::uint
 
 base::Result<Growth> grow(const RunOptions& options, const GrowthOptions& steps, const std::string& self) {
   const std::size_t most = *std::max_element(steps.sessions.begin(), steps.sessions.end());
-  allow_descriptors(2 * most + kSpareDescriptors);
+  allow_descriptors(most + kSpareDescriptors);
   Growth growth;
   growth.machine = this_machine();
   growth.taken = today();
@@ -117,9 +140,9 @@ base::Result<Growth> grow(const RunOptions& options, const GrowthOptions& steps,
   auto rig = Rig::make(options, self, {.domains = 1, .heartbeat_interval_s = 240});
   if (!rig) return rig.error();
   for (const std::size_t sessions : steps.sessions) {
-    if (2 * sessions + kLeastSessions > descriptors()) {
+    if (sessions + kLeastSessions > allowed_descriptors()) {
       growth.skipped.push_back(
-          fmt::format("{} sessions: they need {} sockets and {} are allowed", sessions, 2 * sessions, descriptors()));
+          fmt::format("{} sessions: they need a socket each and {} are allowed", sessions, allowed_descriptors()));
       continue;
     }
     if (auto done = at_sessions(**rig, sessions, growth); !done) return done.error();

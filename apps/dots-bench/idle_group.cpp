@@ -77,6 +77,10 @@ base::Result<Rows> idle_rows(const RunOptions& options, const std::string& self)
            .reference = kBareLoop,
            .goals = {ratio_at_most(kCpuGoal, kBareLoop), at_most_bytes_each(kBytesGoal)}};
   Row bare{.name = kBareLoop};
+  if (options.idle_sessions + kSpareDescriptors > allowed_descriptors()) {
+    ours.skipped = fmt::format("they need a socket each and {} are allowed", allowed_descriptors());
+    return Rows{ours};
+  }
   if (auto started = (*rig)->start_daemon(); !started) return started.error();
   open.server = (*rig)->set().server();
   auto idle = beat((*rig)->daemon().process(), &(*rig)->daemon(), open, options, heartbeats);

@@ -3,6 +3,7 @@
 #include <boost/json.hpp>
 #include <filesystem>
 #include <fstream>
+#include <functional>
 #include <mutex>
 #include <optional>
 #include <thread>
@@ -25,7 +26,8 @@ constexpr unsigned kLossPercent = 70;
 constexpr base::Duration kOneWay = 25ms;
 constexpr double kP99Ms = 5000;
 constexpr std::uint64_t kUnmeasured = 3;  // requests without loss: the round trip is known from them on
-constexpr unsigned kWaitS = 60;
+constexpr unsigned kWaitS = 20;
+constexpr base::Duration kCalmTime = 120s;
 
 // A dotsd in the role of a client, of the domain with the same number.
 struct Client {
@@ -33,7 +35,7 @@ struct Client {
   std::unique_ptr<Daemon> daemon;
   std::uint32_t asked = 0;
 
-  // Seconds from the order until the server's answer is there.
+  // From the order until the server's answer is there. Returns when the client has nothing under way any more.
   base::Result<base::Duration> mitigate() {
     const std::string prefix = domain_prefix(domain);
     const std::string target = fmt::format("{}{:x}", prefix.substr(0, prefix.find('/')), ++asked);
@@ -43,15 +45,33 @@ struct Client {
                                           {"target-protocol", boost::json::array{"udp"}},
                                           {"wait", kWaitS}},
                                          std::chrono::seconds{kWaitS + 10});
-    const base::Duration took = steady_now() - begin;
     if (!reply.reached) return base::Error{reply.why};
     const auto* mitigation = dotsctl::member(reply.body, "mitigation");
-    const std::string phase = mitigation != nullptr ? dotsctl::text_of(*mitigation, "phase") : "";
-    if (phase != "active") {
-      return base::Error{fmt::format("a request for {} is '{}' after {} s: {}", target, phase,
-                                     std::chrono::duration<double>(took).count(), boost::json::serialize(reply.body))};
+    const auto mid = mitigation != nullptr ? dotsctl::count_of(*mitigation, "mid") : std::nullopt;
+    if (!mid) return base::Error{"an order was refused: " + boost::json::serialize(reply.body)};
+    if (dotsctl::text_of(*mitigation, "phase") != "active") {
+      // It took longer than the API waits.
+      auto late = until(*mid, [](const auto& now) { return dotsctl::text_of(now, "phase") == "active"; });
+      if (!late) return base::Error{fmt::format("the request for {} is not active: {}", target, late.error().message)};
     }
+    const base::Duration took = steady_now() - begin;
+    // Behind the answer the client asks for the status; the next order is not to wait for that.
+    auto calm = until(*mid, [](const auto& now) { return dotsctl::member(now, "status") != nullptr; });
+    if (!calm) return base::Error{fmt::format("nothing of the status of {}: {}", target, calm.error().message)};
     return took;
+  }
+
+  base::Result<void> until(std::uint64_t mid, const std::function<bool(const boost::json::value&)>& reached) const {
+    boost::json::value last;
+    for (const base::SteadyTime end = steady_now() + kCalmTime; steady_now() < end;) {
+      const auto shown = dotsctl::call_api(daemon->socket(), "show", {{"mid", mid}});
+      if (!shown.reached) return base::Error{shown.why};
+      const auto* now = dotsctl::member(shown.body, "mitigation");
+      if (now != nullptr && reached(*now)) return {};
+      last = shown.body;
+      std::this_thread::sleep_for(20ms);
+    }
+    return base::Error{boost::json::serialize(last)};
   }
 };
 

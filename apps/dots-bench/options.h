@@ -39,7 +39,7 @@ struct RunOptions {
   std::uint64_t genuine = 200;    // of those
   std::uint64_t rules = 300;      // mitigations from request to rule, one after the other
   std::size_t loss_clients = 16;
-  std::uint64_t loss_requests = 25;  // of each client
+  std::uint64_t loss_requests = 20;  // of each client
 
   bool wants(const std::string& workload) const { return only.empty() || only.count(workload) != 0; }
   void make_quick() {

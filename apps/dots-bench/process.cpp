@@ -4,6 +4,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -24,9 +25,9 @@ namespace {
 using namespace std::chrono_literals;
 
 constexpr std::chrono::milliseconds kLineTime = 30s;
-constexpr double kRestCpuS = 0.002;  // for each look; a process that does more is at work
-constexpr std::chrono::milliseconds kRestLook = 100ms;
-constexpr int kRestLooks = 300;
+constexpr double kRestCpuS = 0.001;  // for each look; a process that does more is at work
+constexpr std::chrono::milliseconds kRestLook = 50ms;
+constexpr int kRestLooks = 600;
 
 // What the kernel counts for one live process, its threads included, to the nanosecond.
 base::Result<double> own_cpu_s(pid_t pid) {
@@ -167,6 +168,23 @@ base::Result<double> Process::cpu_at_rest_s() const {
   }
   if (!last) return last;
   return base::Error{"process " + std::to_string(pid_) + " does not come to rest"};
+}
+
+void allow_descriptors(std::size_t wanted) {
+  rlimit files{};
+  if (::getrlimit(RLIMIT_NOFILE, &files) != 0) return;
+  if (files.rlim_max < wanted) {
+    // Root may have more.
+    const rlimit more{wanted, wanted};
+    if (::setrlimit(RLIMIT_NOFILE, &more) == 0) return;
+  }
+  files.rlim_cur = files.rlim_max;
+  ::setrlimit(RLIMIT_NOFILE, &files);
+}
+
+std::size_t allowed_descriptors() {
+  rlimit files{};
+  return ::getrlimit(RLIMIT_NOFILE, &files) == 0 ? files.rlim_cur : 0;
 }
 
 }  // namespace dots::bench

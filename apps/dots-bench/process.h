@@ -40,4 +40,9 @@ class Process {
   std::string first_line_;
 };
 
+// Of this process and those that it starts: as many as that, or as many as there may be.
+inline constexpr std::size_t kSpareDescriptors = 5000;
+void allow_descriptors(std::size_t wanted);
+std::size_t allowed_descriptors();
+
 }  // namespace dots::bench

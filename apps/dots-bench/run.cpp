@@ -1,7 +1,5 @@
 #include "dots-bench/run.h"
 
-#include <sys/resource.h>
-
 #include <chrono>
 #include <ctime>
 #include <iterator>
@@ -17,18 +15,6 @@ std::string today() {
   ::gmtime_r(&now, &utc);
   char text[16];
   return std::string(text, std::strftime(text, sizeof text, "%Y-%m-%d", &utc));
-}
-
-void allow_descriptors(std::size_t wanted) {
-  rlimit files{};
-  if (::getrlimit(RLIMIT_NOFILE, &files) != 0) return;
-  if (files.rlim_max < wanted) {
-    // Root may have more.
-    const rlimit more{wanted, wanted};
-    if (::setrlimit(RLIMIT_NOFILE, &more) == 0) return;
-  }
-  files.rlim_cur = files.rlim_max;
-  ::setrlimit(RLIMIT_NOFILE, &files);
 }
 
 base::Result<Report> run(const RunOptions& options, const std::string& self) {

@@ -27,7 +27,8 @@ constexpr base::Duration kOneWay = 25ms;
 constexpr double kP99Ms = 5000;
 constexpr std::uint64_t kUnmeasured = 3;  // requests without loss: the round trip is known from them on
 constexpr unsigned kWaitS = 20;
-constexpr base::Duration kCalmTime = 120s;
+constexpr base::Duration kLongest = 120s;  // for an answer
+constexpr base::Duration kPause = 2s;
 
 // A dotsd in the role of a client, of the domain with the same number.
 struct Client {
@@ -51,19 +52,19 @@ struct Client {
     if (!mid) return base::Error{"an order was refused: " + boost::json::serialize(reply.body)};
     if (dotsctl::text_of(*mitigation, "phase") != "active") {
       // It took longer than the API waits.
-      auto late = until(*mid, [](const auto& now) { return dotsctl::text_of(now, "phase") == "active"; });
+      auto late = until(*mid, kLongest, [](const auto& now) { return dotsctl::text_of(now, "phase") == "active"; });
       if (!late) return base::Error{fmt::format("the request for {} is not active: {}", target, late.error().message)};
     }
     const base::Duration took = steady_now() - begin;
-    // Behind the answer the client asks for the status; the next order is not to wait for that.
-    auto calm = until(*mid, [](const auto& now) { return dotsctl::member(now, "status") != nullptr; });
-    if (!calm) return base::Error{fmt::format("nothing of the status of {}: {}", target, calm.error().message)};
+    // Behind the answer the client asks for the status; mostly the next order does not have to wait for that.
+    (void)until(*mid, kPause, [](const auto& now) { return dotsctl::member(now, "status") != nullptr; });
     return took;
   }
 
-  base::Result<void> until(std::uint64_t mid, const std::function<bool(const boost::json::value&)>& reached) const {
+  base::Result<void> until(std::uint64_t mid, base::Duration patience,
+                           const std::function<bool(const boost::json::value&)>& reached) const {
     boost::json::value last;
-    for (const base::SteadyTime end = steady_now() + kCalmTime; steady_now() < end;) {
+    for (const base::SteadyTime end = steady_now() + patience; steady_now() < end;) {
       const auto shown = dotsctl::call_api(daemon->socket(), "show", {{"mid", mid}});
       if (!shown.reached) return base::Error{shown.why};
       const auto* now = dotsctl::member(shown.body, "mitigation");

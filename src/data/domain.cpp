@@ -157,12 +157,13 @@ Outcome Domain::request(const ports::HttpRequest& request, const Asker& asker, b
   const auto refuse = [&](const Fault& fault, Event::Kind kind = Event::Kind::refused) {
     outcome.answer = error_answer(fault);
     outcome.changes.clear();
-    outcome.events.push_back({kind,
-                              asker.client,
-                              {},
-                              {},
-                              false,
-                              request.method + " answered " + std::to_string(fault.status) + ": " + fault.message});
+    outcome.events.push_back(
+        {kind,
+         asker.client,
+         {},
+         {},
+         false,
+         printable(request.method + " answered " + std::to_string(fault.status) + ": " + fault.message)});
     return std::move(outcome);
   };
   if (via_names(request.headers, state.options.own_names)) return refuse(loop(request), Event::Kind::looped);

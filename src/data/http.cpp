@@ -5,6 +5,7 @@
 #include <charconv>
 #include <chrono>
 
+#include "model/text.h"
 #include "wire/json_text.h"
 
 namespace dots::data {
@@ -89,6 +90,16 @@ bool etag_in(std::string_view list, const std::optional<ports::DataVersion>& ver
 
 }  // namespace
 
+std::string printable(std::string_view text) {
+  std::string out(text);
+  if (model::is_plain_text(out)) return out;
+  for (char& c : out) {
+    const auto byte = static_cast<unsigned char>(c);
+    if (byte < 0x20 || byte >= 0x7f) c = '?';
+  }
+  return out;
+}
+
 HttpAnswer answer_of(int status) {
   HttpAnswer answer;
   answer.status = status;
@@ -114,7 +125,7 @@ HttpAnswer error_answer(const Fault& fault) {
   const auto member = [&](std::string_view name, std::string_view value) {
     if (value.empty()) return;
     out.key(name);
-    out.string(value);
+    out.string(printable(value));
   };
   member("error-type", fault.type);
   member("error-tag", fault.tag);

@@ -21,6 +21,9 @@ ports::HttpAnswer json_answer(std::string body);
 // The error in the form of RFC 8040 7.1.
 ports::HttpAnswer error_answer(const Fault& fault);
 
+// Fit for JSON, logs and terminals: what is no plain text has its odd bytes as '?'. Messages quote what a peer sent.
+std::string printable(std::string_view text);
+
 // Is this media type acceptable (Accept)? True without the field.
 bool accepts(const ports::HttpHeaders& headers, std::string_view media_type);
 // Is the body of this media type, in UTF-8?

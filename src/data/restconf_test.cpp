@@ -177,6 +177,21 @@ TEST_F(Restconf, QueriesThatAreRefused) {
   EXPECT_EQ(get(me("?content=config&depth=2")).body, both);
 }
 
+// What a peer sent is quoted, but never as something that is no text.
+TEST_F(Restconf, MessagesAreText) {
+  const std::string odd(100, '\xe3');
+  for (const std::string& target : {me("/aliases?fields=" + odd), me("?x\x01" + odd + "=1"), me("/" + odd),
+                                    me("/aliases/alias=" + odd), me("/aliases/alias=%ff%00")}) {
+    get(target);
+    EXPECT_GE(answer.status, 400);
+    EXPECT_NE(error(), "");
+    EXPECT_EQ(events.back().text.find_first_of("\xe3\x01"), std::string::npos);
+  }
+  post(aliases(
+      R"({"name":"x","\u00e9\u00e9\u00e9\u00e9\u00e9\u00e9\u00e9\u00e9\u00e9\u00e9\u00e9\u00e9\u00e9\u00e9\u00e9\u00e9x\u00e9\u00e9\u00e9\u00e9\u00e9\u00e9\u00e9\u00e9\u00e9\u00e9\u00e9\u00e9\u00e9\u00e9\u00e9\u00e9":1})"));
+  EXPECT_EQ(refusal(), "400 unknown-element");
+}
+
 // R8040-4.8.2-01, R8040-4.8.2-02
 TEST_F(Restconf, DepthCutsLevels) {
   ASSERT_EQ(post(aliases(alias("x", R"("target-fqdn":["example.net"],"target-port-range":[{"lower-port":80}])"))), 201);

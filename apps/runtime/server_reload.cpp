@@ -133,10 +133,12 @@ void ServerRuntime::State::believe(std::shared_ptr<const adapters::net::Credenti
   while (!admission->post([this, next] { dtls_admission->replace_credentials(next); })) again();
   while (stream_admission && !stream_admission->post([this, next] { tls_acceptor->replace_credentials(next); }))
     again();
+  if (data_channel) data_channel->believe(next);
 }
 
 void ServerRuntime::State::recheck_sessions() {
   on_all_shards([](Shard& shard, base::Now now, ShardOutput&) { shard.recheck_credentials(now); });
+  if (data_channel) data_channel->recheck();
 }
 
 // A new revocation list counts without anybody asking: who was revoked at night must not wait for a reload.
@@ -192,6 +194,7 @@ void ServerRuntime::State::apply(const Reload& reload, const Beliefs& next) {
   on_all_shards([identities = next.identities](Shard& shard, base::Now now, ShardOutput& out) {
     shard.set_identities(identities, now, out);
   });
+  if (data_channel) data_channel->identify(next.identities);
   recheck_sessions();
   {
     const std::lock_guard lock(running_mutex);

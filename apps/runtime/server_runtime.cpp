@@ -110,6 +110,7 @@ base::Result<void> ServerRuntime::State::open() {
   if (!keys) return keys.error();
   ticket_keys = std::move(*keys);
   open_admission(*believed, std::move(listeners));
+  if (auto data = open_data_channel(*believed); !data) return data.error();
   for (auto& group : groups) {
     for (std::uint32_t index = 0; index < count; ++index) shards[index]->add_socket(std::move(group.shards[index]));
     admission->add_socket(std::move(group.admission.at(0)));
@@ -126,6 +127,7 @@ base::Result<void> ServerRuntime::State::open() {
   for (auto& shard : shards) shard->start(*snapshot);
   admission->start();
   if (stream_admission) stream_admission->start();
+  if (data_channel) data_channel->start();
   housekeeper.start();
   return {};
 }
@@ -178,6 +180,8 @@ void ServerRuntime::State::open_shards(const Beliefs& believed, std::uint32_t co
     settings.shards = count;
     settings.session = session;
     settings.bounds = bounds;
+    settings.data.own_names = believed.credentials->own_identity().names;
+    settings.data.limits.request_bytes = config.data_channel.body_bytes;
     settings.sessions.sessions = std::max<std::size_t>(1, config.limits.sessions / count);
     settings.sessions_per_domain = sessions_per_domain(config.limits.sessions_per_domain, count);
     auto shard =
@@ -234,9 +238,23 @@ void ServerRuntime::State::open_admission(const Beliefs& believed, std::vector<a
   for (auto& listener : listeners) stream_admission->add_listener(std::move(listener));
 }
 
+base::Result<void> ServerRuntime::State::open_data_channel(const Beliefs& believed) {
+  if (config.data_channel.listen.empty()) return {};
+  adapters::net::raise_descriptor_limit();
+  auto opened = DataChannel::open(
+      config.data_channel, believed.credentials, {.keys = ticket_keys}, believed.identities,
+      [this](agent::server::DataRequest asked) { return to_data(std::move(asked)); }, sink);
+  if (!opened) return opened.error();
+  data_channel = std::move(*opened);
+  for (const auto& address : data_channel->bound()) listening.push_back("https://" + model::to_string(address));
+  return {};
+}
+
 void ServerRuntime::State::stop() {
   if (std::exchange(stopped, true)) return;
   housekeeper.stop();
+  // While the shards and the store still answer.
+  if (data_channel) data_channel->stop();
   if (admission) admission->stop();
   if (stream_admission) stream_admission->stop();
   for (auto& shard : shards) shard->stop();

@@ -16,6 +16,7 @@
 #include "adapters/store/committer.h"
 #include "agent/server/back_ends.h"
 #include "apps/runtime/admission_thread.h"
+#include "apps/runtime/data_channel.h"
 #include "apps/runtime/housekeeper.h"
 #include "apps/runtime/losses.h"
 #include "apps/runtime/mitigator_runner.h"
@@ -47,6 +48,7 @@ struct ServerRuntime::State {
   base::Result<void> open_back_ends(bool hold);
   void open_shards(const Beliefs& believed, std::uint32_t count);
   void open_admission(const Beliefs& believed, std::vector<adapters::net::TcpListener> listeners);
+  base::Result<void> open_data_channel(const Beliefs& believed);
   void stop();
 
   // ---- what shards ask for (server_world.cpp) ----------------------------------------------------------------------
@@ -57,6 +59,7 @@ struct ServerRuntime::State {
   void resolve(const base::DomainId& domain, const std::string& name);
   void peers(const std::vector<model::Path>& opened, const std::vector<model::Path>& closed);
   bool to_domain(agent::server::ToDomain message);
+  bool to_data(agent::server::DataRequest asked);
   void to_domains(const std::vector<agent::server::ToDomain>& messages);
   // Counts what a full queue drops.
   void hand_over(std::uint32_t to, const char* what, ShardThread::Step step, adapters::net::Priority priority);
@@ -119,6 +122,7 @@ struct ServerRuntime::State {
   std::shared_ptr<adapters::net::TlsAcceptor> tls_acceptor;  // the stream admission's thread's, once it runs
   std::unique_ptr<StreamAdmissionThread> stream_admission;   // empty: no TCP
   std::shared_ptr<adapters::net::TicketKeys> ticket_keys;    // empty: sessions are not resumed
+  std::unique_ptr<DataChannel> data_channel;                 // empty: off
   bool stopped = false;
 
   // ---- the housekeeper's thread, once it runs ----------------------------------------------------------------------

@@ -29,6 +29,9 @@ ShardWorld ServerRuntime::State::world() {
       [this](signal::server::DesiredRules rules) { want(std::move(rules)); },
       [this](const base::DomainId& domain, const std::string& name) { resolve(domain, name); },
       [this](const signal::server::OperatorAnswer& answer) { tickets.answer(answer); },
+      [this](std::uint64_t ticket, ports::HttpAnswer answer) {
+        if (data_channel) data_channel->answer(ticket, std::move(answer));
+      },
       [this](const std::vector<model::Path>& opened, const std::vector<model::Path>& closed) { peers(opened, closed); },
       [this](std::uint32_t from, const signal::server::ClientCounts& counts, base::Now now) {
         losses->counted(from, counts, now);
@@ -49,6 +52,17 @@ bool ServerRuntime::State::to_domain(ToDomain message) {
   return shards[to]->post([message = std::move(message)](Shard& shard, base::Now now,
                                                          ShardOutput& out) { shard.on_message(message, now, out); },
                           priority);
+}
+
+// On the thread of the data channel.
+bool ServerRuntime::State::to_data(agent::server::DataRequest asked) {
+  const std::uint32_t to = agent::server::owner_of(asked.domain, static_cast<std::uint32_t>(shards.size()));
+  const bool taken =
+      shards[to]->post([asked = std::make_shared<const agent::server::DataRequest>(std::move(asked))](
+                           Shard& shard, base::Now now, ShardOutput& out) { shard.on_data(*asked, now, out); },
+                       Priority::normal);
+  if (!taken) sink.count("dots_hand_over_refused_total", "data", 1);
+  return taken;
 }
 
 // Reports of back ends: when a queue is full the next report says it again. REQUIRES: back_ends_mutex is held, so that

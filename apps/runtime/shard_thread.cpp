@@ -38,6 +38,7 @@ constexpr Metric kMetrics[] = {
     {&Counts::throttled, "dots_requests_throttled_total"},
     {&Counts::sessions_refused, "dots_sessions_refused_total"},
     {&Counts::sessions_crowded_out, "dots_sessions_crowded_out_total"},
+    {&Counts::data_requests, "dots_data_requests_total"},
 };
 static_assert(std::size(kMetrics) * sizeof(std::uint64_t) + sizeof(coap::Counters) + sizeof(Counts::redirected) ==
                   sizeof(Counts),
@@ -146,6 +147,7 @@ void ShardThread::perform(ShardOutput out) {
   for (auto& rules : out.wants) world_.want(std::move(rules));
   for (const auto& [domain, name] : out.resolve) world_.resolve(domain, name);
   for (const auto& answer : out.operator_answers) world_.operator_answer(answer);
+  for (auto& [ticket, answer] : out.data_answers) world_.data_answer(ticket, std::move(answer));
   for (auto& [to, messages] : out.to_domain) {
     for (auto& message : messages) {
       if (world_.to_domain(to, message)) continue;

@@ -27,6 +27,7 @@ struct ShardWorld {
   std::function<void(signal::server::DesiredRules)> want;
   std::function<void(const base::DomainId&, const std::string& name)> resolve;
   std::function<void(const signal::server::OperatorAnswer&)> operator_answer;
+  std::function<void(std::uint64_t ticket, ports::HttpAnswer)> data_answer;
   std::function<void(const std::vector<model::Path>& opened, const std::vector<model::Path>& closed)> peers;
   std::function<void(std::uint32_t from, const signal::server::ClientCounts&, base::Now)> clients;
   std::function<void(base::Now)> stalled;  // the shard did not run for a while

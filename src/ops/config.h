@@ -44,6 +44,23 @@ struct ListenConfig {
   bool tcp = true;                      // TLS over TCP on the same addresses and ports
 };
 
+// The data channel (RFC 8783): HTTPS for aliases and filters.
+struct DataChannelConfig {
+  std::vector<model::SocketAddress> listen;  // empty: off
+  std::uint32_t connections = 1000;
+  std::uint32_t connections_per_prefix = 100;
+  std::uint32_t connections_per_domain = 100;
+  std::uint32_t header_bytes = 16384;
+  std::uint32_t body_bytes = 4U << 20;
+  std::uint32_t waiting_bytes = 64U << 20;  // bodies and answers of all connections together
+  std::uint32_t requests_per_s = 200;       // of one domain
+  std::uint32_t requests_burst = 400;
+  base::Duration handshake_time = std::chrono::seconds{10};
+  base::Duration idle_time = std::chrono::seconds{300};
+  base::Duration header_time = std::chrono::seconds{10};
+  base::Duration stall_time = std::chrono::seconds{20};
+};
+
 struct LimitsConfig {
   std::uint32_t sessions = 100000;
   std::uint32_t sessions_per_domain = 1000;
@@ -132,11 +149,11 @@ struct UpstreamConfig {
   std::string host;                             // name for SNI and certificate check
   std::vector<model::SocketAddress> addresses;  // tried in order; empty: host is looked up
   UpstreamTransport transport = UpstreamTransport::automatic;
-  base::Duration udp_probe = std::chrono::hours{24};  // while over TCP; never under 5 min (RFC 9132 4.3)
+  base::Duration udp_probe = std::chrono::hours{24};   // while over TCP; never under 5 min (RFC 9132 4.3)
   bool negotiate = true;                               // the session configuration (RFC 9132 4.5)
   model::ParameterSet mitigating_config, idle_config;  // what we want
-  std::uint32_t reconnect_s = 300;            // never under 60 (RFC 9132 4.7)
-  std::uint32_t refresh_before_percent = 50;  // a refresh is sent when so much of the lifetime is left
+  std::uint32_t reconnect_s = 300;                     // never under 60 (RFC 9132 4.7)
+  std::uint32_t refresh_before_percent = 50;           // a refresh is sent when so much of the lifetime is left
   std::uint32_t default_lifetime_s = 3600;
   std::string cuid;  // empty: derived from the credentials
   FollowRedirects follow_redirects = FollowRedirects::same_domain;
@@ -151,7 +168,8 @@ struct Config {
   std::map<std::string, std::size_t> contents;
   Role role = Role::server;
   CredentialsConfig credentials;
-  ListenConfig listen;  // server
+  ListenConfig listen;             // server
+  DataChannelConfig data_channel;  // server
   LimitsConfig limits;
   StoreConfig store;
   std::vector<MitigatorConfig> mitigators;                       // server
@@ -159,7 +177,7 @@ struct Config {
   std::vector<UpstreamConfig> upstreams;                         // client
   base::Duration heartbeat_interval = std::chrono::seconds{30};  // server's own, until negotiated
   int missing_hb_allowed = 15;
-  RedirectConfig redirect;  // server
+  RedirectConfig redirect;             // server
   SessionConfigBounds session_config;  // server
   ResolverConfig resolver;
   ApiConfig api;

@@ -39,6 +39,7 @@ class Checker {
       unique_tables();
       domains();
       redirect();
+      data_channel();
       check_session_config(config_, places_, problems_);
     } else {
       unique(
@@ -213,6 +214,15 @@ class Checker {
     const auto allowed = policy::may_redirect_to({r.own_domains, r.any_domain}, {r.alt_server, r.alt_server_records});
     if (!allowed)
       add("redirect.alt_server", allowed.error().message, "add its domain to own_domains, or allow any_domain = true");
+  }
+
+  void data_channel() {
+    const DataChannelConfig& d = config_.data_channel;
+    if (d.waiting_bytes < d.body_bytes)
+      add(given("data_channel.waiting_bytes") ? "data_channel.waiting_bytes" : "data_channel.body_bytes",
+          "body_bytes " + std::to_string(d.body_bytes) + " is larger than waiting_bytes " +
+              std::to_string(d.waiting_bytes) + ", so that such a body would never be taken",
+          "write waiting_bytes = " + std::to_string(d.body_bytes) + " or more");
   }
 
   void unique_tables() {

@@ -13,6 +13,7 @@ constexpr std::int64_t kMillion = 1'000'000;
 constexpr std::int64_t kMaxLifetime = 0x7fffffff;  // RFC 9132 gives lifetime as int32
 
 Reading<model::SocketAddress> dots_address(const std::string& text) { return read_socket_address(text, 4646); }
+Reading<model::SocketAddress> https_address(const std::string& text) { return read_socket_address(text, 443); }
 
 constexpr char kFingerprintExample[] = "[\"9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08\"]";
 
@@ -95,6 +96,48 @@ SectionSpec listen() {
           "tcp", &L::tcp,
           {"Listens with TLS over TCP as well, on the same addresses and ports, for clients whose path drops UDP.",
            "true"}),
+  };
+  return s;
+}
+
+SectionSpec data_channel() {
+  using D = DataChannelConfig;
+  SectionSpec s = section("data_channel", ForRole::server);
+  s.meaning =
+      "The data channel (RFC 8783): HTTPS where clients configure aliases and filters, with the credentials and "
+      "domains "
+      "of the signal channel. Off without `listen`.";
+  s.open = [](void* parent) -> void* { return &static_cast<Config*>(parent)->data_channel; };
+  s.keys = {
+      by_default("none: off", list<D>("listen", &D::listen, "list of addresses", 16, https_address,
+                                      {"Addresses and ports; the port is 443 when left out.",
+                                       "[\"192.0.2.1:443\", \"[2001:db8::1]:443\"]"})),
+      number<D>("connections", &D::connections, "", {1, 20000},
+                {"Connections at a time, handshakes included; a further one is closed.", "1000"}),
+      number<D>("connections_per_prefix", &D::connections_per_prefix, "", {1, 20000},
+                {"... from one IPv4 /24 or IPv6 /48.", "100"}),
+      number<D>("connections_per_domain", &D::connections_per_domain, "", {1, 20000},
+                {"... of the clients of one domain; a request on a further one is answered 503.", "100"}),
+      number<D>("header_bytes", &D::header_bytes, "bytes", {2048, 65000},
+                {"Request line and header section of one request (431); half of it for the target (414).", "16384"}),
+      number<D>("body_bytes", &D::body_bytes, "bytes", {65536, 1 << 28},
+                {"Body of one request; a larger one is answered 413.", "4194304"}),
+      number<D>("waiting_bytes", &D::waiting_bytes, "bytes", {1 << 20, 1LL << 31},
+                {"Bodies that come and answers that go, of all connections together; past it those over 64 KB are "
+                 "answered 503.",
+                 "67108864"}),
+      number<D>("requests_per_s", &D::requests_per_s, "requests per second", {1, kMillion},
+                {"Requests that one domain may make in the long run; further ones are answered 429.", "200"}),
+      number<D>("requests_burst", &D::requests_burst, "requests", {1, kMillion},
+                {"... and at once, after a pause.", "400"}),
+      seconds<D>("handshake_time_s", &D::handshake_time, {1, 300},
+                 {"A TLS handshake that takes longer is given up.", "10"}),
+      seconds<D>("idle_time_s", &D::idle_time, {1, 86400},
+                 {"A connection without a request is closed after this.", "300"}),
+      seconds<D>("header_time_s", &D::header_time, {1, 300},
+                 {"From the first byte of a request to the end of its header; then 408.", "10"}),
+      seconds<D>("stall_time_s", &D::stall_time, {1, 300},
+                 {"16 KB of a body must come in this time (408), and of an answer go, or the connection ends.", "20"}),
   };
   return s;
 }
@@ -506,10 +549,9 @@ const SectionSpec& config_schema() {
         choice<Config>("role", &Config::role, Choices<Role>{{"server", Role::server}, {"client", Role::client}},
                        {"What this daemon is: the one that helps, or the one that asks for help.", "\"server\""});
     s.keys = {required(std::move(role))};
-    s.children = {credentials(), listen(),   heartbeat(), session_config_section(),
-                  limits(),      store(),    mitigator(), domain(),
-                  upstream(),    redirect(), resolver(),  api(),
-                  log()};
+    s.children = {credentials(), listen(),   data_channel(), heartbeat(), session_config_section(),
+                  limits(),      store(),    mitigator(),    domain(),    upstream(),
+                  redirect(),    resolver(), api(),          log()};
     return s;
   }();
   return top;

@@ -181,6 +181,22 @@ TEST_F(ConfigTest, ListensEverywhereWithoutAddresses) {
   EXPECT_TRUE(config->listen.tcp);
 }
 
+// R8040-2.2-01: 443 when no port is written. Nobody is surprised by a new open port: without the key nothing listens.
+TEST_F(ConfigTest, TheDataChannelListensWhereItIsTold) {
+  const auto off = parse_config(good_server(), folder_ + "/dotsd.toml");
+  ASSERT_TRUE(off.ok());
+  EXPECT_TRUE(off->data_channel.listen.empty());
+  const auto on =
+      parse_config(changed(good_server(), "[store]",
+                           "[data_channel]\nlisten = [\"192.0.2.1\", \"[::1]:4643\"]\nstall_time_s = 7\n[store]"),
+                   folder_ + "/dotsd.toml");
+  ASSERT_TRUE(on.ok());
+  ASSERT_EQ(on->data_channel.listen.size(), 2u);
+  EXPECT_EQ(model::to_string(on->data_channel.listen[0]), "192.0.2.1:443");
+  EXPECT_EQ(model::to_string(on->data_channel.listen[1]), "[::1]:4643");
+  EXPECT_EQ(on->data_channel.stall_time, std::chrono::seconds{7});
+}
+
 TEST_F(ConfigTest, TellsAllProblemsAtOnceInTheOrderOfTheFile) {
   std::string toml = changed(good_server(), "203.0.113.0/24", "203.0.113.5/24");
   toml = changed(toml, "kind = \"dry-run\"", "kind = \"nftable\"");
@@ -279,6 +295,10 @@ INSTANTIATE_TEST_SUITE_P(
                 "'127.0.0.1:9466', or allow it with metrics_allow_remote = true"},
         BadCase{"TtlsContradict", "[listen]", "[resolver]\nttl_min_s = 90\nttl_max_s = 60\n[listen]",
                 "dotsd.toml:8: resolver.ttl_min_s: is larger than ttl_max_s; write at most 60"},
+        BadCase{"BodiesThatNeverFit", "[listen]",
+                "[data_channel]\nbody_bytes = 2000000\nwaiting_bytes = 1500000\n[listen]",
+                "dotsd.toml:9: data_channel.waiting_bytes: body_bytes 2000000 is larger than waiting_bytes 1500000, so "
+                "that such a body would never be taken; write waiting_bytes = 2000000 or more"},
         BadCase{"MitigatorTwice", "[[domain]]", "[[mitigator]]\nname = \"border\"\nkind = \"dry-run\"\n[[domain]]",
                 "dotsd.toml:15: mitigator[1].name: 'border' is taken by another mitigator; give each mitigator its "
                 "own"}),

@@ -29,6 +29,10 @@ psk_file = "psk.txt"
 # Loopback only. For clients elsewhere write the addresses they reach, or leave the key out: then it is every address.
 addresses = ["127.0.0.1:{port}", "[::1]:{port}"]
 
+# Aliases and filters over HTTPS (RFC 8783); the port is 443 when left out.
+# [data_channel]
+# listen = ["127.0.0.1:4643", "[::1]:4643"]
+
 [store]
 state_dir = "state/server"
 

@@ -77,6 +77,7 @@ class ShardTest : public ::testing::Test {
     if (out.commit) store.push_back({index, std::move(*out.commit)});
     for (auto& want : out.wants) wants.push_back(std::move(want));
     for (const auto& id : out.reload) reloads.push_back(id);
+    for (auto& [ticket, answer] : out.data_answers) data_answers.emplace_back(ticket, std::move(answer));
     for (auto& answer : out.operator_answers) operator_answers.push_back(std::move(answer));
     if (out.clients) clients = out.clients;
     for (auto& line : out.lines) lines.push_back(std::string{line.id});
@@ -135,6 +136,10 @@ class ShardTest : public ::testing::Test {
           });
         } else if (auto* cuid = std::get_if<ports::PutCuid>(&change)) {
           stored.cuids.push_back(cuid->record);
+        } else if (auto* registered = std::get_if<ports::PutDataClient>(&change)) {
+          stored.data_clients.push_back(registered->record);
+        } else if (auto* entry = std::get_if<ports::PutDataEntry>(&change)) {
+          stored.data_entries.push_back(entry->record);
         }
       }
     }
@@ -233,6 +238,7 @@ class ShardTest : public ::testing::Test {
   std::vector<signal::server::DesiredRules> wants;
   std::vector<base::DomainId> reloads;
   std::vector<signal::server::OperatorAnswer> operator_answers;
+  std::vector<std::pair<std::uint64_t, ports::HttpAnswer>> data_answers;
   std::vector<std::string> lines;
   std::vector<model::Path> closed;  // TCP
   std::optional<signal::server::ClientCounts> clients;

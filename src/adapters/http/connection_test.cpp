@@ -242,6 +242,20 @@ TEST_F(Connection, AStopFinishesTheAnswerThatIsDue) {
   EXPECT_EQ(requests.size(), 1u);
 }
 
+TEST_F(Connection, AStopFinishesTheAnswerThatLeaves) {
+  in(get("/1") + get("/2"));
+  drains = false;
+  answer({200, {}, std::string(50000, 'x')});
+  ConnectionEffects effects;
+  connection->stop(effects);
+  EXPECT_FALSE(effects.close);
+  drains = true;
+  take(std::move(effects));
+  EXPECT_NE(sent.find(std::string(50000, 'x')), std::string::npos);
+  EXPECT_TRUE(closed);
+  EXPECT_EQ(requests.size(), 1u) << "and takes no other request";
+}
+
 TEST_F(Connection, AStopEndsWhoWaits) {
   in(get("/1"));
   answer({204, {}, ""});

@@ -100,7 +100,7 @@ class Https : public net::Dtls {
 
 const std::string kGet = "GET /a HTTP/1.1\r\nHost: server.example\r\n\r\n";
 
-// R8040-2.1-01, R8040-2.2-02, R8040-2.5-01, R8040-2.5-03
+// R8040-2.1-01, R8040-2.2-02, R8040-2.5-01, R8040-2.5-03, D8783-10-02, D8783-10-04
 TEST_F(Https, CurlIsServedOverBothVersionsOfTls) {
   start();
   for (const char* version : {"--tlsv1.2 --tls-max 1.2", "--tlsv1.3"}) {
@@ -112,6 +112,17 @@ TEST_F(Https, CurlIsServedOverBothVersionsOfTls) {
   EXPECT_EQ(handshakes("opened"), 2u);
   EXPECT_NE(run(curl("--tlsv1.0 --tls-max 1.1 " + url("/"))).code, 0);
   EXPECT_EQ(handled, 2);
+}
+
+// D8783-10-03: suites that encrypt and authenticate in one, and no other.
+TEST_F(Https, OnlyAuthenticatedEncryption) {
+  start();
+  const std::string tls12 = "--tlsv1.2 --tls-max 1.2 --ciphers ";
+  EXPECT_EQ(run(curl(tls12 + "ECDHE-ECDSA-AES128-GCM-SHA256 " + url("/"))).code, 0);
+  for (const char* weak : {"ECDHE-ECDSA-AES128-SHA256", "ECDHE-ECDSA-AES128-SHA", "ECDHE-ECDSA-NULL-SHA@SECLEVEL=0"}) {
+    EXPECT_NE(run(curl(tls12 + weak + " " + url("/"))).code, 0) << weak;
+  }
+  EXPECT_EQ(handled, 1);
 }
 
 // D8783-3.1-01, R8040-2.1-02: nothing is served in clear text.
@@ -376,6 +387,19 @@ TEST_F(Https, ConnectionsAndRequestsHaveBounds) {
   EXPECT_EQ(handshakes("limited"), 1u);
 }
 
+TEST_F(Https, WhoLeavesMakesRoomForOthersOfItsDomain) {
+  options.limits.connections_per_domain = 1;
+  start();
+  auto first = connect();
+  EXPECT_TRUE(soon([&] { return handshakes("opened") == 1; }));
+  first->close();
+  EXPECT_TRUE(soon([&] {
+    auto second = connect();
+    second->send(kGet);
+    return second->wait_for("HTTP/1.1 200", 1000);
+  }));
+}
+
 TEST_F(Https, ConnectionsOfOneNetworkHaveABound) {
   options.limits.connections_per_prefix = 2;
   start();
@@ -418,7 +442,7 @@ TEST_F(Https, AStopDoesNotWaitForEver) {
   server.reset();
 }
 
-// D8783-3.1-13, on the side of the server
+// A client need not prove itself anew for each connection, and R8040-12-01: there is no early data.
 TEST_F(Https, SessionsResumeByTickets) {
   const auto made = net::TicketKeys::open("", {}, std::chrono::hours{24}, net::wall_now(),
                                           [](const std::string&) { return base::Result<void>{}; });
@@ -430,6 +454,11 @@ TEST_F(Https, SessionsResumeByTickets) {
   EXPECT_EQ(ran.code, 0) << ran.out;
   EXPECT_EQ(handshakes("opened"), 3u);
   EXPECT_EQ(handshakes("resumed"), 2u);
+  const Ran tickets = run("(sleep 1; echo Q) | openssl s_client -connect 127.0.0.1:" + std::to_string(port) +
+                          " -CAfile " + pki().ca_file() + " -cert " + client_certificate().certificate_file + " -key " +
+                          client_certificate().key_file + " -tls1_3 -alpn http/1.1");
+  EXPECT_NE(tickets.out.find("Post-Handshake New Session Ticket"), std::string::npos) << tickets.out;
+  EXPECT_NE(tickets.out.find("Max Early Data: 0"), std::string::npos) << tickets.out;
 }
 
 }  // namespace

@@ -35,12 +35,14 @@ bool names_other_version(std::string_view line) {
   return word.size() == 8 && word.starts_with("HTTP/") && is_digit(word[5]) && word[6] == '.' && is_digit(word[7]);
 }
 
-HttpFault fault_of(const beast::error_code& error, std::string_view input, const HttpLimits& limits) {
+// `input`: what the parser has not taken; with the request line unless `line_read`.
+HttpFault fault_of(const beast::error_code& error, std::string_view input, bool line_read, const HttpLimits& limits) {
   const auto too_long = [](const char* what, std::size_t bytes) {
     return std::string{what} + " is over the bound of " + std::to_string(bytes) + " bytes";
   };
   if (error == Error::header_limit) {
-    if (first_line(input).size() == input.size() || first_line(input).size() > limits.header_bytes / 2) {
+    if (!line_read &&
+        (first_line(input).size() == input.size() || first_line(input).size() > limits.header_bytes / 2)) {
       return {414, too_long("the request target", limits.header_bytes / 2)};
     }
     return {431, too_long("the header section", limits.header_bytes)};
@@ -83,7 +85,7 @@ struct RequestReader::State {
     parser->header_limit(static_cast<std::uint32_t>(limits.header_bytes));
     parser->body_limit(limits.body_bytes);
     request = {};
-    head_read = false;
+    line_read = head_read = false;
     expects = false;
   }
 
@@ -94,6 +96,7 @@ struct RequestReader::State {
   std::string input;
   std::optional<Parser> parser;
   ports::HttpRequest request;
+  bool line_read = false;  // the parser has taken it
   bool head_read = false;
   bool expects = false;  // 100 (Continue), which was not said yet
 };
@@ -163,8 +166,9 @@ RequestReader::Outcome RequestReader::next() {
     if (s.head_read && s.parser->chunked() && s.input.size() < kLastChunkBytes) break;
     beast::error_code error;
     const std::size_t used = s.parser->put(boost::asio::buffer(s.input), error);
-    if (error && error != Error::need_more) return fault_of(error, s.input, s.limits);
+    if (error && error != Error::need_more) return fault_of(error, s.input, s.line_read, s.limits);
     s.input.erase(0, used);
+    s.line_read |= used > 0;
     if (s.parser->is_header_done() && !s.head_read) {
       if (auto fault = s.read_head()) return *fault;
       s.parser->eager(true);

@@ -188,6 +188,21 @@ TEST(RequestReader, EverythingHasABound) {
       "431");
 }
 
+// The request line is judged by itself, whatever comes with it in one piece.
+TEST(RequestReader, ALongHeaderIsNoLongTarget) {
+  RequestReader reader{kSmall};
+  for (const std::string& piece :
+       {std::string{"GET / HTTP/1.1\r\nHost: h\r\nA: "} + std::string(500, 'a'), std::string(600, 'a')}) {
+    reader.feed(base::as_bytes(piece));
+    const auto outcome = reader.next();
+    if (const auto* fault = std::get_if<HttpFault>(&outcome)) {
+      EXPECT_EQ(fault->status, 431);
+      return;
+    }
+  }
+  FAIL() << "no fault";
+}
+
 TEST(RequestReader, KeepsWhatIsNotCompleteAndTellsHowMuch) {
   RequestReader reader{kSmall};
   EXPECT_TRUE(reader.idle());

@@ -19,8 +19,14 @@ void Gate::add(const base::DomainId& domain, std::vector<signal::server::Effect>
   }
   for (auto& effect : effects) {
     if (std::holds_alternative<Persist>(effect)) continue;
-    gathered_.visible.push_back({domain, std::move(effect)});
+    std::visit([&](auto& shown) { gathered_.visible.push_back({domain, std::move(shown)}); }, effect);
   }
+}
+
+void Gate::add(const base::DomainId& domain, std::vector<ports::Change> changes, DataAnswer answer) {
+  if (!changes.empty()) gathered_.domains.insert(domain);
+  for (auto& change : changes) gathered_.changes.push_back(std::move(change));
+  gathered_.visible.push_back({domain, std::move(answer)});
 }
 
 std::optional<std::vector<ports::Change>> Gate::next_batch() {

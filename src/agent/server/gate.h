@@ -7,19 +7,43 @@
 #include <cstdint>
 #include <optional>
 #include <set>
+#include <string>
+#include <string_view>
 #include <utility>
+#include <variant>
 #include <vector>
 
 #include "base/ids.h"
+#include "ports/http.h"
 #include "ports/store.h"
 #include "signal/server/events.h"
 
 namespace dots::agent::server {
 
+struct OperatorLine {
+  std::string_view id;  // of ops/facts/messages.inc
+  std::string details;
+};
+
+// What became of a request on the data channel, or of a tick of its machine (ticket 0).
+struct DataAnswer {
+  std::uint64_t ticket = 0;
+  ports::HttpAnswer answer;
+  std::vector<OperatorLine> lines;
+};
+
+// The effects of the signal channel's machine, and this one.
+template <class Effects>
+struct WithDataAnswer;
+template <class... Effect>
+struct WithDataAnswer<std::variant<Effect...>> {
+  using type = std::variant<Effect..., DataAnswer>;
+};
+
 // An effect of a domain's step that others may see.
 struct Visible {
   base::DomainId domain;
-  signal::server::Effect effect;
+  WithDataAnswer<signal::server::Effect>::type effect;
 };
 
 // A withdrawal that waits for its commit. It can be done again by itself when the batch around it was refused: a full
@@ -35,6 +59,7 @@ class Gate {
   // Takes the effects of one step, Persist among them, in order; `release` when the step was a withdrawal.
   void add(const base::DomainId& domain, std::vector<signal::server::Effect> effects,
            std::optional<Release> release = std::nullopt);
+  void add(const base::DomainId& domain, std::vector<ports::Change> changes, DataAnswer answer);
   // At the end of a round: the next batch of changes, when one is due and none is out.
   std::optional<std::vector<ports::Change>> next_batch();
   // Visible effects that wait for nothing; call after add, next_batch and settled.

@@ -102,6 +102,8 @@ void Shard::on_timer(base::Now now, ShardOutput& out) {
       arm(id, owned);
     } else {
       step(id, owned, TimerFired{}, now);
+      if (const auto data = owned.data.next_deadline(); data && *data <= now.steady)
+        show_later(id, owned, owned.data.tick(now), 0);
     }
   }
 }

@@ -25,6 +25,7 @@
 #include "agent/server/session_quota.h"
 #include "base/ids.h"
 #include "base/time.h"
+#include "data/domain.h"
 #include "model/peer.h"
 #include "policy/domain_policy.h"
 #include "policy/identities.h"
@@ -33,6 +34,14 @@
 #include "signal/server/session_config.h"
 
 namespace dots::agent::server {
+
+// A request on the data channel, for the shard that owns its domain.
+struct DataRequest {
+  base::DomainId domain;
+  base::ClientId client;
+  ports::HttpRequest request;
+  std::uint64_t ticket = 0;  // ShardOutput::data_answers has it again
+};
 
 struct ShardSettings {
   std::uint32_t index = 0;
@@ -43,6 +52,7 @@ struct ShardSettings {
   signal::server::DomainLimits domain;
   std::shared_ptr<const policy::SessionBounds> bounds = std::make_shared<policy::SessionBounds>();
   signal::server::ConfigLimits configs;
+  data::Options data;                                       // cuid_owner is the shard's own
   std::uint32_t retry_after_s = 5;                          // Max-Age of a 5.03 after a failed commit
   base::Duration recheck_every = std::chrono::seconds{60};  // the credentials of running sessions
   std::size_t events_while_reloading = 4096;                // kept for a domain; of further ones reports are dropped
@@ -62,15 +72,10 @@ using ToSession =
 // DELETE must get through a full queue (ARCHITECTURE idea 2).
 bool is_release(const ToDomain& message);
 
-struct OperatorLine {
-  std::string_view id;  // of ops/facts/messages.inc
-  std::string details;
-};
-
 struct ShardCounts {
   std::uint64_t datagrams = 0, unknown_peer = 0, requests = 0, heartbeats = 0, refused = 0, notifications = 0,
                 answers_cut = 0, reports_dropped = 0, credentials_ended = 0, throttled = 0, sessions_refused = 0,
-                sessions_crowded_out = 0;
+                sessions_crowded_out = 0, data_requests = 0;
   coap::Counters coap;
   std::array<std::uint64_t, kRedirectReasons> redirected{};  // clients told, by RedirectReason
 };
@@ -84,6 +89,7 @@ struct ShardOutput {
   std::vector<signal::server::DesiredRules> wants;   // durable
   std::vector<std::pair<base::DomainId, std::string>> resolve;
   std::vector<signal::server::OperatorAnswer> operator_answers;
+  std::vector<std::pair<std::uint64_t, ports::HttpAnswer>> data_answers;
   std::vector<model::Path> peers_opened;  // whose signal must never be cut
   std::vector<model::Path> peers_closed;
   std::vector<model::Path> close;  // TCP connections, after `send`
@@ -109,6 +115,8 @@ class Shard {
         std::vector<std::shared_ptr<const policy::DomainRules>> domains, signal::server::Planner planner,
         std::uint64_t seed);
   ~Shard();
+  Shard(const Shard&) = delete;
+  Shard& operator=(const Shard&) = delete;
 
   // What the store holds, before the first datagram.
   void load(const ports::Snapshot& snapshot, base::Now now, ShardOutput& out);
@@ -124,6 +132,8 @@ class Shard {
   // The owner's queue was full: the peer is told to come again (clients repeat). What became of a session is said again
   // by the shard itself: nobody repeats that, and a domain that never hears of a session takes its client for lost.
   void on_undelivered(const ToDomain& message, base::Now now, ShardOutput& out);
+  // REQUIRES: owner_of(asked.domain) is this shard.
+  void on_data(const DataRequest& asked, base::Now now, ShardOutput& out);
   void on_timer(base::Now now, ShardOutput& out);
   // Other credentials are in force: running sessions are checked against them at once, not at the next turn.
   void recheck_credentials(base::Now now);
@@ -174,6 +184,7 @@ class Shard {
   struct Owned {
     signal::server::Domain machine;
     signal::server::SessionConfigs configs;
+    data::Domain data;
     std::optional<base::SteadyTime> armed;
     bool reloading = false;
     std::set<model::RuleOwner> unsaid;                      // whose wishes went with a refused commit
@@ -193,6 +204,8 @@ class Shard {
   void defer(Owned& owned, signal::server::Event event, base::Now now, ShardOutput& out);
   void step(const base::DomainId& id, Owned& owned, const signal::server::Event& event, base::Now now, int tries = 0);
   // Withdrawals out of a refused batch are done again; what of them must not be told as failed goes from `failed`.
+  void load_data(const base::DomainId& id, Owned& owned, const ports::Snapshot& snapshot, base::Now now);
+  void show_later(const base::DomainId& id, Owned& owned, data::Outcome outcome, std::uint64_t ticket);
   void again(std::vector<Release> releases, std::vector<Visible>& failed);
   void tally(Owned& owned);
   // What the session configurations of the domain have to do with an event; true when it was theirs alone.

@@ -79,9 +79,12 @@ void Shard::reloaded(const base::DomainId& domain, const ports::Snapshot& snapsh
   for (const auto& record : snapshot.cuids) {
     if (record.domain == domain) own.cuids.push_back(record);
   }
+  load_data(domain, it->second, snapshot, now);
   gate_.add(domain, it->second.machine.load(own, now, keep_observers, std::exchange(it->second.unsaid, {})));
-  if (auto rules = std::exchange(it->second.next_rules, nullptr))
+  if (auto rules = std::exchange(it->second.next_rules, nullptr)) {
+    it->second.data.set_rules(rules);
     gate_.add(domain, it->second.machine.set_rules(std::move(rules), now));
+  }
   if (losses_held_) gate_.add(domain, it->second.machine.step(SignalGuard{true, {}}, now));
   arm(domain, it->second);
   tally(it->second);
@@ -268,6 +271,10 @@ void Shard::show(Visible visible, base::Now now, ShardOutput& out) {
                  [&](OperatorNote& note) {
                    out.lines.push_back({note.id, std::move(note.details)});
                  },
+                 [&](DataAnswer& data) {
+                   if (data.ticket != 0) out.data_answers.emplace_back(data.ticket, std::move(data.answer));
+                   for (auto& line : data.lines) out.lines.push_back(std::move(line));
+                 },
                  [&](Persist&) {},
              },
              visible.effect);
@@ -286,6 +293,9 @@ void Shard::show_failed(Visible visible, base::Now now, ShardOutput& out) {
                  [&](OperatorAnswer& answer) {
                    out.operator_answers.push_back({answer.ticket, false, "the change could not be stored"});
                  },
+                 [&](DataAnswer& data) {
+                   if (data.ticket != 0) out.data_answers.emplace_back(data.ticket, data::unavailable());
+                 },
                  // The reload says again what is wanted, and what is not; observers hear of it then.
                  [&](DesiredRules& rules) {
                    const auto owned = domains_.find(visible.domain);
@@ -300,6 +310,9 @@ void Shard::show_failed(Visible visible, base::Now now, ShardOutput& out) {
 void Shard::arm(const base::DomainId& id, Owned& owned) {
   // While it is read from the store the machine takes no step, so that its deadline would stay in the past.
   auto wanted = owned.reloading ? std::nullopt : owned.machine.next_deadline();
+  if (const auto data = owned.reloading ? std::nullopt : owned.data.next_deadline();
+      data && (!wanted || *data < *wanted))
+    wanted = data;
   if (const auto config = owned.configs.next_deadline(); config && (!wanted || *config < *wanted)) wanted = config;
   if (wanted == owned.armed) return;
   if (owned.armed) domain_deadlines_.erase({*owned.armed, id});

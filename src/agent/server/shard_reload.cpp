@@ -17,8 +17,20 @@ std::shared_ptr<const policy::DomainRules> nothing_owned(const policy::DomainPol
 }  // namespace
 
 Shard::Owned Shard::owned_by(std::shared_ptr<const policy::DomainRules> rules) const {
-  return {signal::server::Domain(std::move(rules), planner_, settings_.domain),
+  data::Options data_options = settings_.data;
+  data_options.cuid_owner = [this, id = rules->policy().id](const base::Cuid& cuid) -> std::optional<base::ClientId> {
+    const auto owned = domains_.find(id);
+    return owned == domains_.end() ? std::nullopt : owned->second.machine.cuid_owner(cuid);
+  };
+  const auto data_rules = rules;
+  auto aliases = [this, id = rules->policy().id](const base::Cuid& cuid,
+                                                 const std::string& name) -> std::optional<model::Alias> {
+    const auto owned = domains_.find(id);
+    return owned == domains_.end() ? std::nullopt : owned->second.data.alias(cuid, name);
+  };
+  return {signal::server::Domain(std::move(rules), planner_, settings_.domain, std::move(aliases)),
           signal::server::SessionConfigs(settings_.bounds, settings_.configs),
+          data::Domain(data_rules, std::move(data_options)),
           std::nullopt,
           false,
           {},
@@ -35,6 +47,7 @@ void Shard::set_domains(const std::vector<std::shared_ptr<const policy::DomainRu
       return;
     }
     if (owned.machine.rules().policy() == rules->policy()) return;
+    owned.data.set_rules(rules);
     gate_.add(id, owned.machine.set_rules(std::move(rules), now));
     arm(id, owned);
   };

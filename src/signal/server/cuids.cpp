@@ -6,15 +6,15 @@
 
 namespace dots::signal::server {
 
+std::optional<base::ClientId> Machine::cuid_owner(const base::Cuid& cuid) const {
+  if (const auto used = cuids_.find(cuid); used != cuids_.end()) return used->second.record.client;
+  if (const auto hashed = credential_cuids_.find(cuid); hashed != credential_cuids_.end()) return hashed->second;
+  return std::nullopt;
+}
+
 std::optional<base::ClientId> Machine::taken_by_other(const base::Cuid& cuid, const base::ClientId& client) const {
-  const auto used = cuids_.find(cuid);
-  if (used != cuids_.end()) {
-    if (used->second.record.client == client) return std::nullopt;
-    return used->second.record.client;
-  }
-  const auto hashed = credential_cuids_.find(cuid);
-  if (hashed == credential_cuids_.end() || hashed->second == client) return std::nullopt;
-  return hashed->second;
+  auto owner = cuid_owner(cuid);
+  return owner == client ? std::nullopt : owner;
 }
 
 void Machine::remember_credential(const base::Cuid& cuid, const base::ClientId& client) {

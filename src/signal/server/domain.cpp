@@ -36,6 +36,8 @@ ClientCounts Domain::clients() const { return state_->clients(); }
 
 bool Domain::has_armed_requests(const base::ClientId& client) const { return state_->has_armed_requests(client); }
 
+std::optional<base::ClientId> Domain::cuid_owner(const base::Cuid& cuid) const { return state_->cuid_owner(cuid); }
+
 std::vector<Effect> Machine::step(const Event& event, base::Now now) {
   watch_clocks(now);
   // First, so that nothing is answered from a state that is over.

@@ -95,6 +95,8 @@ class Domain {
   ClientCounts clients() const;
   // Requests of this client that start when its signal is lost.
   bool has_armed_requests(const base::ClientId& client) const;
+  // Whose this cuid is, by use or as the hash of a credential that was seen.
+  std::optional<base::ClientId> cuid_owner(const base::Cuid& cuid) const;
 
  private:
   struct State;

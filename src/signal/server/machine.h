@@ -37,6 +37,7 @@ class Machine {
   std::vector<MitigationView> view(base::Now now) const;
   ClientCounts clients() const;
   bool has_armed_requests(const base::ClientId& client) const;
+  std::optional<base::ClientId> cuid_owner(const base::Cuid& cuid) const;  // cuids.cpp
 
  private:
   using Origins = std::vector<Origin>;

@@ -34,6 +34,7 @@ constexpr base::Duration kPause = 2s;
 struct Client {
   std::size_t domain = 0;
   std::unique_ptr<Daemon> daemon;
+  base::Duration pause;  // between two orders, at most
   std::uint32_t asked = 0;
 
   // From the order until the server's answer is there. Returns when the client has nothing under way any more.
@@ -57,7 +58,7 @@ struct Client {
     }
     const base::Duration took = steady_now() - begin;
     // Behind the answer the client asks for the status; mostly the next order does not have to wait for that.
-    (void)until(*mid, kPause, [](const auto& now) { return dotsctl::member(now, "status") != nullptr; });
+    (void)until(*mid, pause, [](const auto& now) { return dotsctl::member(now, "status") != nullptr; });
     return took;
   }
 
@@ -111,7 +112,7 @@ addresses = ["{}"]
   if (!written) return written.error();
   auto daemon = Daemon::start(rig.options().dotsd, file(".toml"), state + "/dotsd.sock", file(".log"));
   if (!daemon) return daemon.error();
-  return Client{domain, std::move(*daemon)};
+  return Client{domain, std::move(*daemon), rig.options().quick ? base::Duration::zero() : kPause};
 }
 
 // All clients at once, each with one request at a time.
@@ -168,7 +169,7 @@ base::Result<Rows> loss_rows(const RunOptions& options, const std::string& self)
                     found.p95_us / 1000, found.p99_us / 1000));
     return {};
   };
-  if (auto done = measured(calm, kUnmeasured); !done) return done.error();
+  if (auto done = measured(calm, options.quick ? 1 : kUnmeasured); !done) return done.error();
   const std::uint64_t carried = (*relay)->carried();
   const std::uint64_t lost = (*relay)->lost();
   (*relay)->lose_percent(kLossPercent);

@@ -74,10 +74,12 @@ TEST_F(Versions, StateMovesNoTag) {
   domain->count(base::Cuid("a"), "l", "rule", 5, 500);
   EXPECT_EQ(tag(me()), before);
   // a refresh is no change of configuration either
+  const std::string entry = tag(me("/aliases/alias=x"));
   const std::string echoed = get(me("/aliases/alias=x")).body;
   ASSERT_EQ(ask("PUT", me("/aliases/alias=x"), echoed).status, 204);
   EXPECT_EQ(tag(me()), before);
   EXPECT_EQ(header("Last-Modified"), date);
+  EXPECT_EQ(tag(me("/aliases/alias=x")), entry);
   EXPECT_EQ(get(me("?content=nonconfig")).status, 200);  // A8040-03
   EXPECT_EQ(header("ETag"), before);
 }

@@ -28,9 +28,9 @@ class [[nodiscard]] Result {
   explicit operator bool() const { return ok(); }
 
   // REQUIRES: ok().
-  T& value() & { return assert(ok()), *std::get_if<0>(&state_); }
-  const T& value() const& { return assert(ok()), *std::get_if<0>(&state_); }
-  T&& value() && { return assert(ok()), std::move(*std::get_if<0>(&state_)); }
+  T& value() & { return assert(ok()), std::get<0>(state_); }
+  const T& value() const& { return assert(ok()), std::get<0>(state_); }
+  T&& value() && { return assert(ok()), std::get<0>(std::move(state_)); }
   T& operator*() & { return value(); }
   const T& operator*() const& { return value(); }
   T&& operator*() && { return std::move(*this).value(); }
@@ -38,7 +38,7 @@ class [[nodiscard]] Result {
   const T* operator->() const { return &value(); }
 
   // REQUIRES: !ok().
-  const E& error() const { return assert(!ok()), *std::get_if<1>(&state_); }
+  const E& error() const { return assert(!ok()), std::get<1>(state_); }
 
  private:
   std::variant<T, E> state_;
@@ -52,7 +52,7 @@ class [[nodiscard]] Result<void, E> {
 
   bool ok() const { return state_.index() == 0; }
   explicit operator bool() const { return ok(); }
-  const E& error() const { return assert(!ok()), *std::get_if<1>(&state_); }
+  const E& error() const { return assert(!ok()), std::get<1>(state_); }
 
  private:
   std::variant<std::monostate, E> state_;

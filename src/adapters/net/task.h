@@ -3,7 +3,6 @@
 
 #include <concepts>
 #include <memory>
-#include <type_traits>
 #include <utility>
 
 namespace dots::adapters::net {
@@ -12,8 +11,8 @@ class Task {
  public:
   Task() = default;
   template <class F>
-  requires(!std::same_as<std::remove_cvref_t<F>, Task> && std::invocable<std::remove_cvref_t<F>&>) Task(F&& call)
-      : call_(std::make_unique<Holder<std::remove_cvref_t<F>>>(std::forward<F>(call))) {}
+  requires(!std::same_as<F, Task> && std::invocable<F&>) Task(F call)
+      : call_(std::make_unique<Holder<F>>(std::move(call))) {}
 
   explicit operator bool() const { return call_ != nullptr; }
   void operator()() { call_->run(); }

@@ -22,7 +22,7 @@ struct ServerLimits {
   std::uint32_t header_bytes = 8192;
   std::uint64_t body_bytes = 65536;
   std::chrono::milliseconds request_time{10000};  // from the first wait to the last byte of a request
-  std::chrono::milliseconds answer_time{30000};   // of the agent
+  std::chrono::milliseconds answer_time{70000};   // of the agent, which may be asked to wait for 60 s
   std::chrono::milliseconds write_time{10000};
 };
 

@@ -189,7 +189,7 @@ TEST(Serving, ADuplicateOfAPendingConIsAcknowledgedAtOnce) {
   EXPECT_EQ(Bench::only(bench.in(put)), empty(MessageType::acknowledgement, 7));
 }
 
-// A-14 of the checklist: a repeat has a new message id and the same token and content.
+// A repeat has a new message id and the same token and content.
 TEST(Serving, ARepeatGetsTheFirstAnswerUnderItsOwnId) {
   Bench bench;
   const Message first = Bench::only(bench.respond(

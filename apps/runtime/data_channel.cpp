@@ -90,7 +90,9 @@ base::Result<std::unique_ptr<DataChannel>> DataChannel::open(
 
 DataChannel::~DataChannel() { stop(); }
 
-void DataChannel::stop() { server_->stop(kStopGrace); }
+void DataChannel::stop() {
+  if (server_) server_->stop(kStopGrace);
+}
 
 void DataChannel::handle(ports::HttpRequest request, const ports::HttpClient& client, ports::HttpReply reply) {
   std::uint64_t ticket = 0;

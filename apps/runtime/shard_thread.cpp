@@ -92,6 +92,7 @@ void ShardThread::stop() {
     stopping_ = true;
   });
   thread_.join();
+  ended_ = true;
 }
 
 bool ShardThread::post(Step step, adapters::net::Priority priority) {
@@ -99,7 +100,8 @@ bool ShardThread::post(Step step, adapters::net::Priority priority) {
 }
 
 void ShardThread::post_surely(Step step) {
-  while (!post(step, adapters::net::Priority::reserved)) std::this_thread::sleep_for(std::chrono::milliseconds{1});
+  while (!ended_ && !post(step, adapters::net::Priority::reserved))
+    std::this_thread::sleep_for(std::chrono::milliseconds{1});
 }
 
 void ShardThread::read_later(const base::DomainId& domain) {

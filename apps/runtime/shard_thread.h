@@ -80,6 +80,7 @@ class ShardThread {
   base::SteadyTime read_again_at_{};
   bool stopping_ = false;  // the loop's thread
   std::atomic<bool> stopped_{false};
+  std::atomic<bool> ended_{false};  // nobody runs steps any more
   std::thread thread_;
 };
 

@@ -40,7 +40,7 @@ void Endpoint::on_datagram(base::ByteView datagram, base::SteadyTime now, Effect
     const Framing framing{s, out};
     return s.on_stream(datagram, now, out);
   }
-  if (s.q) s.q->probing.on_heard();
+  if (s.q) s.q->on_heard(now);
   const auto message = wire::view(datagram, s.limits.message);
   if (!message) {
     ++out.counters.malformed;
@@ -117,7 +117,7 @@ bool Endpoint::is_transferring(RequestId request) const {
   if (!state_->q) return false;
   const BodyGoing* body = QTransfers::find(state_->q->bodies_going, request);
   const AnswerComing* answer = QTransfers::find(state_->q->answers_coming, request);
-  return (body != nullptr && body->heard) || (answer != nullptr && answer->receiver);
+  return (body != nullptr && body->heard && !body->sender.all_sent()) || (answer != nullptr && answer->receiver);
 }
 
 QTransfers& Endpoint::State::q_transfers() {

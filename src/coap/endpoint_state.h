@@ -124,7 +124,7 @@ struct Endpoint::State {
   static Response q_block_of(const AnswerGoing& answer, std::uint32_t number);
   void q_pump(AnswerGoing& answer, base::SteadyTime now, Effects& out);
   void q_send_block(AnswerGoing& answer, std::uint32_t number, bool missing, base::SteadyTime now, Effects& out);
-  void q_answered(std::uint64_t exchange, const Response* response);
+  void q_answered(std::uint64_t exchange, const Response* response, base::SteadyTime now);
   void q_serving_timer(base::SteadyTime now, Effects& out);
 
   // q_asking.cpp

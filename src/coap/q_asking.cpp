@@ -199,7 +199,9 @@ void Endpoint::State::q_asking_timer(base::SteadyTime now, Effects& out) {
     if (!answer.receiver || q->probing.allowed_at() > now || answer.receiver->wish_at(q->parameters) > now) continue;
     const BodyReceiver::Wish wish = answer.receiver->on_timer(q->parameters, now);
     Outgoing* request = outgoing.find(answer.id);
-    if (wish.empty() || request == nullptr) {
+    if (wish.empty() && request != nullptr && request->observing) {
+      answer.receiver.reset();  // RFC 9177 4.4: the observation itself goes on
+    } else if (wish.empty() || request == nullptr) {
       failures.push_back({answer.id, "blocks of the answer did not come"});
     } else {
       q_ask(*request, *answer.receiver, wish, now, out);

@@ -170,11 +170,13 @@ void Endpoint::State::q_delivered(const wire::MessageView& message, std::uint64_
   q->asked[exchange] = {std::move(wanted), resource_of(hash_key, message)};
 }
 
-void Endpoint::State::q_answered(std::uint64_t exchange, const Response* response) {
+void Endpoint::State::q_answered(std::uint64_t exchange, const Response* response, base::SteadyTime now) {
   q->asked.erase(exchange);
   for (BodyComing& body : q->bodies_coming) {
     const bool fits = response != nullptr && response->payload.size() <= q_datagram_bytes;
-    if (body.exchange == exchange && fits) body.answer = *response;
+    if (body.exchange != exchange || !fits) continue;
+    body.answer = *response;
+    if (response->max_age_s) body.until = std::min(body.until, now + std::chrono::seconds{*response->max_age_s});
   }
 }
 

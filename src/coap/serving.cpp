@@ -180,7 +180,7 @@ void Endpoint::respond(base::ExchangeId exchange, const Response& response, bool
       ++out.counters.dropped_by_limit;
       request->fingerprint = 0;
       s.exchanges.settle(*request, Standing::silent, {});
-      if (s.q) s.q_answered(exchange.value, nullptr);
+      if (s.q) s.q_answered(exchange.value, nullptr, now);
       if (request->wants_observation && observe) out.ended.push_back({copy(request->token.view())});
       return;
     }
@@ -196,7 +196,7 @@ void Endpoint::respond(base::ExchangeId exchange, const Response& response, bool
         observation->resource = asked->second.resource;
       }
     }
-    s.q_answered(exchange.value, going == nullptr ? &response : nullptr);
+    s.q_answered(exchange.value, going == nullptr ? &response : nullptr, now);
   }
   if (sequence && header.type != MessageType::acknowledgement) {
     s.observers.record(*s.observers.find(request->token.view()), header.message_id);
@@ -227,7 +227,7 @@ void Endpoint::respond(base::ExchangeId exchange, const Response& response, bool
   out.counters.evicted += s.exchanges.trim(s.limits.answered, s.limits.answered_bytes);
 }
 
-void Endpoint::ignore(base::ExchangeId exchange, base::SteadyTime /*now*/, Effects& out) {
+void Endpoint::ignore(base::ExchangeId exchange, base::SteadyTime now, Effects& out) {
   State& s = *state_;
   Received* request = s.exchanges.delivered(exchange.value);
   if (request == nullptr || request->standing != Standing::pending) return;
@@ -235,7 +235,7 @@ void Endpoint::ignore(base::ExchangeId exchange, base::SteadyTime /*now*/, Effec
   if (request->confirmable && !request->acknowledged) s.acknowledge(request->message_id, out);
   request->fingerprint = 0;
   s.exchanges.settle(*request, Standing::silent, {});
-  if (s.q) s.q_answered(exchange.value, nullptr);
+  if (s.q) s.q_answered(exchange.value, nullptr, now);
   out.counters.evicted += s.exchanges.trim(s.limits.answered, s.limits.answered_bytes);
 }
 
@@ -255,6 +255,7 @@ bool Endpoint::notify(base::ByteView token, const Response& response, base::Stea
       return true;
     }
   }
+  if (s.q) s.q->stop_answers(to);  // of an older state
   const auto message_id = s.ids.take(now, kNonLifetime);
   if (!message_id) {
     ++out.counters.dropped_by_limit;

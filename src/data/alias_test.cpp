@@ -31,7 +31,7 @@ TEST_F(Aliases, ThePostOfTheRfcIsStoredAndGivenBack) {
             R"("target-port-range":[{"lower-port":443}],"target-protocol":[6],"pending-lifetime":10080}]}})");
   get(me("/aliases"));
   EXPECT_TRUE(says(R"({"ietf-dots-data-channel:aliases":{"alias":[{"name":"https1")")) << answer.body;
-  const auto alias = domain->alias(base::Cuid("a"), "https1");
+  const auto alias = domain->alias(base::ClientId("a"), base::Cuid("a"), "https1");
   ASSERT_TRUE(alias);
   EXPECT_EQ(alias->targets.target_port_range, (std::vector<model::PortRange>{{443, 443}}));
   EXPECT_EQ(alias->targets.target_protocol, std::vector<std::uint8_t>{6});
@@ -131,14 +131,40 @@ TEST_F(Aliases, AnAliasHoldsTargetsOfAllKinds) {
   ASSERT_EQ(post(aliases(alias("all", R"("target-prefix":["198.51.100.1/32"],"target-fqdn":["www.example.net"],)"
                                       R"("target-uri":["https://example.net/"],"target-protocol":[17,6])"))),
             201);
-  const auto all = domain->alias(base::Cuid("a"), "all");
+  const auto all = domain->alias(base::ClientId("a"), base::Cuid("a"), "all");
   ASSERT_TRUE(all);
   EXPECT_EQ(all->targets.target_prefix.size(), 1u);
   EXPECT_EQ(all->targets.target_fqdn, std::vector<std::string>{"www.example.net"});
   EXPECT_EQ(all->targets.target_uri, std::vector<std::string>{"https://example.net/"});
   EXPECT_EQ(all->targets.target_protocol, (std::vector<std::uint8_t>{17, 6}));
-  EXPECT_FALSE(domain->alias(base::Cuid("b"), "all"));
-  EXPECT_FALSE(domain->alias(base::Cuid("a"), "none"));
+  EXPECT_FALSE(domain->alias(base::ClientId("b"), base::Cuid("b"), "all"));
+  EXPECT_FALSE(domain->alias(base::ClientId("a"), base::Cuid("a"), "none"));
+  EXPECT_FALSE(domain->alias(base::ClientId("b"), base::Cuid("a"), "all")) << "an alias is its client's";
+}
+
+// RFC 7951 4: a member with and without the name of its module is the same member; what stands twice is refused, and
+// what is there can still be read.
+TEST_F(Aliases, AMemberUnderBothItsNamesStandsTwice) {
+  ASSERT_EQ(post(aliases(alias("x"))), 201);
+  for (const char* twice :
+       {R"("target-prefix":["198.51.100.1/32"],"ietf-dots-data-channel:target-prefix":["198.51.100.1/32"])",
+        R"("target-protocol":[6],"ietf-dots-data-channel:target-protocol":[17])",
+        R"("ietf-dots-data-channel:name":"y")"}) {
+    EXPECT_EQ(
+        ask("PUT", me("/aliases/alias=y"), R"({"ietf-dots-data-channel:alias":[)" + alias("y", twice) + "]}").status,
+        400)
+        << twice;
+    EXPECT_EQ(error(), "invalid-value");
+  }
+  EXPECT_EQ(get(me("/aliases")).status, 200);
+}
+
+TEST_F(Aliases, ThePortsOfAnAliasAreBounded) {
+  std::string ranges;
+  for (int port = 1; port <= 2 * 1025; port += 2)
+    ranges += (ranges.empty() ? "" : ",") + std::string(R"({"lower-port":)") + std::to_string(port) + "}";
+  EXPECT_EQ(post(aliases(alias("x", R"("target-prefix":["198.51.100.1/32"],"target-port-range":[)" + ranges + "]"))),
+            409);
 }
 
 // D8783-6.1-18, D8783-6.1-29, R8040-4.4.1-04

@@ -8,6 +8,7 @@ namespace dots::data {
 namespace {
 
 constexpr std::int64_t kRankStep = std::int64_t{1} << 32;
+constexpr std::int64_t kFurthestRank = std::int64_t{1} << 62;
 
 std::string_view kind_name(Kind kind) { return kind == Kind::alias ? "alias" : "acl"; }
 
@@ -85,6 +86,19 @@ void Domain::State::erase(Client& client, Kind kind, const std::string& name) {
   collection.by_name.erase(at);
 }
 
+void Domain::State::rank_anew(Collection& collection, Outcome& outcome) {
+  std::vector<Entry*> all;
+  for (const auto& [rank, entry] : collection.order) all.push_back(entry);
+  collection.order.clear();
+  std::int64_t rank = 0;
+  for (Entry* entry : all) {
+    entry->record.rank = rank;
+    collection.order[rank] = entry;
+    rank += kRankStep;
+    outcome.changes.emplace_back(ports::PutDataEntry{entry->record});
+  }
+}
+
 // A rank between the neighbours; when they stand too close, everything is given new ranks first.
 std::int64_t Domain::State::rank_for(Client& client, Kind kind, const Draft& draft, Outcome& outcome) {
   using Where = Placement::Where;
@@ -97,11 +111,15 @@ std::int64_t Domain::State::rank_for(Client& client, Kind kind, const Draft& dra
     if (order.empty() || (order.size() == 1 && own != nullptr)) return own != nullptr ? own->record.rank : 0;
     if (where == Where::unsaid || where == Where::last) {
       if (order.rbegin()->second == own) return own->record.rank;
-      return order.rbegin()->first + kRankStep;
+      if (order.rbegin()->first < kFurthestRank) return order.rbegin()->first + kRankStep;
+      rank_anew(collection, outcome);
+      continue;
     }
     if (where == Where::first) {
       if (order.begin()->second == own) return own->record.rank;
-      return order.begin()->first - kRankStep;
+      if (order.begin()->first > -kFurthestRank) return order.begin()->first - kRankStep;
+      rank_anew(collection, outcome);
+      continue;
     }
     const Entry* point = collection.find(draft.placement.point.front());
     auto at = order.find(point->record.rank);
@@ -115,16 +133,7 @@ std::int64_t Domain::State::rank_for(Client& client, Kind kind, const Draft& dra
       low = at == order.begin() ? high - 2 * kRankStep : std::prev(at)->first;
     }
     if (high - low >= 2) return low + (high - low) / 2;
-    std::vector<Entry*> all;
-    for (const auto& [rank, entry] : order) all.push_back(entry);
-    collection.order.clear();
-    std::int64_t rank = 0;
-    for (Entry* entry : all) {
-      entry->record.rank = rank;
-      collection.order[rank] = entry;
-      rank += kRankStep;
-      outcome.changes.emplace_back(ports::PutDataEntry{entry->record});
-    }
+    rank_anew(collection, outcome);
   }
 }
 

@@ -1,6 +1,9 @@
 // May it be written? Completeness, meaning, ownership, bounds, and conflicts with other clients (RFC
 // 8783 4.3, 6.1, 7.2).
 #include <algorithm>
+#include <set>
+#include <string_view>
+#include <utility>
 
 #include "data/machine.h"
 #include "data/reading.h"
@@ -37,6 +40,10 @@ Checked<void> Domain::State::check_alias(Draft& draft, const std::string& path) 
   const std::size_t number = targets.target_prefix.size() + targets.target_fqdn.size() + targets.target_uri.size();
   if (number > options.limits.targets_per_alias) {
     return quota("an alias can hold " + std::to_string(options.limits.targets_per_alias) + " targets");
+  }
+  if (targets.target_port_range.size() + targets.target_protocol.size() > options.limits.targets_per_alias) {
+    return quota("an alias can hold " + std::to_string(options.limits.targets_per_alias) +
+                 " port ranges and protocols");
   }
   const policy::Verdict verdict = rules->may_keep(targets);
   if (!verdict.allowed) return fault::invalid_value(verdict.diagnostic, path);
@@ -125,6 +132,8 @@ Checked<void> Domain::State::check_quotas(const Work& work) const {
 }
 
 Checked<void> Domain::State::check_conflicts(const Work& work, const Asker& asker, std::vector<Event>& events) const {
+  // Each question once for a request, however many of its entries ask it.
+  std::set<std::pair<std::string_view, std::size_t>> asked;
   for (const Draft& draft : work.put) {
     if (!draft.filter) continue;
     for (std::size_t i = 0; i < draft.matches.size(); ++i) {
@@ -132,6 +141,7 @@ Checked<void> Domain::State::check_conflicts(const Work& work, const Asker& aske
       if (same == verdicts.end()) continue;
       const model::FilterEntry& entry = draft.filter->entries[i];
       const std::size_t opposite = entry.forwarding == model::Forwarding::accept ? 1 : 0;
+      if (!asked.emplace(draft.matches[i], opposite).second) continue;
       for (const auto& [other, counts] : same->second) {
         if (counts[opposite] == 0 || other->client->record.client == asker.client) continue;
         Event event{Event::Kind::conflict, asker.client, work.cuid, draft.name, false, {}};

@@ -303,9 +303,11 @@ Outcome Domain::tick(base::Now now) {
   return outcome;
 }
 
-std::optional<model::Alias> Domain::alias(const base::Cuid& cuid, const std::string& name) const {
-  const auto client = state_->clients.find(cuid);
-  const Entry* entry = client == state_->clients.end() ? nullptr : client->second.aliases.find(name);
+std::optional<model::Alias> Domain::alias(const base::ClientId& client, const base::Cuid& cuid,
+                                          const std::string& name) const {
+  const auto known = state_->clients.find(cuid);
+  if (known == state_->clients.end() || known->second.record.client != client) return std::nullopt;
+  const Entry* entry = known->second.aliases.find(name);
   if (entry == nullptr) return std::nullopt;
   auto alias = to_alias(State::config_of(*entry), {});
   assert(alias);

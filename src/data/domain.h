@@ -111,7 +111,8 @@ class Domain {
   std::optional<base::SteadyTime> next_deadline() const;
 
   // For the signal channel.
-  std::optional<model::Alias> alias(const base::Cuid& cuid, const std::string& name) const;
+  std::optional<model::Alias> alias(const base::ClientId& client, const base::Cuid& cuid,
+                                    const std::string& name) const;
   // RFC 9133: the activation of a list by a mitigation request; refreshes it. An error says why not.
   base::Result<Outcome> activate(const base::Cuid& cuid, const std::string& acl, model::ActivationType type,
                                  base::Now now);

@@ -130,6 +130,7 @@ struct Domain::State {
   Checked<void> check_acl(Draft& draft, const std::string& path) const;
   Checked<void> check_quotas(const Work& work) const;
   Checked<void> check_conflicts(const Work& work, const Asker& asker, std::vector<Event>& events) const;
+  static void rank_anew(Collection& collection, Outcome& outcome);
   std::int64_t rank_for(Client& client, Kind kind, const Draft& draft, Outcome& outcome);
 };
 

@@ -51,10 +51,15 @@ class Reader {
   Checked<Instance> members(const Node& of, const JsonValue& object, const std::string& path) {
     if (!object.is_object()) return fault::invalid_value(std::string(of.name) + " must be an object", path);
     Instance instance(of);
+    std::set<const Node*> met;
     for (const auto& [name, value] : object.members) {
       const Node* child = nullptr;
       if (auto found = resolve(of, name, path, child); !found) return found.error();
       if (child == nullptr || child->state) continue;
+      // With and without the name of its module it is the same member (RFC 7951 4).
+      if (!met.insert(child).second) {
+        return fault::invalid_value(std::string(child->name) + " stands twice in " + std::string(of.name), path);
+      }
       if (auto read = node(*child, value, path + "/" + std::string(child->name), instance.children); !read) {
         return read.error();
       }

@@ -1,12 +1,14 @@
 #include "policy/domain_policy.h"
 
 #include <algorithm>
+#include <utility>
 
 namespace dots::policy {
 namespace {
 
 using model::ResponseCode;
 
+constexpr std::size_t kMostNarrowings = 64;            // port ranges, and protocols, of one request
 constexpr std::int64_t kLongestLifetime = UINT32_MAX;  // lifetime is a uint32 on the wire (RFC 9132 5.3)
 
 // RFC 9132 leaves the code of a scope outside of the domain open; an invalid parameter is 4.00 (docs/decisions).
@@ -109,6 +111,14 @@ Verdict DomainRules::may_request(const model::MitigationScope& scope) const {
     return refuse(std::to_string(targets) + " targets in one request; at most " + limit + " are taken",
                   std::to_string(targets) + " targets, over the limit of " + limit,
                   "raise max_targets_per_request of the domain, or split the request over several mids");
+  }
+  // Rules are made for every target with every range and protocol.
+  for (const auto& [what, number] : {std::pair{"port ranges", scope.target_port_range.size()},
+                                     std::pair{"protocols", scope.target_protocol.size()}}) {
+    if (number <= kMostNarrowings) continue;
+    const std::string text = std::to_string(number) + " " + what + " in one request; at most " +
+                             std::to_string(kMostNarrowings) + " are taken";
+    return refuse(text, text, "name a wider range, or split the request over several mids");
   }
   if (Verdict verdict = may_keep(scope); !verdict.allowed) return verdict;
   const bool narrowed = !scope.target_port_range.empty() || !scope.target_protocol.empty();

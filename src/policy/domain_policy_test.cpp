@@ -208,5 +208,19 @@ TEST(DomainRules, ArbitratesBetweenClients) {
   EXPECT_EQ(DomainRules{policy}.priority_of(base::ClientId{"gone"}), 100U);
 }
 
+TEST(DomainRules, PortRangesAndProtocolsAreBounded) {
+  const DomainRules rules{some_policy()};
+  model::MitigationScope scope;
+  scope.target_prefix = {*model::parse_prefix("192.0.2.1/32")};
+  for (std::uint16_t port = 1; port <= 129; port = static_cast<std::uint16_t>(port + 2)) {
+    scope.target_port_range.push_back({port, port});
+  }
+  EXPECT_FALSE(rules.may_request(scope).allowed) << "65 ranges";
+  scope.target_port_range.pop_back();
+  EXPECT_TRUE(rules.may_request(scope).allowed);
+  scope.target_protocol.assign(65, 6);
+  EXPECT_FALSE(rules.may_request(scope).allowed);
+}
+
 }  // namespace
 }  // namespace dots::policy

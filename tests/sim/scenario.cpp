@@ -49,7 +49,7 @@ class Generator {
 
   void choose_settings() {
     auto& s = scenario_.settings;
-    s["length_s"] = random_.between(770, 1020);
+    s["length_s"] = random_.between(850, 1080);
     s["domains"] = random_.between(1, 2);
     s["clients"] = random_.between(1, 2);  // of each domain
     s["shards"] = random_.between(1, 3);

@@ -74,6 +74,10 @@ void HttpConnection::advance(base::Now now, ConnectionEffects& out) {
   head_only_ = read.request.method == "HEAD";
   keep_alive_ = read.keep_alive;
   if (refused_) return refuse(*refused_, now, out);
+  // The body is held until its answer is there.
+  if (!charge(read.request.body.size())) {
+    return refuse({503, "too many large requests are under way; come again in a moment"}, now, out);
+  }
   phase_ = Phase::handling;
   out.request = std::move(read.request);
 }

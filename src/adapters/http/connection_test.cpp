@@ -275,6 +275,20 @@ TEST_F(Connection, ACredentialThatIsGoodNoLongerEndsIt) {
   EXPECT_TRUE(effects.close);
 }
 
+// R8040-12-02: bodies count until they are answered.
+TEST_F(Connection, ABodyIsHeldUntilItsAnswer) {
+  const std::string put = "PUT / HTTP/1.1\r\nHost: h\r\nContent-Length: 150000\r\n\r\n" + std::string(150000, 'x');
+  in(put);
+  ASSERT_EQ(requests.size(), 1u);
+  EXPECT_EQ(settings->waiting->used, 150000u);
+  answer({204, {}, ""});
+  EXPECT_EQ(settings->waiting->used, 0u);
+  settings->waiting->limit = 100000;
+  in(put);
+  EXPECT_EQ(requests.size(), 1u);
+  EXPECT_EQ(statuses(), (Texts{"204", "503"}));
+}
+
 // R8040-12-02
 TEST_F(Connection, AllTogetherHoldABoundedAmount) {
   settings->waiting->limit = 200000;

@@ -443,6 +443,19 @@ TEST(ClientSessionsTest, UnderAttackThreeHandshakesRunSideBySide) {
   EXPECT_FALSE(h.requests("PUT mitigate").empty());
 }
 
+// The route goes while the first one is silent: what fails at once keeps to the pace of the others.
+TEST(ClientSessionsTest, AHandshakeBesideAnotherThatFailsAtOnceIsNotRepeatedAtOnce) {
+  ClientHarness h;
+  h.lose_down = [](base::SessionId) { return true; };
+  h.start();
+  h.mitigate("203.0.113.1/32");
+  h.advance(5s);
+  h.unreachable.insert({model::parse_ip_address("192.0.2.53").value(), 4646});
+  h.advance(50s);
+  EXPECT_LE(h.opened.size(), 1u + 50 / 8);
+  EXPECT_GE(h.opened.size(), 2u);
+}
+
 TEST(ClientSessionsTest, WithoutNeedThereIsOneHandshake) {
   ClientHarness h;
   h.lose_down = [](base::SessionId) { return true; };

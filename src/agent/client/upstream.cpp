@@ -92,7 +92,8 @@ void Upstream::on_unreachable(base::SessionId id, const std::string& reason, bas
   } else {
     last_failure_ = to_string(way) + ": " + reason;
     memory_.failed(way, reason, now);
-    if (round_) round_->next_at = now;
+    // The next way at once; but another handshake beside one that is silent keeps to its time.
+    if (round_ && round_->next < round_->ways.size()) round_->next_at = now;
   }
   drop(id, out);
   review(now, out);

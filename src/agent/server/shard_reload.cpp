@@ -23,10 +23,10 @@ Shard::Owned Shard::owned_by(std::shared_ptr<const policy::DomainRules> rules) c
     return owned == domains_.end() ? std::nullopt : owned->second.machine.cuid_owner(cuid);
   };
   const auto data_rules = rules;
-  auto aliases = [this, id = rules->policy().id](const base::Cuid& cuid,
+  auto aliases = [this, id = rules->policy().id](const base::ClientId& client, const base::Cuid& cuid,
                                                  const std::string& name) -> std::optional<model::Alias> {
     const auto owned = domains_.find(id);
-    return owned == domains_.end() ? std::nullopt : owned->second.data.alias(cuid, name);
+    return owned == domains_.end() ? std::nullopt : owned->second.data.alias(client, cuid, name);
   };
   return {signal::server::Domain(std::move(rules), planner_, settings_.domain, std::move(aliases)),
           signal::server::SessionConfigs(settings_.bounds, settings_.configs),

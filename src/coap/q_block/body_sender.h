@@ -40,6 +40,10 @@ class BodySender {
   void only_when_asked() { next_ = blocks(); }
   // Nothing leaves before.
   void hold_until(base::SteadyTime time) { next_at_ = std::max(next_at_, time); }
+  // What was held, and of which nothing has left, may leave.
+  void release(base::SteadyTime now) {
+    if (next_ == 0) next_at_ = std::min(next_at_, now);
+  }
 
   std::uint32_t blocks() const { return static_cast<std::uint32_t>(sends_.size()); }
   bool all_sent() const { return next_ == blocks() && again_.empty(); }

@@ -122,5 +122,17 @@ TEST(BodySender, MaxPayloadsMayChangeOnTheWay) {
   EXPECT_EQ(sender.take(p, kStart + 4s).fresh, from(12, 16));
 }
 
+// R9177-7.2: what is held back because the peer was silent leaves when it speaks; what has begun keeps its pace.
+TEST(BodySender, AHeldBodyLeavesWhenThePeerSpeaks) {
+  const auto p = parameters();
+  BodySender sender{25, 0.5, kStart};
+  sender.hold_until(kStart + 247s);
+  EXPECT_TRUE(sender.take(p, kStart).empty());
+  sender.release(kStart + 2s);
+  EXPECT_EQ(sender.take(p, kStart + 2s).fresh, from(0, 10));
+  sender.release(kStart + 2s);
+  EXPECT_TRUE(sender.take(p, kStart + 2s).empty());
+}
+
 }  // namespace
 }  // namespace dots::coap::testing

@@ -121,6 +121,11 @@ struct QTransfers {
     const auto it = std::find_if(list.begin(), list.end(), [&](const auto& one) { return one.id == id; });
     return it == list.end() ? nullptr : &*it;
   }
+  // The peer speaks: nothing is held back any more.
+  void on_heard(base::SteadyTime now) {
+    probing.on_heard();
+    for (AnswerGoing& answer : answers_going) answer.sender.release(now);
+  }
   void forget(RequestId id);
   void drop_partial(RequestId id);
   // What goes under this token is not wanted any more.

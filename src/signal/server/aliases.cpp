@@ -47,8 +47,8 @@ std::vector<model::MitigationScope> parts_of(const model::MitigationScope& scope
 base::Result<std::vector<model::Alias>> Machine::resolve_aliases(const PutMitigation& put) const {
   std::vector<model::Alias> found;
   for (const std::string& name : put.request.scope.alias_name) {
-    auto alias =
-        aliases_ && found.size() < rules_->policy().max_targets_per_request ? aliases_(put.cuid, name) : std::nullopt;
+    const bool room = found.size() < rules_->policy().max_targets_per_request;
+    auto alias = aliases_ && room ? aliases_(put.origin.client, put.cuid, name) : std::nullopt;
     if (!alias) return base::Error{name};
     found.push_back(std::move(*alias));
   }

@@ -28,7 +28,8 @@ using Planner = std::function<std::vector<model::Rule>(const model::MitigationSc
 
 // What a client has made an alias-name stand for on the data channel: injected, because signal and data do not know
 // each other. Nothing for a name that the client has not made.
-using AliasLookup = std::function<std::optional<model::Alias>(const base::Cuid& cuid, const std::string& name)>;
+using AliasLookup = std::function<std::optional<model::Alias>(const base::ClientId& client, const base::Cuid& cuid,
+                                                              const std::string& name)>;
 
 struct DomainLimits {
   std::size_t observers = 4096;  // of the domain

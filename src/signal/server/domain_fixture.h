@@ -92,11 +92,12 @@ class DomainTest : public ::testing::Test {
   }
   // What clients have made on the data channel, by cuid and name.
   AliasLookup lookup() {
-    return [this](const base::Cuid& cuid, const std::string& name) -> std::optional<model::Alias> {
-      const auto found = made_aliases.find({cuid.value, name});
-      if (found == made_aliases.end()) return std::nullopt;
-      return model::Alias{name, found->second};
-    };
+    return
+        [this](const base::ClientId&, const base::Cuid& cuid, const std::string& name) -> std::optional<model::Alias> {
+          const auto found = made_aliases.find({cuid.value, name});
+          if (found == made_aliases.end()) return std::nullopt;
+          return model::Alias{name, found->second};
+        };
   }
   // A new process: the store is all that is left.
   void restart() {

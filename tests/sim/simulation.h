@@ -17,6 +17,8 @@
 
 namespace dots::sim {
 
+inline base::Duration seconds_of(double s) { return base::Duration{static_cast<std::int64_t>(s * 1e9)}; }
+
 struct Outcome {
   std::string failure;  // empty: everything held
   double at_s = 0;      // of the failure

@@ -72,21 +72,28 @@ TEST_F(ShardTest, AFailedCommitLeavesTheConfigurationAlone) {
   EXPECT_EQ(views.at(0).parameters->sid, base::Sid{2});
 }
 
-// S9132-4.5.3-08: the operator changes the limits of a running server.
-TEST_F(ShardTest, NewLimitsAreToldToObservers) {
+// The operator of a running server narrows the limits; observers are told within 3 s.
+struct NewLimits : ShardTest {
+  void narrow_heartbeats() {
+    auto bounds = std::make_shared<policy::SessionBounds>();
+    bounds->range(model::Parameter::heartbeat_interval).max = 100;
+    ShardOutput out;
+    shards[0]->set_session_bounds(bounds, now, out);
+    finish(0, out);
+    now = now + 3s;
+    ShardOutput later;
+    shards[0]->on_timer(now, later);
+    finish(0, later);
+  }
+};
+
+// S9132-4.5.3-08
+TEST_F(NewLimits, AreToldToObservers) {
   Peer& peer = connect("acme.example", 5000);
   coap::Request observe = config(wire::Method::get, std::nullopt);
   observe.observe = 0;
   send(peer, observe);
-  auto bounds = std::make_shared<policy::SessionBounds>();
-  bounds->range(model::Parameter::heartbeat_interval).max = 100;
-  ShardOutput out;
-  shards[0]->set_session_bounds(bounds, now, out);
-  finish(0, out);
-  now = now + 3s;
-  ShardOutput later;
-  shards[0]->on_timer(now, later);
-  finish(0, later);
+  narrow_heartbeats();
   ASSERT_EQ(codes(peer), "2.05 2.05 ");
   const auto body = wire::decode_session_config(peer.responses.back().response.payload);
   ASSERT_TRUE(body);
@@ -96,21 +103,13 @@ TEST_F(ShardTest, NewLimitsAreToldToObservers) {
 }
 
 // RFC 7641 4.1: who registers anew, with another token, has lost the observation of before.
-TEST_F(ShardTest, TheNewerObservationOfAResourceTakesTheOldersPlace) {
+TEST_F(NewLimits, AreToldOnceToWhoRegistersAnew) {
   Peer& peer = connect("acme.example", 5000);
   coap::Request observe = config(wire::Method::get, std::nullopt);
   observe.observe = 0;
   for (int i = 0; i < 5; ++i) send(peer, observe);
   peer.responses.clear();
-  auto bounds = std::make_shared<policy::SessionBounds>();
-  bounds->range(model::Parameter::heartbeat_interval).max = 100;
-  ShardOutput out;
-  shards[0]->set_session_bounds(bounds, now, out);
-  finish(0, out);
-  now = now + 3s;
-  ShardOutput later;
-  shards[0]->on_timer(now, later);
-  finish(0, later);
+  narrow_heartbeats();
   EXPECT_EQ(codes(peer), "2.05 ") << "not once for each of them";
 }
 

@@ -122,7 +122,7 @@ TEST(BodySender, MaxPayloadsMayChangeOnTheWay) {
   EXPECT_EQ(sender.take(p, kStart + 4s).fresh, from(12, 16));
 }
 
-// R9177-7.2: what is held back because the peer was silent leaves when it speaks; what has begun keeps its pace.
+// RFC 9177 7.2: what is held back because the peer was silent leaves when it speaks; what has begun keeps its pace.
 TEST(BodySender, AHeldBodyLeavesWhenThePeerSpeaks) {
   const auto p = parameters();
   BodySender sender{25, 0.5, kStart};

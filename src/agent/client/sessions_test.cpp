@@ -449,11 +449,14 @@ TEST(ClientSessionsTest, AHandshakeBesideAnotherThatFailsAtOnceIsNotRepeatedAtOn
   h.lose_down = [](base::SessionId) { return true; };
   h.start();
   h.mitigate("203.0.113.1/32");
-  h.advance(5s);
-  h.unreachable.insert({model::parse_ip_address("192.0.2.53").value(), 4646});
-  h.advance(50s);
-  EXPECT_LE(h.opened.size(), 1u + 50 / 8);
-  EXPECT_GE(h.opened.size(), 2u);
+  h.advance(9s);
+  ASSERT_EQ(h.opened.size(), 2u);
+  h.with([&](ClientEffects& out) { h.agent->on_unreachable(h.last_session(), "no route", h.now, out); });
+  EXPECT_EQ(h.opened.size(), 2u);
+  h.advance(6s);
+  EXPECT_EQ(h.opened.size(), 2u);
+  h.advance(2s);
+  EXPECT_EQ(h.opened.size(), 3u);
 }
 
 TEST(ClientSessionsTest, WithoutNeedThereIsOneHandshake) {

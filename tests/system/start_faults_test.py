@@ -3,6 +3,7 @@
 import glob
 import os
 import re
+import socket
 import sys
 import time
 
@@ -41,6 +42,17 @@ BREAKAGES = (
      "domain[0].notification_interval_s", ("3", "3600")),
     ("a key of the other role", r"^\[store\]", '[[upstream]]\nname = "a"\nhost = "b"\n\n[store]', "upstream", ("client",)),
 )
+
+
+def data_channel_port(report, bin_dir):
+    """The port of the data channel is taken."""
+    with Rig(bin_dir) as rig, socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        with open(rig.config("server"), "a", encoding="utf-8") as config:
+            config.write(f'\n[data_channel]\nlisten = ["127.0.0.1:{port}"]\n')
+        code, said = rig.run_daemon(rig.config("server"))
+        report.check(code == 1 and f"127.0.0.1:{port}" in said and "data_channel.listen" in said,
+                     "it says which port, and which key to change", f"{code} {said[-300:]}")
 
 
 def broken_configuration(report, bin_dir):
@@ -196,4 +208,4 @@ def clocks(report, bin_dir):
 
 
 if __name__ == "__main__":
-    run_parts("start_faults", 100, [second_daemon, broken_configuration, state_directory, expired_certificate, clocks])
+    run_parts("start_faults", 100, [second_daemon, data_channel_port, broken_configuration, state_directory, expired_certificate, clocks])

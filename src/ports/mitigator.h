@@ -1,14 +1,16 @@
 // The Mitigator port: a back end that can install rules, list what it really has, and count.
 //
-// A mitigation is never "sent to" a mitigator: the reconciler (src/mitigation) compares desired with installed and calls
-// apply with the difference. One suite, tests/contract/mitigator_contract.h, runs on every implementation.
+// A mitigation is never "sent to" a mitigator: the reconciler (src/mitigation) compares desired with installed and
+// calls apply with the difference. One suite, tests/contract/mitigator_contract.h, runs on every implementation.
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "base/result.h"
+#include "model/filter_list.h"
 #include "model/ip.h"
 #include "model/rule.h"
 
@@ -16,16 +18,29 @@ namespace dots::ports {
 
 // What a back end can do; the planner and the operator's status page ask.
 struct MitigatorAbilities {
-  std::string name;           // "nftables", "dry-run"
-  bool counts = false;        // gives RuleCounters; otherwise counters are unknown, never 0
-  bool limits = false;        // supports RuleAction::limit
-  bool drops_really = true;   // false for dry-run
+  std::string name;          // "nftables", "dry-run"
+  bool counts = false;       // gives RuleCounters; otherwise counters are unknown, never 0
+  bool limits = false;       // supports RuleAction::limit
+  bool drops_really = true;  // false for dry-run
+  bool filters = false;      // takes lists of filters
 };
 
 struct RuleChange {
   enum class Kind : std::uint8_t { install, remove };
   Kind kind = Kind::install;
   model::Rule rule;
+};
+
+// Puts a list of filters in place of what stands there with the same key, or removes it.
+struct FilterChange {
+  model::FilterListKey key;
+  std::optional<model::FilterList> list;  // nothing: remove
+};
+
+struct InstalledFilterList {
+  model::FilterListKey key;
+  std::string digest;  // model::digest_of() when it was installed
+  std::vector<model::FilterRuleCounters> counters;
 };
 
 struct InstalledRule {
@@ -35,14 +50,14 @@ struct InstalledRule {
 
 // A DOTS peer whose signal must never be cut: stands, rate-limited, before all drops. Either end may be the client.
 struct SignalExemption {
-  model::IpAddress server;      // the address that the DOTS server answers on
+  model::IpAddress server;  // the address that the DOTS server answers on
   std::uint16_t server_port = 4646;
-  model::Prefix peer;           // live or provisioned peer
+  model::Prefix peer;  // live or provisioned peer
   friend auto operator<=>(const SignalExemption&, const SignalExemption&) = default;
 };
 
-// Threads: one thread at a time, its own (adapters/mitigators/runner.h). Calls block for at most the configured time-out
-// and then fail; a failed call leaves nothing half done that list() would not show.
+// Threads: one thread at a time, its own (adapters/mitigators/runner.h). Calls block for at most the configured
+// time-out and then fail; a failed call leaves nothing half done that list() would not show.
 class Mitigator {
  public:
   virtual ~Mitigator() = default;
@@ -53,12 +68,17 @@ class Mitigator {
   // All changes or none. Installing a rule that is there and removing one that is not are no errors. A rule whose match
   // is the same but whose action differs is replaced.
   virtual base::Result<void> apply(const std::vector<RuleChange>& changes) = 0;
+  // All changes or none; each list is replaced in one step, between two packets, and no rule of apply() is away
+  // meanwhile. Refused with a reason when a list has a field that the back end cannot match. Only where
+  // abilities().filters.
+  virtual base::Result<void> apply_filters(const std::vector<FilterChange>& changes);
   // Replaces the whole exemption list.
   virtual base::Result<void> exempt(const std::vector<SignalExemption>& exemptions) = 0;
   // What is really installed in our own table, with counters; rules that we cannot read back as ours are reported in
   // `foreign` as text, so that the reconciler can have them removed and say so.
   struct Listing {
     std::vector<InstalledRule> rules;
+    std::vector<InstalledFilterList> filters;
     std::vector<std::string> foreign;
   };
   virtual base::Result<Listing> list() = 0;

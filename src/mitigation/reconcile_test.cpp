@@ -249,6 +249,21 @@ TEST_F(ReconcileTest, AnAnswerToABatchFromBeforeTheLossIsIgnored) {
 }
 
 // S9132-4.4.2-20, S9132-5.3-08
+TEST_F(ReconcileTest, AnAnswerToABatchFromBeforeTheLossDoesNotEndTheBatchThatIsOut) {
+  want(1, {udp(1)});
+  reconciler.learned({}, now);
+  const auto old = take();
+  reconciler.forget_installed();
+  reconciler.learned({}, now);
+  const auto batch = take();
+  ASSERT_THAT(batch.install, ElementsAre(udp(1)));
+  done(old);
+  EXPECT_FALSE(reconciler.quiescent());
+  EXPECT_TRUE(take().empty());
+  refused(batch);
+  EXPECT_EQ(reconciler.stories().at(0).state, RuleState::failed);
+}
+
 TEST_F(ReconcileTest, CountersAreUnknownUntilCountedAndThenSumTheRules) {
   reconciler.learned({}, now);
   want(1, {udp(1), udp(2)});

@@ -42,7 +42,9 @@ class Oracle {
   void removing(const model::Rule& rule);
   void operator_withdraws(const ports::MitigationKey& key) { withdrawn_by_operator_.insert(key); }
   // The client has ended a request after its withdrawal was answered.
-  void client_forgot(const ports::MitigationKey& key) { forgotten_.insert(key); }
+  void client_forgot(const ports::MitigationKey& key) {
+    if (delete_seen_.contains(key)) forgotten_.insert(key);
+  }
   void server_started();
 
   // The rules that everything on the disk asks for.

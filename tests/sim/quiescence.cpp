@@ -11,11 +11,14 @@ void Simulation::quiesce() {
   timeline_.run_until(began_ + std::chrono::seconds{scenario_.setting("length_s")});
   for (auto& [name, one] : clients_) check_dark(*one);
   network_.all_well();
-  server_store_faults_ = server_store_delay_s_ = back_end_faults_ = 0;
-  hand_over_full_ = hand_over_delay_s_ = names_fail_ = 0;
+  back_end_faults_ = hand_over_full_ = hand_over_delay_s_ = names_fail_ = 0;
   crash_at_.clear();
-  back_end_.down = false;
-  start_server();
+  redirect({"redirect", "end"});
+  for (auto& site : sites_) {
+    site->store_faults = site->store_delay_s = 0;
+    site->back_end.down = false;
+    start_server(*site);
+  }
   for (auto& [name, one] : clients_) {
     one->store_faults = one->store_delay_s = 0;
     start_client(*one);
@@ -30,8 +33,10 @@ void Simulation::quiesce() {
 void Simulation::check_end() {
   // A refresh or a report may be on its way at the very moment: what is wrong stays wrong for seconds.
   for (int attempt = 1; failure_.empty(); ++attempt) {
-    if (!server_) return fail("the server is not there at the end");
-    check_server_end();
+    for (auto& site : sites_) {
+      if (!site->node) return fail("the " + site->name + " is not there at the end");
+      if (failure_.empty()) check_server_end(*site);
+    }
     for (auto& [name, one] : clients_) {
       if (failure_.empty()) check_client_end(*one);
     }
@@ -59,11 +64,11 @@ std::string differences(const ports::MitigationRecord& memory, const ports::Miti
 }  // namespace
 
 // Memory, disk and back end say the same.
-void Simulation::check_server_end() {
-  if (server_->busy()) fail("a commit never ends");
-  if (server_->handshakes() != 0) fail("a handshake never ends");
+void Simulation::check_server_end(Site& site) {
+  if (site.node->busy()) fail("a commit never ends");
+  if (site.node->handshakes() != 0) fail("a handshake never ends");
   std::set<ports::MitigationKey> in_memory;
-  for (auto view : server_->mitigations()) {
+  for (auto view : site.node->mitigations()) {
     // What the back end says makes 1 or 2 of "running"; the disk knows only that it runs.
     if (view.record.status == model::MitigationStatus::successfully_mitigated) {
       view.record.status = model::MitigationStatus::in_progress;
@@ -75,8 +80,8 @@ void Simulation::check_server_end() {
     }
     const ports::MitigationKey key{view.record.domain, view.record.cuid, view.record.mid};
     in_memory.insert(key);
-    const auto stored = server_parts_.disk->mitigations.find(key);
-    if (stored == server_parts_.disk->mitigations.end()) return fail(to_string(key) + " is in memory only");
+    const auto stored = site.parts.disk->mitigations.find(key);
+    if (stored == site.parts.disk->mitigations.end()) return fail(to_string(key) + " is in memory only");
     if (stored->second != view.record) {
       return fail(to_string(key) + " differs between memory and disk:" + differences(view.record, stored->second));
     }
@@ -86,25 +91,25 @@ void Simulation::check_server_end() {
                   " runs, but the server does not know that its rules are installed: " + view.rules_reason);
     }
   }
-  for (const auto& [key, record] : server_parts_.disk->mitigations) {
+  for (const auto& [key, record] : site.parts.disk->mitigations) {
     if (!in_memory.contains(key)) return fail(to_string(key) + " is on the disk only");
   }
-  if (!server_->runner().settled()) return fail("the reconciler has not come to rest");
-  const auto wanted = oracle_->rules_of_disk();
+  if (!site.node->runner().settled()) return fail("the reconciler has not come to rest");
+  const auto wanted = site.oracle->rules_of_disk();
   for (const auto& [match, owners] : wanted) {
-    if (!back_end_.rules.contains(match)) {
+    if (!site.back_end.rules.contains(match)) {
       return fail("a rule of " + owners.begin()->domain.value + "/" + owners.begin()->cuid.value +
                   "/mid=" + std::to_string(owners.begin()->mid.value) + " is not installed");
     }
   }
-  for (const auto& [match, installed] : back_end_.rules) {
+  for (const auto& [match, installed] : site.back_end.rules) {
     if (!wanted.contains(match)) return fail("nobody can explain the rule " + model::to_string(installed.rule));
   }
 }
 
 // Is there a request of another client of the domain that runs, or that is kept out by this one as well?
-bool Simulation::somebody_contends(const ports::MitigationRecord& record) const {
-  for (const auto& view : server_->mitigations()) {
+bool Simulation::somebody_contends(const Site& site, const ports::MitigationRecord& record) {
+  for (const auto& view : site.node->mitigations()) {
     const auto& other = view.record;
     if (other.domain != record.domain || other.cuid == record.cuid) continue;
     if (other.status == model::MitigationStatus::client_withdrawn) continue;
@@ -134,18 +139,34 @@ void Simulation::check_client_end(Client& one) {
     for (const auto& session : server.at("sessions").as_array()) open += session.at("state") == "open" ? 1 : 0;
   }
   std::size_t alive = 0;
-  for (const auto& session : server_->sessions()) {
-    if (!session.lost && network_.owner(session.path.peer) == one.name) ++alive;
+  for (const auto& site : sites_) {
+    for (const auto& session : site->node->sessions()) {
+      if (!session.lost && network_.owner(session.path.peer) == one.name) ++alive;
+    }
   }
   if (alive != open) {
-    return fail(one.name + " has " + std::to_string(open) + " live sessions, the server sees " + std::to_string(alive));
+    return fail(one.name + " has " + std::to_string(open) + " live sessions, the servers see " + std::to_string(alive));
   }
 
+  // A request is at the server that its client has it at; with Max-Age 0 single ones are at the alternate.
+  const auto& upstream = status.at("servers").as_array().front().as_object();
+  const auto* away = upstream.if_contains("redirect");
+  std::set<std::uint32_t> moved;
+  if (away != nullptr) {
+    if (const auto* mids = away->as_object().if_contains("mids")) {
+      for (const auto& mid : mids->as_array()) moved.insert(mid.to_number<std::uint32_t>());
+    }
+  }
+  const auto site_of = [&](std::uint32_t mid) -> const Site& {
+    return away != nullptr && (moved.empty() || moved.contains(mid)) ? *sites_.back() : home();
+  };
   std::map<std::uint32_t, signal::server::MitigationView> at_server;
-  for (const auto& view : server_->mitigations()) {
-    if (view.record.cuid.value != "cuid-" + one.name) continue;
-    if (view.record.status == model::MitigationStatus::client_withdrawn) continue;
-    at_server.emplace(view.record.mid.value, view);
+  for (const auto& site : sites_) {
+    for (const auto& view : site->node->mitigations()) {
+      if (view.record.cuid.value != "cuid-" + one.name || site.get() != &site_of(view.record.mid.value)) continue;
+      if (view.record.status == model::MitigationStatus::client_withdrawn) continue;
+      at_server.emplace(view.record.mid.value, view);
+    }
   }
   const bool short_of_room = scenario_.setting("max_mitigations") < 10;
   for (const auto& entry : body.at("mitigations").as_array()) {
@@ -163,7 +184,7 @@ void Simulation::check_client_end(Client& one) {
       if (contends && phase == "waiting" && lost) {
         // Whoever it lost against is there, or went so short a time ago that the client may not ask again yet.
         if (kept != at_server.end()) {
-          if (!somebody_contends(kept->second.record)) return fail(what + " is kept out by nobody");
+          if (!somebody_contends(site_of(mid), kept->second.record)) return fail(what + " is kept out by nobody");
           at_server.erase(kept);
         }
         continue;
@@ -190,7 +211,8 @@ void Simulation::check_client_end(Client& one) {
     }
     at_server.erase(found);
   }
-  if (!at_server.empty()) {
+  // What a client has left behind at a server that sent it away ends with its lifetime (RFC 9132 4.6).
+  if (!at_server.empty() && !one.was_redirected) {
     fail("the server mitigates " + one.name + "'s request " + std::to_string(at_server.begin()->first) +
          ", which the client does not want");
   }

@@ -146,8 +146,15 @@ class Generator {
   }
   void server_crash() {
     const double at = time();
-    add(at, {random_.chance(0.2) ? "stop" : "crash", "server"});
-    add(later(at, 0, random_.chance(0.7) ? 5 : 120), {"start", "server"});
+    const std::string who = random_.chance(0.8) ? "server" : "alternate";
+    add(at, {random_.chance(0.2) ? "stop" : "crash", who});
+    add(later(at, 0, random_.chance(0.7) ? 5 : 120), {"start", who});
+  }
+  void redirection() {
+    const double at = time();
+    const auto ttl_s = random_.chance(0.15) ? 0 : random_.between(20, random_.chance(0.5) ? 120 : 900);
+    add(at, {"redirect", std::to_string(ttl_s), random_.chance(0.6) ? "force" : "gently"});
+    add(later(at, 5, 300), {"redirect", "end"});
   }
   // At the moment when a commit or a call of the back end is under way.
   void server_crash_at_step() {
@@ -195,7 +202,8 @@ class Generator {
   }
   void forged_hellos() { add(time(), {"forge", std::to_string(random_.between(10, 200))}); }
 
-  static constexpr std::array<Fault, 20> kFaults{&Generator::client_crash_at_commit,
+  static constexpr std::array<Fault, 21> kFaults{&Generator::client_crash_at_commit,
+                                                 &Generator::redirection,
                                                  &Generator::loss,
                                                  &Generator::duplication,
                                                  &Generator::delay,

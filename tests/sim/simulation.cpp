@@ -1,5 +1,6 @@
 #include "tests/sim/simulation.h"
 
+#include <algorithm>
 #include <boost/json/serialize.hpp>
 #include <cstdio>
 #include <utility>
@@ -38,19 +39,15 @@ Simulation::Simulation(const Scenario& scenario, Coverage& coverage, bool verbos
       network_(timeline_, random_, std::chrono::milliseconds{scenario.setting("latency_ms")}) {
   const auto setting = [&](const char* name) { return scenario_.setting(name); };
   const std::vector<std::string> names = client_names(scenario_);
-  auto session = std::make_shared<agent::server::SessionSettings>();
   model::ParameterSet heartbeats;
   heartbeats.set(model::Parameter::heartbeat_interval, static_cast<std::uint64_t>(setting("heartbeat_s")));
   heartbeats.set(model::Parameter::missing_hb_allowed, static_cast<std::uint64_t>(setting("missing_hb_allowed")));
   heartbeats.set(model::Parameter::probing_rate, 10);  // bytes a second: room for a heartbeat in each interval
+  make_site("server", "dots.example.net", "203.0.113.250");
+  make_site("alternate", "dots2.example.net", "203.0.113.251");
   auto bounds = std::make_shared<policy::SessionBounds>();
   bounds->defaults = heartbeats;
-  server_parts_.shard.bounds = bounds;
-  server_parts_.shard.session = session;
-  server_parts_.shards = static_cast<std::uint32_t>(setting("shards"));
-  server_parts_.two_part_flights = setting("two_part_flights") != 0;
-  server_parts_.back_end = &back_end_;
-  server_parts_.clock = &server_clock_;
+  for (auto& site : sites_) site->parts.shard.bounds = bounds;
   std::map<std::string, policy::DomainPolicy> domains;
   for (const std::string& name : names) {
     const std::string domain = name.substr(0, name.find('.'));
@@ -66,12 +63,12 @@ Simulation::Simulation(const Scenario& scenario, Coverage& coverage, bool verbos
     client->name = name;
     client->domain = domain;
     client->parts.credential = name;
-    client->parts.two_part_flights = server_parts_.two_part_flights;
+    client->parts.two_part_flights = home().parts.two_part_flights;
     client->parts.clock = &client->clock;
     agent::client::ServerSettings server;
     server.upstream.name = server.requests.server = "upstream";
-    server.upstream.host = "dots.example.net";
-    server.upstream.addresses = {SocketAddress{*model::parse_ip_address("203.0.113.250"), 4646}};
+    server.upstream.host = home().host;
+    server.upstream.addresses = {home().address};
     server.upstream.retry = std::chrono::seconds{setting("reconnect_s")};
     model::ParameterSet under_attack =
         heartbeats;  // looks no later than the idle set, so that one threshold judges both
@@ -85,28 +82,52 @@ Simulation::Simulation(const Scenario& scenario, Coverage& coverage, bool verbos
     domain_by_client_[name] = domain;
     clients_[name] = std::move(client);
   }
-  for (const auto& [id, policy] : domains) server_parts_.domains.push_back(policy);
-  Oracle::World world;
-  world.timeline = &timeline_;
-  world.server_clock = &server_clock_;
-  world.disk = server_parts_.disk;
-  world.domains = domains;
-  world.coverage = &coverage_;
-  world.fail = [this](const std::string& why) { fail(why); };
-  oracle_ = std::make_unique<Oracle>(std::move(world));
+  for (auto& site : sites_) {
+    for (const auto& [id, policy] : domains) site->parts.domains.push_back(policy);
+    Oracle::World world;
+    world.timeline = &timeline_;
+    world.server_clock = &site->clock;
+    world.disk = site->parts.disk;
+    world.domains = domains;
+    world.coverage = &coverage_;
+    world.fail = [this, name = site->name](const std::string& why) { fail(name + ": " + why); };
+    site->oracle = std::make_unique<Oracle>(std::move(world));
+  }
 
   network_.to_server = [this](const model::Datagram& datagram) {
-    if (!server_ || server_stopping_) return;
-    const std::string* domain = domain_of(datagram.path.peer);
-    if (const auto text = test::scripted_plaintext(datagram.bytes); text && domain != nullptr) {
-      if (verbose_) tell(model::to_string(datagram.path.peer) + " > " + describe(*text));
-      oracle_->server_received(datagram.path, *domain, *text);
+    for (auto& site : sites_) {
+      if (site->address != datagram.path.local || !site->up()) continue;
+      const std::string* domain = domain_of(datagram.path.peer);
+      if (const auto text = test::scripted_plaintext(datagram.bytes); text && domain != nullptr) {
+        if (verbose_) tell(model::to_string(datagram.path.peer) + " > " + site->name + ": " + describe(*text));
+        site->oracle->server_received(datagram.path, *domain, *text);
+      }
+      site->node->on_datagram(datagram);
     }
-    server_->on_datagram(datagram);
   };
   network_.to_client = [this](const std::string& name, base::SessionId session_id, base::ByteView bytes) {
     if (auto& node = client(name).node) node->on_datagram(session_id, bytes);
   };
+}
+
+void Simulation::make_site(const std::string& name, const std::string& host, const std::string& address) {
+  auto site = std::make_unique<Site>();
+  site->name = name;
+  site->host = host;
+  site->address = {*model::parse_ip_address(address), 4646};
+  site->parts.shard.session = std::make_shared<agent::server::SessionSettings>();
+  site->parts.shards = static_cast<std::uint32_t>(scenario_.setting("shards"));
+  site->parts.two_part_flights = scenario_.setting("two_part_flights") != 0;
+  site->parts.back_end = &site->back_end;
+  site->parts.clock = &site->clock;
+  sites_.push_back(std::move(site));
+}
+
+Simulation::Site* Simulation::site_named(const std::string& name) const {
+  for (const auto& site : sites_) {
+    if (site->name == name) return site.get();
+  }
+  return nullptr;
 }
 
 double Simulation::seconds() const { return static_cast<double>((timeline_.now() - began_).count()) / 1e9; }
@@ -128,7 +149,7 @@ const std::string* Simulation::domain_of(const SocketAddress& address) const {
 }
 
 Outcome Simulation::run() {
-  start_server();
+  for (auto& site : sites_) start_server(*site);
   for (auto& [name, one] : clients_) start_client(*one);
   for (const Action& action : scenario_.actions) {
     if (!timeline_.run_until(began_ + seconds_of(action.at_s))) fail("time stands still");
@@ -169,23 +190,32 @@ void Simulation::perform(const Action& action) {
     names_fail_ = value(1);
   } else if (verb == "forge") {
     forge(whole(1));
-  } else if (words.at(1) != "server") {
+  } else if (verb == "redirect") {
+    redirect(words);
+  } else if (Site* site = site_named(words.at(1))) {
+    server_action(*site, words);
+  } else {
     client_action(client(words.at(1)), words);
-  } else if (verb == "crash") {
-    server_wanted_ = false;
-    end_server(random_.chance(0.5));
+  }
+}
+
+void Simulation::server_action(Site& site, const std::vector<std::string>& words) {
+  const std::string& verb = words.front();
+  if (verb == "crash") {
+    site.wanted = false;
+    end_server(site, random_.chance(0.5));
   } else if (verb == "stop") {
-    stop_server();
+    stop_server(site);
   } else if (verb == "start") {
-    start_server();
+    start_server(site);
   } else if (verb == "store") {
-    server_store_faults_ = value(2);
-    server_store_delay_s_ = value(3);
+    site.store_faults = std::stod(words.at(2));
+    site.store_delay_s = std::stod(words.at(3));
   } else if (verb == "clock") {
-    server_clock_.offset += std::chrono::seconds{whole(2)};
+    site.clock.offset += std::chrono::seconds{std::stoll(words.at(2))};
     // An idle shard looks at the clocks each second.
-    timeline_.after(random_.up_to(std::chrono::seconds{1}), [this] {
-      if (server_ && !server_stopping_) server_->notice_clock_step();
+    timeline_.after(random_.up_to(std::chrono::seconds{1}), [&site] {
+      if (site.up()) site.node->notice_clock_step();
     });
   } else {
     fail("the scenario says '" + verb + "', which nobody knows");
@@ -212,7 +242,8 @@ void Simulation::client_action(Client& one, const std::vector<std::string>& word
       timeline_.after({}, [this, &one] { look_at(one); });
     });
   } else if (verb == "loss") {
-    if (value(2) >= 1 && value(3) >= 1 && one.node && server_ && !server_stopping_) {
+    const bool all_up = std::all_of(sites_.begin(), sites_.end(), [](const auto& site) { return site->up(); });
+    if (value(2) >= 1 && value(3) >= 1 && one.node && all_up) {
       one.dark_since = timeline_.now();
     } else {
       check_dark(one);
@@ -298,26 +329,27 @@ void Simulation::resolve(const std::string& name, std::function<void(const ports
 }
 
 void Simulation::back_end(const std::string& what, const std::string& how) {
+  world::BackEnd& back_end = home().back_end;
   if (what == "down") {
-    back_end_.down = true;
-    if (how == "empty") back_end_.rules.clear();
+    back_end.down = true;
+    if (how == "empty") back_end.rules.clear();
   } else if (what == "up") {
-    back_end_.down = false;
+    back_end.down = false;
   } else if (what == "faults") {
     back_end_faults_ = std::stod(how);
   } else {
     // Somebody else removes a rule of ours and adds one that nobody wants.
-    if (!back_end_.rules.empty()) back_end_.rules.erase(back_end_.rules.begin());
+    if (!back_end.rules.empty()) back_end.rules.erase(back_end.rules.begin());
     model::Rule rule;
     rule.match.target = *model::parse_prefix("203.0.113.77/32");
-    back_end_.rules[rule.match] = {rule, {}};
+    back_end.rules[rule.match] = {rule, {}};
   }
 }
 
 void Simulation::forge(std::int64_t datagrams) {
   for (std::int64_t i = 0; i < datagrams; ++i) {
     model::Datagram datagram;
-    datagram.path.local = {*model::parse_ip_address("203.0.113.250"), 4646};
+    datagram.path.local = home().address;
     datagram.path.peer.ip = *model::parse_ip_address("198.19.0." + std::to_string(random_.below(256)));
     datagram.path.peer.port = static_cast<std::uint16_t>(random_.below(65536));
     if (random_.chance(0.7)) {
@@ -328,23 +360,40 @@ void Simulation::forge(std::int64_t datagrams) {
     } else {
       datagram.bytes = test::scripted_protected(23, random_.next(), random_.below(99), base::as_bytes("garbage"));
       // In the name of a live peer.
-      if (server_) {
-        const auto sessions = server_->sessions();
+      if (home().node) {
+        const auto sessions = home().node->sessions();
         if (!sessions.empty()) datagram.path = sessions[random_.below(sessions.size())].path;
       }
     }
-    if (server_ && !server_stopping_) server_->on_datagram(datagram);
+    if (home().up()) home().node->on_datagram(datagram);
   }
 }
 
 void Simulation::operator_withdraw(std::uint64_t pick) {
-  if (!server_ || server_stopping_) return;
-  const auto all = server_->mitigations();
+  if (!home().up()) return;
+  const auto all = home().node->mitigations();
   if (all.empty()) return;
   const auto& record = all[pick % all.size()].record;
   tell("the server's operator withdraws " + to_string(ports::MitigationKey{record.domain, record.cuid, record.mid}));
-  oracle_->operator_withdraws({record.domain, record.cuid, record.mid});
-  server_->operator_withdraw(record.domain, record.cuid, record.mid, ++tickets_);
+  home().oracle->operator_withdraws({record.domain, record.cuid, record.mid});
+  home().node->operator_withdraw(record.domain, record.cuid, record.mid, ++tickets_);
+}
+
+// The operator of the first server sends everybody to the second, or takes that back.
+void Simulation::redirect(const std::vector<std::string>& words) {
+  auto redirects = std::make_shared<agent::server::Redirects>();
+  if (words.at(1) != "end") {
+    const Site& alternate = *sites_.back();
+    agent::server::RedirectOrder order;
+    order.id = ++tickets_;
+    order.to.alt_server = alternate.host;
+    order.to.alt_server_record = {alternate.address.ip};
+    order.ttl_s = static_cast<std::uint32_t>(std::stoul(words.at(1)));
+    order.force = words.at(2) == "force";
+    redirects->orders.push_back(std::make_shared<agent::server::RedirectOrder>(std::move(order)));
+  }
+  home().redirects = std::move(redirects);
+  if (home().up()) home().node->set_redirects(home().redirects);
 }
 
 // ---- looking ------------------------------------------------------------------------------------------------------
@@ -370,7 +419,7 @@ void Simulation::look_at(Client& one) {
 // Nothing got through for long enough: both sides say so.
 void Simulation::check_dark(Client& one) {
   const auto since = std::exchange(one.dark_since, std::nullopt);
-  if (!since || !server_ || server_stopping_ || !one.node) return;
+  if (!since || !one.node) return;
   const auto threshold =
       std::chrono::seconds{scenario_.setting("heartbeat_s") * (scenario_.setting("missing_hb_allowed") + 2) + 15};
   if (timeline_.now() - *since < threshold) return;
@@ -388,17 +437,22 @@ void Simulation::check_dark(Client& one) {
       fail(one.name + " believes in a session that has been dead for long");
     }
   });
-  for (const auto& session : server_->sessions()) {
-    if (network_.owner(session.path.peer) == one.name && !session.lost) {
-      fail("the server believes in a session of " + one.name + " that has been dead for long");
+  for (const auto& site : sites_) {
+    if (!site->up()) continue;
+    for (const auto& session : site->node->sessions()) {
+      if (network_.owner(session.path.peer) == one.name && !session.lost) {
+        fail("the " + site->name + " believes in a session of " + one.name + " that has been dead for long");
+      }
     }
   }
 }
 
 void Simulation::check_bounds() {
-  if (!server_) return;
-  if (server_->handshakes() > 300) fail("too many handshakes are held");
-  if (server_->mitigations().size() > 200) fail("too many mitigations are held");
+  for (const auto& site : sites_) {
+    if (!site->node) continue;
+    if (site->node->handshakes() > 300) fail("too many handshakes are held");
+    if (site->node->mitigations().size() > 200) fail("too many mitigations are held");
+  }
 }
 
 }  // namespace dots::sim

@@ -42,15 +42,37 @@ class Simulation {
     std::map<std::uint32_t, std::string> phases;  // as seen last
     std::map<std::uint32_t, std::string> sessions;
     bool look_due = false;
+    bool was_redirected = false;
     std::optional<base::SteadyTime> dark_since;  // nothing gets through, and nobody has restarted
   };
 
+  // A server's process and what outlives it. The clients know the first; the second is where it may send them.
+  struct Site {
+    std::string name, host;
+    model::SocketAddress address;
+    world::ServerParts parts;
+    world::WallClock clock;
+    world::BackEnd back_end;
+    std::unique_ptr<world::ServerNode> node;
+    std::unique_ptr<Oracle> oracle;
+    std::uint64_t starts = 0;
+    bool stopping = false, wanted = true;
+    double store_faults = 0, store_delay_s = 0;
+    // Orders of operators outlive the process.
+    std::shared_ptr<const agent::server::Redirects> redirects = std::make_shared<agent::server::Redirects>();
+
+    bool up() const { return node && !stopping; }
+  };
+
   void perform(const Action& action);
+  void make_site(const std::string& name, const std::string& host, const std::string& address);
+  void server_action(Site& site, const std::vector<std::string>& words);
   void client_action(Client& client, const std::vector<std::string>& words);
   void mitigate(Client& client, const std::string& target, std::int64_t lifetime_s, bool trigger);
-  void start_server();
-  void end_server(bool running_commit_comes_through);
-  void stop_server();
+  void start_server(Site& site);
+  void end_server(Site& site, bool running_commit_comes_through);
+  void stop_server(Site& site);
+  world::RunnerHooks runner_hooks(Site& site);
   void start_client(Client& client);
   void end_client(Client& client);
   world::CommitHooks commit_hooks(const std::string& whose, double& faults, double& delay_s);
@@ -58,18 +80,21 @@ class Simulation {
   void back_end(const std::string& what, const std::string& how);
   void forge(std::int64_t datagrams);
   void operator_withdraw(std::uint64_t pick);
+  void redirect(const std::vector<std::string>& words);
   void look_at(Client& client);
   void check_dark(Client& client);
   void quiesce();
   void check_end();
   void check_client_end(Client& client);
-  bool somebody_contends(const ports::MitigationRecord& record) const;
-  void check_server_end();
+  static bool somebody_contends(const Site& site, const ports::MitigationRecord& record);
+  void check_server_end(Site& site);
   void check_bounds();
   void fail(const std::string& why);
   void tell(const std::string& text) const;
   double seconds() const;
   Client& client(const std::string& name) { return *clients_.at(name); }
+  Site& home() const { return *sites_.front(); }
+  Site* site_named(const std::string& name) const;
   const std::string* domain_of(const model::SocketAddress& address) const;
 
   const Scenario scenario_;
@@ -82,15 +107,7 @@ class Simulation {
   std::map<std::string, std::unique_ptr<Client>> clients_;
   std::map<std::string, std::string> domain_by_client_;
 
-  world::ServerParts server_parts_;
-  world::WallClock server_clock_;
-  world::BackEnd back_end_;
-  std::unique_ptr<world::ServerNode> server_;
-  std::unique_ptr<Oracle> oracle_;
-  std::uint64_t server_starts_ = 0;
-  bool server_stopping_ = false;
-  bool server_wanted_ = true;
-  double server_store_faults_ = 0, server_store_delay_s_ = 0;
+  std::vector<std::unique_ptr<Site>> sites_;
   double back_end_faults_ = 0;
   double hand_over_full_ = 0, hand_over_delay_s_ = 0;
   double names_fail_ = 0;

@@ -209,6 +209,7 @@ TEST(ClientCallsTest, EndedRequestsAreListedButNotChanged) {
   h.start();
   h.advance(1s);
   const base::Mid mid = h.mitigate("203.0.113.1/32");
+  h.advance(1s);
   h.call("withdraw", {{"mid", mid.value}});
   h.advance(5s);
   EXPECT_EQ(h.answered(h.call("withdraw", {{"mid", mid.value}})).outcome, Outcome::conflict);

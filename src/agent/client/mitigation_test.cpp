@@ -111,9 +111,9 @@ TEST(ClientMitigationTest, AWithdrawalRightAfterItsRequestKeepsThe3Seconds) {
   const base::Mid mid = h.mitigate("203.0.113.1/32");
   h.advance(500ms);
   h.call("withdraw", {{"mid", mid.value}});
-  h.advance(10s);
+  h.advance(20s);
   ASSERT_EQ(h.sends("PUT mitigate").size(), 1u);
-  ASSERT_EQ(h.sends("DELETE mitigate").size(), 1u);
+  ASSERT_EQ(h.sends("DELETE mitigate").size(), 2u);  // the request may arrive after the first
   EXPECT_GE(h.sends("DELETE mitigate")[0].at - h.sends("PUT mitigate")[0].at, 3s);
   EXPECT_EQ(h.show(mid).at("phase").as_string(), "ended");
 }

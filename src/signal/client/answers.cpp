@@ -1,5 +1,6 @@
 // What the server answers to PUT and DELETE (RFC 9132 4.4.1.3, 4.4.3, 4.4.4, section 9).
 #include <algorithm>
+#include <utility>
 
 #include "signal/client/scope_check.h"
 #include "signal/client/state.h"
@@ -16,6 +17,7 @@ constexpr int kMaxCollisions = 3;
 constexpr base::Duration kMinRefreshSpacing = std::chrono::seconds{3};
 // What one server accepted and the next refuses: the servers may still be synchronising their state.
 constexpr base::Duration kCarriedRetry = std::chrono::seconds{300};
+constexpr base::Duration kReordering = std::chrono::seconds{5};    // a datagram may be overtaken for so long
 constexpr base::Duration kShortestWait = std::chrono::seconds{3};  // whatever the server says
 
 const model::ConflictInformation* conflict_of(const Answer& answer) {
@@ -183,7 +185,8 @@ void Requests::State::on_put_accepted(Entry& entry, const Answer& answer, base::
       replaced.push_back(other_mid);
     }
   }
-  if (!entry.observation) get(entry, true, out);
+  // Created: the server did not know the request, so what is observed there has ended, and its last word was lost.
+  if (!entry.observation || answer.code == ResponseCode::created) get(entry, true, out);
   if (conflict && deactivates(*conflict)) {
     wait_out(entry, *conflict, explain(*conflict), now, out);
   } else {
@@ -255,6 +258,11 @@ void Requests::State::on_collision(Entry& entry, const Answer& answer, base::Now
 
 void Requests::State::on_delete_answer(Entry& entry, const Answer& answer, base::Now now, Effects& out) {
   if (model::is_success(answer.code) || answer.code == ResponseCode::not_found) {
+    if (std::exchange(entry.overtaken, false)) {
+      // A PUT that the network brings late makes the request anew, or active again before it was terminated.
+      entry.retry_at = now.steady + kReordering;
+      return;
+    }
     const std::string reason = entry.reason.empty() ? "withdrawn" : "withdrawn: " + entry.reason;
     end(entry, Phase::ended, reason, now, out);
     resume_blocked(out);

@@ -83,7 +83,9 @@ TEST(ClientRequestsTest, RolloverWaitsForTheEndOfTheAttack) {
   const base::Mid first = h.mitigate("192.0.2.1/32");
   h.accept();
   EXPECT_EQ(h.mitigate("192.0.2.2/32"), base::Mid{3221225471u});
+  h.accept();
   EXPECT_EQ(h.mitigate("192.0.2.3/32"), base::Mid{3221225472u});
+  h.accept();
   for (const base::Mid mid : {first, base::Mid{3221225471u}, base::Mid{3221225472u}}) {
     h.withdraw(mid);
     h.answer(h.deletes.back().id, h.code(ResponseCode::deleted));

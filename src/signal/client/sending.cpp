@@ -72,6 +72,7 @@ void Requests::State::cancel_all(Entry& entry, Effects& out) {
 
 void Requests::State::begin_withdrawal(Entry& entry, const std::string& actor, const std::string& text, base::Now now,
                                        Effects& out) {
+  entry.overtaken = entry.put || entry.efficacy;
   cancel(entry.put, out);
   cancel(entry.poll, out);
   forget_efficacy(entry, out);

@@ -35,6 +35,7 @@ struct Entry {
   std::optional<model::AttackStatus> told;
   bool deactivated = false;  // waiting because of a conflict; the server may have kept it
   bool carried = false;      // accepted by one server, not yet by the one that took over
+  bool overtaken = false;    // a PUT was under way when the withdrawal began: it may arrive after the DELETE
   bool no_filter = false;    // the server does not take c=n
   std::optional<model::MitigationStatus> status;
   std::optional<std::uint64_t> mitigation_start_s;

@@ -23,7 +23,11 @@ using agent::server::ShardOutput;
 template <class View>
 void ServerRuntime::State::gather(std::function<View(const Shard&, base::Now)> take,
                                   std::function<void(std::vector<View>)> done) {
-  auto gathering = std::make_shared<Gather<View>>(shards.size(), std::move(done));
+  auto later = [this, done = std::move(done)](std::vector<View> views) {
+    const auto all = std::make_shared<std::vector<View>>(std::move(views));
+    if (!secretary.post([done, all] { done(std::move(*all)); })) done(std::move(*all));
+  };
+  auto gathering = std::make_shared<Gather<View>>(shards.size(), std::move(later));
   for (auto& shard : shards) {
     const bool taken = shard->post(
         [gathering, take](Shard& machine, base::Now now, ShardOutput&) { gathering->add(take(machine, now)); },

@@ -129,6 +129,7 @@ base::Result<void> ServerRuntime::State::open() {
   if (stream_admission) stream_admission->start();
   if (data_channel) data_channel->start();
   housekeeper.start();
+  secretary.start();
   return {};
 }
 
@@ -258,6 +259,7 @@ void ServerRuntime::State::stop() {
   if (admission) admission->stop();
   if (stream_admission) stream_admission->stop();
   for (auto& shard : shards) shard->stop();
+  secretary.stop();
   if (committer) committer->stop();
   for (auto& runner : runners) runner->stop();
   resolver.reset();

@@ -131,6 +131,8 @@ struct ServerRuntime::State {
   std::string crl_refused;                                        // of the list that could not be used, told once
   std::optional<base::SteadyTime> mitigators_down_since;
   Housekeeper housekeeper;
+  // Answers of operators are made here: a list of 10,000 sessions takes time that no shard has.
+  Housekeeper secretary;
 
   // ---- shared ------------------------------------------------------------------------------------------------------
   std::mutex back_ends_mutex;  // guards back_ends: reported by the runners' threads

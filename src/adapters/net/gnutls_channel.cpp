@@ -29,7 +29,7 @@ GnutlsChannel::GnutlsChannel(std::shared_ptr<const Credentials> credentials, std
 GnutlsChannel::~GnutlsChannel() {
   // Given up by the caller after a while without a word of the server.
   if (state_ == State::handshake && offered_ && clock_() - begun_ > kPatienceWithATicket) {
-    tickets_->in_vain(ticket_key_);
+    tickets_->in_vain(ticket_key_, ticket_turn_);
   }
   if (session_ != nullptr) gnutls_deinit(session_);
 }
@@ -78,10 +78,13 @@ void GnutlsChannel::offer_ticket() {
   ticket_key_ = ticket_cache_key(credentials_->handles(), context_.server_name, context_.datagram);
   begun_ = clock_();
   gnutls_db_set_cache_expiration(session_, ticket_seconds(TicketCache::kLongestLife));
-  const auto session = tickets_->offer(ticket_key_, clock_now().wall);
-  if (!session) return;
-  if (gnutls_session_set_data(session_, session->data(), session->size()) < 0) return tickets_->forget(ticket_key_);
+  const auto offer = tickets_->offer(ticket_key_, clock_now().wall);
+  if (!offer) return;
+  if (gnutls_session_set_data(session_, offer->session.data(), offer->session.size()) < 0) {
+    return tickets_->forget(ticket_key_);
+  }
   offered_ = true;
+  ticket_turn_ = offer->turn;
 }
 
 void GnutlsChannel::keep_ticket() {
@@ -110,6 +113,7 @@ bool GnutlsChannel::open(ports::ChannelEvents& events) {
   state_ = State::open;
   if (identity_.kind == model::CredentialKind::x509) expires_unix_s_ = chain_expires_unix_s(session_);
   checked_with_ = credentials_;
+  if (tickets_ && resumed_) tickets_->served(ticket_key_);
   // A TLS 1.2 ticket serves many times and a resumed session brings none; TLS 1.3 gives a new one each time.
   wants_ticket_ = tickets_ && (!resumed_ || gnutls_protocol_get_version(session_) == GNUTLS_TLS1_3);
   if (wants_ticket_) keep_ticket();
@@ -130,7 +134,7 @@ std::optional<std::string> GnutlsChannel::recheck(base::WallTime now) {
 }
 
 void GnutlsChannel::fail(std::string reason, ports::ChannelEvents& events) {
-  if (offered_ && state_ == State::handshake) tickets_->in_vain(ticket_key_);
+  if (offered_ && state_ == State::handshake) tickets_->in_vain(ticket_key_, ticket_turn_);
   // The server resumed what it then refused: a full handshake settles who we are.
   if (tickets_ && resumed_ && state_ == State::open && !heard_) tickets_->forget(ticket_key_);
   state_ = State::closed;

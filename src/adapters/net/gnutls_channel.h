@@ -64,6 +64,7 @@ class GnutlsChannel : public ports::SecureChannel {
   base::SteadyTime begun_{};
   bool wants_ticket_ = false;
   bool offered_ = false;  // a ticket
+  std::uint64_t ticket_turn_ = 0;
   bool heard_ = false;
 };
 

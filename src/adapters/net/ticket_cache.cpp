@@ -25,11 +25,11 @@ TicketCache::TicketCache(const std::string& text, Save save) : save_(std::move(s
     const auto name = base::from_hex(key);
     auto bytes = base::from_hex(session);
     if (kind != "ticket" || parsed.ec != std::errc{} || !name || name->empty() || !bytes || bytes->empty()) continue;
-    entries_[std::string{base::as_text(*name)}] = {std::move(*bytes), base::from_unix_seconds(at_s), false};
+    entries_[std::string{base::as_text(*name)}] = {std::move(*bytes), base::from_unix_seconds(at_s), false, 0};
   }
 }
 
-std::optional<base::Bytes> TicketCache::offer(const std::string& key, base::WallTime now) {
+std::optional<TicketCache::Offer> TicketCache::offer(const std::string& key, base::WallTime now) {
   const std::lock_guard lock(mutex_);
   const auto found = entries_.find(key);
   if (found == entries_.end()) return std::nullopt;
@@ -42,7 +42,7 @@ std::optional<base::Bytes> TicketCache::offer(const std::string& key, base::Wall
     found->second.skip = false;
     return std::nullopt;
   }
-  return found->second.session;
+  return Offer{found->second.session, found->second.turn};
 }
 
 void TicketCache::put(const std::string& key, base::Bytes session, base::WallTime now) {
@@ -52,14 +52,20 @@ void TicketCache::put(const std::string& key, base::Bytes session, base::WallTim
     entries_.erase(std::ranges::min_element(
         entries_, [](const auto& a, const auto& b) { return a.second.received < b.second.received; }));
   }
-  entries_[key] = {std::move(session), now, false};
+  entries_[key] = {std::move(session), now, false, ++turns_};
   save();
 }
 
-void TicketCache::in_vain(const std::string& key) {
+void TicketCache::served(const std::string& key) {
   const std::lock_guard lock(mutex_);
   const auto found = entries_.find(key);
-  if (found != entries_.end()) found->second.skip = true;
+  if (found != entries_.end()) found->second.turn = ++turns_;
+}
+
+void TicketCache::in_vain(const std::string& key, std::uint64_t turn) {
+  const std::lock_guard lock(mutex_);
+  const auto found = entries_.find(key);
+  if (found != entries_.end() && found->second.turn == turn) found->second.skip = true;
 }
 
 void TicketCache::forget(const std::string& key) {

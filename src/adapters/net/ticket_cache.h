@@ -5,6 +5,7 @@
 // cannot cope with it is reached by a full handshake.
 #pragma once
 
+#include <cstdint>
 #include <functional>
 #include <map>
 #include <mutex>
@@ -27,10 +28,16 @@ class TicketCache {
   explicit TicketCache(const std::string& text = {}, Save save = {});
 
   // `key` names server, transport and our own credential: tickets of one are nothing to another.
-  std::optional<base::Bytes> offer(const std::string& key, base::WallTime now);
+  struct Offer {
+    base::Bytes session;
+    std::uint64_t turn = 0;  // what was known of the ticket then
+  };
+  std::optional<Offer> offer(const std::string& key, base::WallTime now);
   void put(const std::string& key, base::Bytes session, base::WallTime now);
-  // The attempt that offered it came to no session.
-  void in_vain(const std::string& key);
+  // An attempt that offered it came to a session.
+  void served(const std::string& key);
+  // The attempt that offered it came to no session. Says nothing when another one, side by side, did.
+  void in_vain(const std::string& key, std::uint64_t turn);
   // The server, or the check of its certificate, refused it.
   void forget(const std::string& key);
   std::size_t size() const;
@@ -40,11 +47,13 @@ class TicketCache {
     base::Bytes session;
     base::WallTime received;
     bool skip = false;  // at the next attempt
+    std::uint64_t turn = 0;
   };
   void save() const;
 
-  mutable std::mutex mutex_;  // guards entries_
+  mutable std::mutex mutex_;  // guards entries_, turns_
   std::map<std::string, Entry> entries_;
+  std::uint64_t turns_ = 0;
   Save save_;
 };
 

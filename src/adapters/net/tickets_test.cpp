@@ -268,11 +268,15 @@ TEST(TicketCacheTest, WhatIsOldOrWasInVainIsNotOffered) {
   TicketCache cache;
   EXPECT_FALSE(cache.offer("a", now));
   cache.put("a", {1, 2}, now);
-  EXPECT_EQ(cache.offer("a", now), (base::Bytes{1, 2}));
-  EXPECT_EQ(cache.offer("a", now), (base::Bytes{1, 2})) << "it serves for many sessions";
-  cache.in_vain("a");
+  EXPECT_EQ(cache.offer("a", now).value().session, (base::Bytes{1, 2}));
+  const auto offer = cache.offer("a", now).value();
+  EXPECT_EQ(offer.session, (base::Bytes{1, 2})) << "it serves for many sessions";
+  cache.in_vain("a", offer.turn);
   EXPECT_FALSE(cache.offer("a", now)) << "the next attempt is a full handshake";
   EXPECT_TRUE(cache.offer("a", now)) << "the one after tries it again";
+  cache.served("a");
+  cache.in_vain("a", offer.turn);
+  EXPECT_TRUE(cache.offer("a", now)) << "the attempt beside it came to a session";
   EXPECT_FALSE(cache.offer("a", now + TicketCache::kLongestLife + 1s));
   EXPECT_EQ(cache.size(), 0U);
   cache.put("a", base::Bytes(70000, 1), now);

@@ -75,6 +75,10 @@ int read_element(nftnl_set_elem* from, void* data) {
   take(NFTNL_SET_ELEM_KEY, element.key.first);
   if (nftnl_set_elem_is_set(from, NFTNL_SET_ELEM_KEY_END)) take(NFTNL_SET_ELEM_KEY_END, element.key.last);
   nftnl_set_elem_expr_foreach(from, read_expression, &element);
+  if (nftnl_set_elem_is_set(from, NFTNL_SET_ELEM_CHAIN) && nftnl_set_elem_is_set(from, NFTNL_SET_ELEM_VERDICT) &&
+      static_cast<std::int32_t>(nftnl_set_elem_get_u32(from, NFTNL_SET_ELEM_VERDICT)) == NFT_JUMP) {
+    element.chain = nftnl_set_elem_get_str(from, NFTNL_SET_ELEM_CHAIN);
+  }
   out.push_back(std::move(element));
   return 0;
 }

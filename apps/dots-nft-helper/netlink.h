@@ -27,6 +27,7 @@ struct Element {
   ElementKey key;
   std::optional<Limit> limit;
   Counters counters;
+  std::string chain;  // of a verdict map: where a jump leads
 };
 struct ElementChange {
   bool add = true;
@@ -65,6 +66,7 @@ class Netlink {
     std::string chain;
     std::uint64_t handle = 0;
     std::string comment;
+    Counters counters;
   };
   struct Objects {
     bool table = false;
@@ -77,6 +79,8 @@ class Netlink {
   // What the table consists of, without elements.
   Outcome objects(const std::string& table, Objects& out);
   Outcome has_table(const std::string& table, bool& out);
+  // Grows with every transaction of anybody in this network namespace.
+  Outcome generation(std::uint32_t& out);
 
  private:
   using Parse = std::function<void(const nlmsghdr*)>;

@@ -2,7 +2,9 @@
 // What a table consists of, without its elements.
 #include <libnftnl/chain.h>
 #include <libnftnl/common.h>
+#include <libnftnl/expr.h>
 #include <libnftnl/flowtable.h>
+#include <libnftnl/gen.h>
 #include <libnftnl/object.h>
 #include <libnftnl/rule.h>
 #include <libnftnl/set.h>
@@ -11,6 +13,8 @@
 #include <linux/netfilter.h>
 #include <linux/netfilter/nf_tables.h>
 
+#include <array>
+#include <cerrno>
 #include <cstring>
 #include <memory>
 
@@ -25,6 +29,15 @@ int find_comment(const nftnl_udata* entry, void* data) {
   if (nftnl_udata_type(entry) == NFTNL_UDATA_RULE_COMMENT && nftnl_udata_len(entry) > 0) {
     const auto* bytes = static_cast<const char*>(nftnl_udata_get(entry));
     if (bytes[nftnl_udata_len(entry) - 1] == '\0') *static_cast<std::string*>(data) = bytes;
+  }
+  return 0;
+}
+
+int find_counter(nftnl_expr* expression, void* data) {
+  auto& counters = *static_cast<Counters*>(data);
+  if (std::strcmp(nftnl_expr_get_str(expression, NFTNL_EXPR_NAME), "counter") == 0) {
+    counters.packets += nftnl_expr_get_u64(expression, NFTNL_EXPR_CTR_PACKETS);
+    counters.bytes += nftnl_expr_get_u64(expression, NFTNL_EXPR_CTR_BYTES);
   }
   return 0;
 }
@@ -65,6 +78,34 @@ Outcome Netlink::has_table(const std::string& table, bool& out) {
       });
 }
 
+Outcome Netlink::generation(std::uint32_t& out) {
+  if (const Outcome opened = open(); !opened.ok()) return opened;
+  std::array<char, 256> request{};
+  const std::uint32_t sequence = sequence_++;
+  const nlmsghdr* header = nftnl_nlmsg_build_hdr(request.data(), NFT_MSG_GETGEN, NFPROTO_UNSPEC, 0, sequence);
+  if (mnl_socket_sendto(socket_, header, header->nlmsg_len) < 0) {
+    return Outcome::failed(errno, std::string("netlink: ") + std::strerror(errno));
+  }
+  std::array<char, 4096> answer{};
+  for (;;) {
+    const ssize_t n = mnl_socket_recvfrom(socket_, answer.data(), answer.size());
+    if (n < 0 && errno == EINTR) continue;
+    if (n < 0) return Outcome::failed(errno, std::string("netlink: ") + std::strerror(errno));
+    int left = static_cast<int>(n);
+    for (const auto* part = reinterpret_cast<const nlmsghdr*>(answer.data()); mnl_nlmsg_ok(part, left);
+         part = mnl_nlmsg_next(part, &left)) {
+      if (part->nlmsg_seq != sequence) continue;
+      if (part->nlmsg_type == NLMSG_ERROR) {
+        const auto* report = static_cast<const nlmsgerr*>(mnl_nlmsg_get_payload(part));
+        return Outcome::failed(-report->error, std::strerror(-report->error));
+      }
+      const std::unique_ptr<nftnl_gen, void (*)(const nftnl_gen*)> one(nftnl_gen_alloc(), nftnl_gen_free);
+      if (nftnl_gen_nlmsg_parse(part, one.get()) == 0) out = nftnl_gen_get_u32(one.get(), NFTNL_GEN_ID);
+      return {};
+    }
+  }
+}
+
 Outcome Netlink::objects(const std::string& table, Objects& out) {
   out = {};
   Outcome outcome = has_table(table, out.table);
@@ -93,10 +134,12 @@ Outcome Netlink::objects(const std::string& table, Objects& out) {
         if (text(nftnl_rule_get_str(one.get(), NFTNL_RULE_TABLE)) != table) return;
         RuleText rule{text(nftnl_rule_get_str(one.get(), NFTNL_RULE_CHAIN)),
                       nftnl_rule_get_u64(one.get(), NFTNL_RULE_HANDLE),
+                      {},
                       {}};
         std::uint32_t length = 0;
         const void* user_data = nftnl_rule_get_data(one.get(), NFTNL_RULE_USERDATA, &length);
         if (user_data != nullptr) nftnl_udata_parse(user_data, length, find_comment, &rule.comment);
+        nftnl_expr_foreach(one.get(), find_counter, &rule.counters);
         out.rules.push_back(std::move(rule));
       });
   if (!outcome.ok()) return outcome;

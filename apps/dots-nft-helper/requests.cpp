@@ -3,6 +3,8 @@
 
 #include <boost/json/parse.hpp>
 
+#include "filter_requests.h"
+
 namespace nfthelper {
 namespace {
 
@@ -117,7 +119,7 @@ bool valid_table_name(std::string_view name) {
 bool parse_request(std::string_view line, Request& request, std::string& error) {
   boost::system::error_code code;
   json::parse_options options;
-  options.max_depth = 4;
+  options.max_depth = 8;
   const json::value value = json::parse(json::string_view(line.data(), line.size()), code, {}, options);
   if (code) return error = "not JSON: " + code.message(), false;
   const auto* object = value.if_object();
@@ -144,6 +146,10 @@ bool parse_request(std::string_view line, Request& request, std::string& error) 
     Apply apply;
     if (!parse_changes(object->if_contains("changes"), apply, error)) return false;
     request.what = std::move(apply);
+  } else if (name == "filters") {
+    ChangeFilters filters;
+    if (!parse_filter_changes(object->if_contains("changes"), filters.changes, error)) return false;
+    request.what = std::move(filters);
   } else if (name == "exempt") {
     Exempt exempt;
     if (!parse_exemptions(*object, exempt, error)) return false;

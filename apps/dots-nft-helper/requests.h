@@ -8,6 +8,7 @@
 #include <variant>
 #include <vector>
 
+#include "filters.h"
 #include "rules.h"
 
 namespace nfthelper {
@@ -32,10 +33,13 @@ struct Exempt {
   std::uint64_t packets_per_s = 1000;
   std::vector<Exemption> exemptions;
 };
+struct ChangeFilters {
+  std::vector<FilterChange> changes;
+};
 
 struct Request {
   std::int64_t id = 0;
-  std::variant<Ping, Probe, Open, List, RemoveForeign, Clear, Apply, Exempt> what;
+  std::variant<Ping, Probe, Open, List, RemoveForeign, Clear, Apply, ChangeFilters, Exempt> what;
 };
 
 // On failure `error` says what is wrong; the id is kept when it could be read.

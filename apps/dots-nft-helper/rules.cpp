@@ -77,14 +77,14 @@ bool operator<(const SetName& a, const SetName& b) {
 }
 
 namespace {
-constexpr const char* kKinds[] = {"exempt_in", "exempt_out", "exempt_local", "blackhole", "drop", "limit"};
+constexpr const char* kKinds[] = {"exempt_in", "exempt_out", "exempt_local", "filter", "blackhole", "drop", "limit"};
 constexpr const char* kShapes[] = {"port", "range", "proto", "any"};
 }  // namespace
 
 std::string to_string(const SetName& name) {
   std::string text = std::string("tw_") + kKinds[static_cast<int>(name.kind)];
   text += (name.family == Family::v4 ? "4_" : "6_") + std::to_string(name.length);
-  if (!name.exempts()) text += std::string("_") + kShapes[static_cast<int>(name.shape)];
+  if (name.holds_rules()) text += std::string("_") + kShapes[static_cast<int>(name.shape)];
   if (name.shape == SetName::Shape::range) text += std::to_string(name.layer);
   return text;
 }
@@ -92,7 +92,7 @@ std::string to_string(const SetName& name) {
 std::optional<SetName> parse_set_name(std::string_view text) {
   if (text.substr(0, 3) != "tw_") return std::nullopt;
   // The names are few: rebuild and compare, so that only our own spelling is ours.
-  for (int kind = 0; kind < 6; ++kind) {
+  for (int kind = 0; kind < 7; ++kind) {
     const std::string start = std::string("tw_") + kKinds[kind];
     if (text.substr(0, start.size()) != start || text.size() < start.size() + 3) continue;
     SetName name;
@@ -105,7 +105,7 @@ std::optional<SetName> parse_set_name(std::string_view text) {
     const auto length = number<std::uint8_t>(rest.substr(0, underline));
     if (!length || *length > width(name.family)) return std::nullopt;
     name.length = *length;
-    if (!name.exempts()) {
+    if (name.holds_rules()) {
       if (underline == std::string_view::npos) return std::nullopt;
       rest.remove_prefix(underline + 1);
       bool known = false;
@@ -127,6 +127,14 @@ std::optional<SetName> parse_set_name(std::string_view text) {
     return name;
   }
   return std::nullopt;
+}
+
+SetName filter_map(const Prefix& prefix) {
+  SetName name;
+  name.kind = SetName::Kind::filter;
+  name.family = prefix.address.family;
+  name.length = prefix.length;
+  return name;
 }
 
 SetName set_of(const Rule& rule, std::uint8_t layer) {
@@ -174,7 +182,7 @@ ElementKey key_of(const Match& match, const SetName& set) {
 }
 
 std::optional<Match> match_of(const SetName& set, const ElementKey& key) {
-  if (set.exempts()) return std::nullopt;
+  if (!set.holds_rules()) return std::nullopt;
   Match match;
   const std::size_t address = bytes_of(set.family);
   const std::size_t parts = set.shape == SetName::Shape::any ? 0 : set.shape == SetName::Shape::protocol ? 1 : 2;

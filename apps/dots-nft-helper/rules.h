@@ -70,13 +70,23 @@ struct Exemption {
 // layers, because such a set refuses overlaps.
 struct SetName {
   // exempt_local: towards any address of this machine; what it answers does not come by our hook.
-  enum class Kind : std::uint8_t { exempt_in, exempt_out, exempt_local, blackhole, drop, limit } kind = Kind::drop;
+  // filter: a map, from the destinations of lists of filters to their chains.
+  enum class Kind : std::uint8_t {
+    exempt_in,
+    exempt_out,
+    exempt_local,
+    filter,
+    blackhole,
+    drop,
+    limit
+  } kind = Kind::drop;
   enum class Shape : std::uint8_t { port, range, protocol, any } shape = Shape::any;  // narrow ones are tried first
   Family family = Family::v4;
   std::uint8_t length = 32;
   std::uint8_t layer = 0;  // only with range
 
   bool exempts() const { return kind <= Kind::exempt_local; }
+  bool holds_rules() const { return kind >= Kind::blackhole; }
   // The order of the rules in their chain: kind, longest prefix, shape, layer.
   friend bool operator<(const SetName& a, const SetName& b);
   friend bool operator==(const SetName&, const SetName&) = default;
@@ -84,6 +94,9 @@ struct SetName {
 constexpr std::uint8_t kMaxLayers = 16;
 std::string to_string(const SetName& name);  // "tw_drop4_32_port"
 std::optional<SetName> parse_set_name(std::string_view text);
+
+// The map that holds this destination of filters.
+SetName filter_map(const Prefix& prefix);
 
 // An element's key as the kernel holds it: every part padded to four bytes.
 using Key = std::vector<std::uint8_t>;

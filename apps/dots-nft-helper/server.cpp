@@ -12,6 +12,7 @@ namespace {
 namespace json = boost::json;
 
 constexpr std::size_t kRowsInALine = 1000;
+constexpr std::size_t kPartBytes = 100'000;
 
 json::array row_of(const Counted& counted) {
   static constexpr const char* kNames[] = {"blackhole", "drop", "limit"};
@@ -55,6 +56,9 @@ class Answers {
   }
   // A long list goes out in several lines; all but the last say that more follows.
   bool send_contents(const Contents& contents) {
+    for (const CountedFilters& list : contents.filters) {
+      if (!send_filters(list)) return false;
+    }
     for (std::size_t at = 0; at + kRowsInALine < contents.rules.size(); at += kRowsInALine) {
       json::object part;
       part["id"] = id_;
@@ -72,6 +76,28 @@ class Answers {
   }
 
  private:
+  // Names are only as long as they are: parts are cut by their size as well.
+  bool send_filters(const CountedFilters& list) {
+    std::size_t at = 0;
+    do {
+      json::array entries;
+      for (std::size_t bytes = 0; at < list.memo.entries.size() && bytes < kPartBytes; ++at) {
+        const auto& entry = list.memo.entries[at];
+        bytes += entry.name.size() + 60;
+        entries.push_back(json::array{entry.name, list.counters[at].packets, list.counters[at].bytes});
+      }
+      json::object filters;
+      filters["key"] = json::array{list.memo.key[0], list.memo.key[1], list.memo.key[2]};
+      filters["digest"] = list.memo.digest;
+      filters["entries"] = std::move(entries);
+      json::object part;
+      part["id"] = id_;
+      part["more"] = true;
+      part["filters"] = std::move(filters);
+      if (!channel_.write_line(json::serialize(part))) return false;
+    } while (at < list.memo.entries.size());
+    return true;
+  }
   static json::array rows(const Contents& contents, std::size_t from, std::size_t to) {
     json::array out;
     for (std::size_t i = from; i < to; ++i) out.push_back(row_of(contents.rules[i]));
@@ -94,6 +120,7 @@ struct Handler {
   bool operator()(const Probe&) { return answers.send(table.probe()); }
   bool operator()(const Open&) { return answers.send(table.open()); }
   bool operator()(const Apply& apply) { return answers.send(table.apply(apply.changes)); }
+  bool operator()(const ChangeFilters& filters) { return answers.send(table.filter(filters.changes)); }
   bool operator()(const Exempt& exempt) { return answers.send(table.exempt(exempt)); }
   bool operator()(const Clear&) { return answers.send(table.clear()); }
   bool operator()(const List&) {

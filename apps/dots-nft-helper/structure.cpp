@@ -8,13 +8,23 @@
 #include <memory>
 #include <optional>
 
+#include "filter_view.h"
+
 namespace nfthelper {
 namespace {
 
 constexpr const char* kGuard = "tw_guard";
 constexpr const char* kNeighbours = "tw_neighbours";
+constexpr const char* kEnd = "tw_end";
+constexpr const char* kChains[] = {kGuard, "tw_v4", "tw_v6", "tw_rules4", "tw_rules6"};
 std::string chain_of(Family family) { return family == Family::v4 ? "tw_v4" : "tw_v6"; }
-bool our_chain(const std::string& name) { return name == kGuard || name == "tw_v4" || name == "tw_v6"; }
+// The rules of mitigations, after exemptions and filters.
+std::string rules_of(Family family) { return family == Family::v4 ? "tw_rules4" : "tw_rules6"; }
+std::string chain_of(const SetName& set) { return set.holds_rules() ? rules_of(set.family) : chain_of(set.family); }
+bool our_chain(const std::string& name) {
+  return std::find(std::begin(kChains), std::end(kChains), name) != std::end(kChains);
+}
+const char* kind_of(const SetName& set) { return set.kind == SetName::Kind::filter ? "map" : "set"; }
 
 std::string mask_of(Family family, std::uint8_t length) {
   Address mask;
@@ -31,6 +41,7 @@ std::string declaration(const SetName& set) {
     return "type " + address + (set.kind == SetName::Kind::exempt_local ? "" : " . " + address) +
            " . inet_proto . inet_service; limit rate 1000/second burst 1000 packets;";
   }
+  if (set.kind == SetName::Kind::filter) return "type " + address + " : verdict;";
   std::string text = "type " + address;
   if (set.shape != SetName::Shape::any) text += " . inet_proto";
   if (set.shape == SetName::Shape::port || set.shape == SetName::Shape::range) text += " . inet_service";
@@ -51,29 +62,38 @@ std::string rule_text(const SetName& set) {
   text += ip + (local || set.kind == SetName::Kind::exempt_in ? " saddr" : " daddr");
   if (set.length < width(set.family)) text += " & " + mask_of(set.family, set.length);
   if (set.exempts() && !local) text += " . " + ip + (out ? " saddr" : " daddr");
+  const std::string name = to_string(set);
+  if (set.kind == SetName::Kind::filter) return text + " vmap @" + name + " comment \"" + name + "\"";
   if (set.exempts() || set.shape != SetName::Shape::any) text += " . meta l4proto";
   if (set.exempts()) {
     text += out ? " . th sport" : " . th dport";
   } else if (set.shape == SetName::Shape::port || set.shape == SetName::Shape::range) {
     text += " . th dport";
   }
-  const std::string name = to_string(set);
   return text + " @" + name + (set.exempts() ? " accept" : " drop") + " comment \"" + name + "\"";
 }
 
 // chain -> the comments of our rules in order
 std::map<std::string, std::vector<std::string>> expected(const std::set<SetName>& sets) {
   std::map<std::string, std::vector<std::string>> out{
-      {kGuard, {"tw_v4", "tw_v6"}}, {"tw_v4", {}}, {"tw_v6", {kNeighbours}}};
-  for (const SetName& set : sets) out[chain_of(set.family)].push_back(to_string(set));
+      {kGuard, {"tw_v4", "tw_v6"}}, {"tw_v4", {}}, {"tw_v6", {kNeighbours}}, {"tw_rules4", {}}, {"tw_rules6", {}}};
+  for (const SetName& set : sets) out[chain_of(set)].push_back(to_string(set));
+  for (const auto family : {Family::v4, Family::v6}) {
+    out[chain_of(family)].push_back(rules_of(family));
+    out[rules_of(family)].emplace_back(kEnd);
+  }
   return out;
 }
 
 bool our_rule(const Netlink::RuleText& rule) {
   if (rule.chain == kGuard) return rule.comment == "tw_v4" || rule.comment == "tw_v6";
   if (rule.chain == chain_of(Family::v6) && rule.comment == kNeighbours) return true;
+  for (const auto family : {Family::v4, Family::v6}) {
+    if (rule.chain == chain_of(family) && rule.comment == rules_of(family)) return true;
+    if (rule.chain == rules_of(family) && rule.comment == kEnd) return true;
+  }
   const auto set = parse_set_name(rule.comment);
-  return set && rule.chain == chain_of(set->family);
+  return set && rule.chain == chain_of(*set);
 }
 
 }  // namespace
@@ -95,10 +115,13 @@ std::string Structure::build(const std::set<SetName>& sets, const std::vector<Se
   const std::string at = "inet " + table_ + " ";
   std::string text = "add table inet " + table_ + "\n";
   text += "add chain " + at + kGuard + " { type filter hook prerouting priority -300; policy accept; }\n";
-  for (const auto family : {Family::v4, Family::v6}) text += "add chain " + at + chain_of(family) + "\n";
-  for (const char* chain : {kGuard, "tw_v4", "tw_v6"}) text += "flush chain " + at + chain + "\n";
-  for (const SetName& set : unwanted) text += "delete set " + at + to_string(set) + "\n";
-  for (const SetName& set : sets) text += "add set " + at + to_string(set) + " { " + declaration(set) + " }\n";
+  for (const auto family : {Family::v4, Family::v6}) {
+    text += "add chain " + at + chain_of(family) + "\nadd chain " + at + rules_of(family) + "\n";
+  }
+  for (const char* chain : kChains) text += std::string("flush chain ") + at + chain + "\n";
+  for (const SetName& set : unwanted) text += std::string("delete ") + kind_of(set) + " " + at + to_string(set) + "\n";
+  for (const SetName& set : sets)
+    text += std::string("add ") + kind_of(set) + " " + at + to_string(set) + " { " + declaration(set) + " }\n";
   text += "add rule " + at + kGuard + " meta nfproto ipv4 jump tw_v4 comment \"tw_v4\"\n";
   text += "add rule " + at + kGuard + " meta nfproto ipv6 jump tw_v6 comment \"tw_v6\"\n";
   // Without its neighbours an IPv6 address is off the link, DOTS signal included. Hop limit 255: nobody routed these.
@@ -107,7 +130,13 @@ std::string Structure::build(const std::set<SetName>& sets, const std::vector<Se
       " ip6 hoplimit 255 icmpv6 type { nd-router-solicit, nd-router-advert, nd-neighbor-solicit, nd-neighbor-advert,"
       " nd-redirect } limit rate 1000/second burst 1000 packets accept comment \"" +
       kNeighbours + "\"\n";
-  for (const SetName& set : sets) text += "add rule " + at + chain_of(set.family) + " " + rule_text(set) + "\n";
+  for (const SetName& set : sets) text += "add rule " + at + chain_of(set) + " " + rule_text(set) + "\n";
+  for (const auto family : {Family::v4, Family::v6}) {
+    text +=
+        "add rule " + at + chain_of(family) + " goto " + rules_of(family) + " comment \"" + rules_of(family) + "\"\n";
+    // Who comes from a filter must not go back to the filters after it.
+    text += "add rule " + at + rules_of(family) + " accept comment \"" + kEnd + "\"\n";
+  }
   return run_nft(text);
 }
 
@@ -124,15 +153,18 @@ bool Structure::intact(const Netlink::Objects& objects, const std::set<SetName>&
 
 std::set<SetName> Structure::wired(const Netlink::Objects& objects) const {
   std::set<Family> reached;
+  std::set<Family> on_to_rules;
   std::set<SetName> out;
   for (const auto& rule : objects.rules) {
-    if (rule.chain != kGuard) continue;
-    if (rule.comment == "tw_v4") reached.insert(Family::v4);
-    if (rule.comment == "tw_v6") reached.insert(Family::v6);
+    for (const auto family : {Family::v4, Family::v6}) {
+      if (rule.chain == kGuard && rule.comment == chain_of(family)) reached.insert(family);
+      if (rule.chain == chain_of(family) && rule.comment == rules_of(family)) on_to_rules.insert(family);
+    }
   }
   for (const auto& rule : objects.rules) {
     const auto set = parse_set_name(rule.comment);
-    if (set && our_rule(rule) && reached.contains(set->family)) out.insert(*set);
+    if (!set || !our_rule(rule) || !reached.contains(set->family)) continue;
+    if (!set->holds_rules() || on_to_rules.contains(set->family)) out.insert(*set);
   }
   return out;
 }
@@ -153,7 +185,7 @@ Structure::Foreign Structure::foreign(const Netlink::Objects& objects) const {
                                std::to_string(object.handle));
   };
   for (const auto& chain : objects.chains) {
-    if (!our_chain(chain.name)) add(chain);
+    if (!our_chain(chain.name) && !parse_filter_chain(chain.name)) add(chain);
   }
   for (const auto& set : objects.sets) {
     if (!parse_set_name(set.name)) add(set);

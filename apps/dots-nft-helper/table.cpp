@@ -187,6 +187,8 @@ std::string Table::clear() {
   rules_.clear();
   exemptions_.clear();
   foreign_elements_.clear();
+  filter_elements_.clear();
+  filters_ = {};
   return {};
 }
 

@@ -9,6 +9,8 @@
 #include <utility>
 #include <vector>
 
+#include "filter_plan.h"
+#include "filter_view.h"
 #include "netlink.h"
 #include "requests.h"
 #include "rules.h"
@@ -20,8 +22,13 @@ struct Counted {
   Rule rule;
   Counters counters;
 };
+struct CountedFilters {
+  FilterMemo memo;
+  std::vector<Counters> counters;  // of its entries
+};
 struct Contents {
-  std::vector<Counted> rules;  // those that traffic reaches
+  std::vector<Counted> rules;           // those that traffic reaches
+  std::vector<CountedFilters> filters;  // those that are whole and that traffic reaches
   std::vector<std::string> foreign;
 };
 
@@ -34,6 +41,8 @@ class Table {
   // Builds the table or repairs its frame. Refuses a table of this name that somebody else made.
   std::string open();
   std::string apply(const std::vector<Change>& changes);
+  // All changes or none; a packet sees every list as it was, or every list as it is to be.
+  std::string filter(const std::vector<FilterChange>& changes);
   std::string exempt(const Exempt& wanted);
   std::string list(Contents& contents);
   std::string remove_foreign(std::vector<std::string>& removed);
@@ -47,6 +56,9 @@ class Table {
   using Undo = std::vector<std::pair<Match, std::optional<Placed>>>;
 
   std::string read(Netlink::Objects& objects, Contents* contents);
+  void take_filter_element(const SetName& set, const Element& element);
+  std::string change_filters(const NumberedMemos& keep, const std::map<std::uint64_t, ComposedList>& fresh);
+  std::string repair_filters();
   void take_element(const SetName& set, const Element& element, bool wired, Contents* contents);
   std::string own(const Netlink::Objects& objects) const;
   Outcome apply_once(const std::vector<Change>& changes);
@@ -64,6 +76,8 @@ class Table {
   std::map<Match, Placed> rules_;
   std::map<std::pair<SetName, ElementKey>, std::uint64_t> exemptions_;  // packets per second
   std::vector<ElementChange> foreign_elements_;
+  FilterElements filter_elements_;
+  FilterView filters_;
 };
 
 }  // namespace nfthelper

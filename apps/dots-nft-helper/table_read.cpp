@@ -19,6 +19,7 @@ void Table::take_element(const SetName& set, const Element& element, bool wired,
     exemptions_[{set, element.key}] = element.limit && !element.limit->in_bytes ? element.limit->rate : 0;
     return;
   }
+  if (set.kind == SetName::Kind::filter) return take_filter_element(set, element);
   const auto match = match_of(set, element.key);
   const bool limits = set.kind == SetName::Kind::limit;
   const bool complete = !limits || (element.limit && element.limit->in_bytes && element.limit->rate > 0);
@@ -46,6 +47,7 @@ std::string Table::read(Netlink::Objects& objects, Contents* contents) {
   rules_.clear();
   exemptions_.clear();
   foreign_elements_.clear();
+  filter_elements_.clear();
   wired_ = structure_.wired(objects);
   if (contents != nullptr) contents->foreign = structure_.foreign(objects).texts;
   for (const auto& object : objects.sets) {
@@ -57,13 +59,28 @@ std::string Table::read(Netlink::Objects& objects, Contents* contents) {
     if (!outcome.ok()) return "cannot read set " + to_string(set) + ": " + outcome.text;
     for (const Element& element : elements) take_element(set, element, wired_.contains(set), contents);
   }
+  filters_ = FilterView(objects, filter_elements_, wired_);
+  if (contents != nullptr) {
+    contents->foreign.insert(contents->foreign.end(), filters_.foreign.begin(), filters_.foreign.end());
+    for (const std::uint64_t number : filters_.reached) {
+      contents->filters.push_back({filters_.lists.at(number), filters_.counters.at(number)});
+    }
+  }
   return {};
 }
 
 std::string Table::list(Contents& contents) {
-  Netlink::Objects objects;
-  contents = {};
-  return read(objects, &contents);
+  // A transaction between two parts of the reading can make a list look broken that is not.
+  for (int tries = 0;; ++tries) {
+    Netlink::Objects objects;
+    contents = {};
+    std::uint32_t before = 0, after = 0;
+    if (const Outcome outcome = netlink_.generation(before); !outcome.ok()) return outcome.text;
+    if (std::string error = read(objects, &contents); !error.empty()) return error;
+    if (filters_.foreign.empty() && filters_.reached.size() == filters_.lists.size()) return {};
+    if (const Outcome outcome = netlink_.generation(after); !outcome.ok()) return outcome.text;
+    if (before == after || tries == 4) return {};
+  }
 }
 
 std::string Table::open() {
@@ -72,10 +89,11 @@ std::string Table::open() {
   if (const std::string error = read(objects, nullptr); !error.empty()) return error;
   // Sets that nothing is in any more cost a look-up for each packet. They go when nobody else's rule can refer to them.
   std::vector<SetName> unused;
-  if (structure_.foreign(objects).texts.empty()) {
+  if (structure_.foreign(objects).texts.empty() && filters_.foreign.empty()) {
     std::set<SetName> used;
     for (const auto& [match, placed] : rules_) used.insert(placed.set);
     for (const auto& [key, rate] : exemptions_) used.insert(key.first);
+    for (const auto& [prefix, group] : dispatch_of(filters_.lists).elements) used.insert(filter_map(prefix));
     for (const auto& change : foreign_elements_) used.insert(*parse_set_name(change.set));
     std::set_difference(sets_.begin(), sets_.end(), used.begin(), used.end(), std::back_inserter(unused));
   }
@@ -86,6 +104,11 @@ std::string Table::open() {
     }
     wired_ = sets_;
   }
+  if (filters_.foreign.empty() && filters_.reached.size() != filters_.lists.size()) {
+    if (const std::string error = repair_filters(); !error.empty()) {
+      return "cannot repair the filters of table inet " + name_ + ": " + error;
+    }
+  }
   open_ = true;
   return {};
 }
@@ -95,6 +118,7 @@ std::string Table::remove_foreign(std::vector<std::string>& removed) {
   Contents contents;
   if (const std::string error = read(objects, &contents); !error.empty()) return error;
   std::string commands;
+  for (const std::string& rule : filters_.removals) commands += "delete rule inet " + name_ + " " + rule + "\n";
   for (const std::string& command : structure_.foreign(objects).removals) commands += command + "\n";
   if (!commands.empty()) {
     if (const std::string error = run_nft(commands); !error.empty()) {
@@ -103,6 +127,11 @@ std::string Table::remove_foreign(std::vector<std::string>& removed) {
   }
   if (const Outcome outcome = netlink_.change(name_, foreign_elements_); !outcome.ok()) {
     return "cannot remove foreign elements from table inet " + name_ + ": " + outcome.text;
+  }
+  if (!filters_.foreign.empty()) {
+    if (const std::string error = repair_filters(); !error.empty()) {
+      return "cannot remove altered filters from table inet " + name_ + ": " + error;
+    }
   }
   removed = contents.foreign;
   return {};

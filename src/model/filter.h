@@ -52,9 +52,9 @@ struct IpMatch {
   std::optional<std::uint16_t> length;  // total length (IPv4), payload length (IPv6)
   std::optional<Prefix> destination, source;
   std::optional<BitsMatch> fragment;
-  std::optional<std::uint8_t> header_length;            // IPv4: ihl
+  std::optional<std::uint8_t> header_length;            // IPv4: ihl, in words of 32 bits
   std::optional<std::uint16_t> flags;                   // IPv4: bit 0 reserved, 1 fragment, 2 more
-  std::optional<std::uint16_t> offset, identification;  // IPv4
+  std::optional<std::uint16_t> offset, identification;  // IPv4; the fragment offset in units of 8 octets
   std::optional<std::uint32_t> flow_label;              // IPv6
 
   friend bool operator==(const IpMatch&, const IpMatch&) = default;

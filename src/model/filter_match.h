@@ -16,10 +16,11 @@ struct PacketHeader {
   std::uint8_t protocol = 0;
   std::uint16_t length = 0;  // total length (IPv4), payload length (IPv6)
   std::uint8_t dscp = 0, ecn = 0, ttl = 64;
-  std::uint16_t fragment = 0;  // FragmentBits
-  std::uint8_t header_length = 20;
-  std::uint16_t flags = 0, offset = 20, identification = 0;  // IPv4
-  std::uint32_t flow_label = 0;                              // IPv6
+  std::uint16_t fragment = 0;      // FragmentBits
+  std::uint8_t header_length = 5;  // IPv4: in words of 32 bits
+  // IPv4; flags as in IpMatch, the fragment offset in units of 8 octets
+  std::uint16_t flags = 0, offset = 0, identification = 0;
+  std::uint32_t flow_label = 0;  // IPv6
   std::uint16_t source_port = 0, destination_port = 0;
   std::uint16_t tcp_flags = 0;  // the low 12 bits of bytes 12 and 13
   std::uint16_t udp_length = 0;

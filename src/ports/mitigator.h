@@ -39,8 +39,8 @@ struct FilterChange {
 
 struct InstalledFilterList {
   model::FilterListKey key;
-  std::string digest;  // model::digest_of() when it was installed
-  std::vector<model::FilterRuleCounters> counters;
+  std::string digest;                               // model::digest_of() when it was installed
+  std::vector<model::FilterRuleCounters> counters;  // of every entry, in order; none where not abilities().counts
 };
 
 struct InstalledRule {
@@ -69,8 +69,8 @@ class Mitigator {
   // is the same but whose action differs is replaced.
   virtual base::Result<void> apply(const std::vector<RuleChange>& changes) = 0;
   // All changes or none; each list is replaced in one step, between two packets, and no rule of apply() is away
-  // meanwhile. Refused with a reason when a list has a field that the back end cannot match. Only where
-  // abilities().filters.
+  // meanwhile. A list whose digest stands there already stays as it is, with its counters. Refused with a reason when a
+  // list has a field that the back end cannot match. Only where abilities().filters.
   virtual base::Result<void> apply_filters(const std::vector<FilterChange>& changes);
   // Replaces the whole exemption list.
   virtual base::Result<void> exempt(const std::vector<SignalExemption>& exemptions) = 0;

@@ -8,12 +8,14 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <map>
 #include <memory>
 #include <set>
 #include <string>
 #include <vector>
 
 #include "ports/mitigator.h"
+#include "tests/support/filters.h"
 #include "tests/support/rules.h"
 
 namespace dots::tests {
@@ -40,6 +42,45 @@ inline std::set<model::Rule> one_of_each() {
       rule_of("2001:db8:0:1::/64", {}, {}, RuleAction::blackhole),
       rule_of("2001:db8:0:2::/64", 58, {}, RuleAction::limit, 5000),
   };
+}
+
+// A list with every field that a back end has to know, and the three actions.
+inline model::FilterList list_of_each_field(model::FilterListKey key) {
+  using model::PortMatch;
+  const std::vector<std::string> both = {"192.0.2.0/24", "2001:db8::/48"};
+  std::vector<model::FilterRule> rules;
+  const auto add = [&](std::string name, const std::vector<std::string>& to) -> model::FilterRule& {
+    return rules.emplace_back(filter_rule(std::move(name), to));
+  };
+  auto& v4 = add("every field of IPv4", {"192.0.2.0/24"}).entry.match.ip.emplace();
+  v4.dscp = 46, v4.ecn = 3, v4.ttl = 255, v4.protocol = 6, v4.length = 65535, v4.header_length = 15, v4.flags = 6;
+  v4.offset = 8191, v4.identification = 65535, v4.fragment = model::BitsMatch{true, true, 15};
+  v4.source = model::parse_prefix("203.0.113.5/32").value();
+  v4.destination = model::parse_prefix("192.0.2.0/25").value();
+  auto& v6 = add("every field of IPv6", {"2001:db8::/48"}).entry.match.ip.emplace();
+  v6.family = model::Family::ipv6;
+  v6.dscp = 0, v6.ecn = 0, v6.ttl = 0, v6.protocol = 17, v6.length = 0, v6.flow_label = 0xfffff;
+  v6.fragment = model::BitsMatch{false, false, 2}, v6.source = model::parse_prefix("2001:db8:9::7/64").value();
+  auto& tcp = add("every field of TCP", both).entry.match.tcp.emplace();
+  tcp.source_port = PortMatch{PortMatch::Operator::range, 1024, 65535};
+  tcp.destination_port = PortMatch{PortMatch::Operator::neq, 80, 0};
+  tcp.flags_bitmask = model::BitsMatch{true, true, 0xfff};
+  tcp.sequence_number = 0xffffffff, tcp.acknowledgement_number = 0, tcp.data_offset = 15, tcp.reserved = 15;
+  tcp.flags = 0x1fe, tcp.window_size = 65535, tcp.urgent_pointer = 0;
+  auto& udp = add("every field of UDP", both).entry.match.udp.emplace();
+  udp.source_port = PortMatch{PortMatch::Operator::lte, 1023, 0};
+  udp.destination_port = PortMatch{PortMatch::Operator::gte, 0, 0};
+  udp.length = 8;
+  auto& icmp = add("every field of ICMP", both).entry.match.icmp.emplace();
+  icmp.type = 8, icmp.code = 255, icmp.rest_of_header = std::string("\x00\xff\x01\x02\x03", 5);
+  add("what has no field", both);
+  add("an accept \"; flush ruleset", both).entry.forwarding = model::Forwarding::accept;
+  for (const std::uint64_t hundredths : {std::uint64_t{0}, std::uint64_t{1}, std::uint64_t{1'600'000'000'000}}) {
+    auto& limit = add("a limit of " + std::to_string(hundredths), both).entry;
+    limit.forwarding = model::Forwarding::accept;
+    limit.rate_limit_hundredths = hundredths;
+  }
+  return list_of(std::move(key), 7, std::move(rules));
 }
 
 template <class Harness>
@@ -75,6 +116,27 @@ class MitigatorContract : public testing::Test {
     }
     EXPECT_TRUE(listing->foreign.empty());
     return rules;
+  }
+  void filter(const std::vector<ports::FilterChange>& changes) {
+    const auto applied = mitigator->apply_filters(changes);
+    ASSERT_TRUE(applied.ok()) << applied.error().message;
+  }
+  using Digests = std::map<model::FilterListKey, std::string>;
+  Digests filters() {
+    const auto listing = mitigator->list();
+    EXPECT_TRUE(listing.ok()) << listing.error().message;
+    Digests digests;
+    if (!listing.ok()) return digests;
+    for (const auto& one : listing->filters) {
+      EXPECT_TRUE(digests.emplace(one.key, one.digest).second) << "listed twice: " << model::to_string(one.key);
+    }
+    EXPECT_TRUE(listing->foreign.empty());
+    return digests;
+  }
+  static Digests digests_of(const std::vector<model::FilterList>& lists) {
+    Digests digests;
+    for (const auto& list : lists) digests.emplace(list.key, model::digest_of(list));
+    return digests;
   }
 
   Harness harness;
@@ -213,10 +275,210 @@ TYPED_TEST_P(MitigatorContract, SaysWhatItCanDo) {
   EXPECT_TRUE(abilities.drops_really || !abilities.counts);
 }
 
+TYPED_TEST_P(MitigatorContract, FiltersAreTakenOrRefusedAsItSays) {
+  const auto list = list_of(list_key("a", "c", "l"), 0, {filter_rule("e", {"192.0.2.0/24"})});
+  const bool takes = this->mitigator->abilities().filters;
+  EXPECT_EQ(this->mitigator->apply_filters({put_list(list)}).ok(), takes);
+  EXPECT_EQ(this->filters().size(), takes ? 1u : 0u);
+  EXPECT_TRUE(this->mitigator->apply_filters({}).ok());
+}
+
+TYPED_TEST_P(MitigatorContract, ListsOfFiltersAreReplacedAsAWhole) {
+  if (!this->mitigator->abilities().filters) GTEST_SKIP() << "takes no filters";
+  EXPECT_TRUE(this->filters().empty());
+  const auto key = list_key("a", "c", "l");
+  const auto one = list_of(key, 0, {filter_rule("e", {"192.0.2.0/24"}), filter_rule("f", {"2001:db8::/32"})});
+  auto other = one;
+  other.rules.pop_back();
+  auto elsewhere = one;
+  elsewhere.place = 5;
+  auto empty = one;
+  empty.rules.clear();
+  for (const auto& list : {one, other, elsewhere, empty, list_of_each_field(key), one}) {
+    this->filter({put_list(list)});
+    EXPECT_EQ(this->filters(), this->digests_of({list}));
+    this->filter({put_list(list)});
+    EXPECT_EQ(this->filters(), this->digests_of({list}));
+  }
+  // The last word about a list counts.
+  this->filter({remove_list(key), put_list(other), put_list(one)});
+  EXPECT_EQ(this->filters(), this->digests_of({one}));
+  this->filter({put_list(other), remove_list(key)});
+  EXPECT_TRUE(this->filters().empty());
+  this->filter({remove_list(key)});
+  EXPECT_TRUE(this->filters().empty());
+}
+
+TYPED_TEST_P(MitigatorContract, ListsOfTwoOwnersAreTwoHoweverAlike) {
+  if (!this->mitigator->abilities().filters) GTEST_SKIP() << "takes no filters";
+  std::vector<model::FilterList> lists;
+  for (const auto& key : {list_key("a", "c", "l"), list_key("a", "c2", "l"), list_key("b", "c", "l"),
+                          list_key("a", "c", "l2"), list_key("", "", ""), list_key("a", "cl", "")}) {
+    lists.push_back(list_of(key, 0, {filter_rule("e", {"192.0.2.0/24", "198.51.100.0/24"})}));
+  }
+  std::vector<ports::FilterChange> changes;
+  for (const auto& list : lists) changes.push_back(put_list(list));
+  this->filter(changes);
+  EXPECT_EQ(this->filters(), this->digests_of(lists));
+  while (!lists.empty()) {
+    this->filter({remove_list(lists.back().key)});
+    lists.pop_back();
+    EXPECT_EQ(this->filters(), this->digests_of(lists));
+  }
+}
+
+TYPED_TEST_P(MitigatorContract, NestedDestinationsOfListsStandSideBySide) {
+  if (!this->mitigator->abilities().filters) GTEST_SKIP() << "takes no filters";
+  const std::vector<model::FilterList> lists = {
+      list_of(list_key("a", "c", "l"), 3,
+              {filter_rule("e", {"192.0.2.0/24", "0.0.0.0/0"}), filter_rule("f", {"::/0"})}),
+      list_of(list_key("a", "c", "m"), 1, {filter_rule("e", {"192.0.2.7/32", "192.0.2.128/25"})}),
+      list_of(list_key("a", "d", "m"), 1, {filter_rule("e", {"192.0.2.7/32"})}),
+      list_of(list_key("b", "c", "l"), 0, {filter_rule("e", {"192.0.2.7/32", "2001:db8::/32"})}),
+      list_of(list_key("c", "c", "l"), 0, {filter_rule("e", {"192.0.0.0/16", "192.0.2.7/32", "2001:db8::/32"})})};
+  // In any order of coming and going.
+  for (std::size_t first = 0; first < lists.size(); ++first) {
+    std::vector<model::FilterList> there;
+    for (std::size_t i = 0; i < lists.size(); ++i) {
+      there.push_back(lists[(first + i) % lists.size()]);
+      this->filter({put_list(there.back())});
+      EXPECT_EQ(this->filters(), this->digests_of(there));
+    }
+    while (!there.empty()) {
+      this->filter({remove_list(there.front().key)});
+      there.erase(there.begin());
+      EXPECT_EQ(this->filters(), this->digests_of(there));
+    }
+  }
+}
+
+TYPED_TEST_P(MitigatorContract, AllListsOrNone) {
+  if (!this->mitigator->abilities().filters) GTEST_SKIP() << "takes no filters";
+  const auto good = list_of(list_key("a", "c", "good"), 0, {filter_rule("e", {"192.0.2.0/24"})});
+  auto better = good;
+  better.place = 1;
+  auto bad = list_of(list_key("a", "c", "bad"), 0, {filter_rule("fine", {"192.0.2.0/24"})});
+  bad.rules.push_back(filter_rule("nobody can", {"192.0.2.0/24"}));
+  bad.rules.back().entry.match.tcp.emplace().options = std::string("\x01\x01\x01\x01", 4);
+  this->filter({put_list(good)});
+  const auto applied = this->mitigator->apply_filters({put_list(better), put_list(bad)});
+  ASSERT_FALSE(applied.ok());
+  for (const char* named : {"'bad'", "cuid c", "domain a", "'nobody can'", "tcp/options"}) {
+    EXPECT_NE(applied.error().message.find(named), std::string::npos) << named << " in " << applied.error().message;
+  }
+  EXPECT_EQ(this->filters(), this->digests_of({good}));
+  // It is none the worse for it.
+  bad.rules.pop_back();
+  this->filter({put_list(better), put_list(bad)});
+  EXPECT_EQ(this->filters(), this->digests_of({better, bad}));
+}
+
+TYPED_TEST_P(MitigatorContract, WhatNoPacketFilterCanDoIsRefusedWithItsField) {
+  if (!this->mitigator->abilities().filters) GTEST_SKIP() << "takes no filters";
+  const auto refuses = [&](const char* field, const auto& spoil) {
+    auto rule = filter_rule("e", {"192.0.2.0/24"});
+    spoil(rule);
+    const auto applied = this->mitigator->apply_filters({put_list(list_of(list_key("a", "c", "l"), 0, {rule}))});
+    ASSERT_FALSE(applied.ok()) << field;
+    EXPECT_NE(applied.error().message.find(std::string("'e': ") + field), std::string::npos) << applied.error().message;
+  };
+  using model::FilterRule;
+  refuses("ipv4/ihl", [](FilterRule& rule) { rule.entry.match.ip.emplace().header_length = 16; });
+  refuses("ipv4/offset", [](FilterRule& rule) { rule.entry.match.ip.emplace().offset = 8192; });
+  refuses("tcp/reserved", [](FilterRule& rule) { rule.entry.match.tcp.emplace().reserved = 16; });
+  refuses("tcp/options", [](FilterRule& rule) { rule.entry.match.tcp.emplace().options = "1"; });
+  refuses("icmp/rest-of-header",
+          [](FilterRule& rule) { rule.entry.match.icmp.emplace().rest_of_header = std::string(65, 'x'); });
+  refuses("more than one transport", [](FilterRule& rule) {
+    rule.entry.match.tcp.emplace();
+    rule.entry.match.udp.emplace();
+  });
+  refuses("rate-limit", [](FilterRule& rule) { rule.entry.rate_limit_hundredths = 100; });
+  refuses("rate-limit", [](FilterRule& rule) {
+    rule.entry.forwarding = model::Forwarding::accept;
+    rule.entry.rate_limit_hundredths = 1'600'000'000'100;
+  });
+  refuses("it has no destinations", [](FilterRule& rule) { rule.destinations.clear(); });
+  EXPECT_TRUE(this->filters().empty());
+}
+
+TYPED_TEST_P(MitigatorContract, ListsOutliveTheObjectWhereTheBackEndIsOutside) {
+  if (!this->mitigator->abilities().filters) GTEST_SKIP() << "takes no filters";
+  // Names are what clients choose.
+  auto list = list_of_each_field(list_key("d\"; $x", "cuid\n\\'%41", std::string("l\0 \xc3\xa4;{}", 8)));
+  list.rules.push_back(filter_rule(std::string(300, '%'), {"192.0.2.0/24"}));
+  list.rules.push_back(filter_rule("", {"192.0.2.0/24"}));
+  const auto other = list_of(list_key("e", "c", "l"), 0, {filter_rule("e", {"192.0.2.0/25"})});
+  this->filter({put_list(list), put_list(other)});
+  this->open();
+  EXPECT_EQ(this->filters(), this->digests_of({list, other}));
+  this->mitigator = this->harness.make();
+  this->open();
+  EXPECT_EQ(this->filters(), TypeParam::kSurvives ? this->digests_of({list, other}) : this->digests_of({}));
+  // And what outlived can be replaced and removed.
+  list.rules.pop_back();
+  this->filter({put_list(list), remove_list(other.key)});
+  EXPECT_EQ(this->filters(), this->digests_of({list}));
+}
+
+TYPED_TEST_P(MitigatorContract, EveryEntryHasItsCounters) {
+  if (!this->mitigator->abilities().filters) GTEST_SKIP() << "takes no filters";
+  const auto list = list_of_each_field(list_key("a", "c", "l"));
+  this->filter({put_list(list)});
+  const auto listing = this->mitigator->list();
+  ASSERT_TRUE(listing.ok());
+  ASSERT_EQ(listing->filters.size(), 1u);
+  std::vector<model::FilterRuleCounters> expected;
+  if (this->mitigator->abilities().counts) {
+    for (const auto& rule : list.rules) expected.push_back({rule.entry.name, {}});
+  }
+  EXPECT_EQ(listing->filters[0].counters, expected);
+}
+
+TYPED_TEST_P(MitigatorContract, FiltersAndRulesDoNotTouchEachOther) {
+  if (!this->mitigator->abilities().filters) GTEST_SKIP() << "takes no filters";
+  const auto rules = one_of_each();
+  std::vector<ports::RuleChange> changes;
+  for (const auto& rule : rules) changes.push_back(install(rule));
+  const auto list = list_of_each_field(list_key("a", "c", "l"));
+  this->filter({put_list(list)});
+  this->apply(changes);
+  EXPECT_EQ(this->installed(), rules);
+  EXPECT_EQ(this->filters(), this->digests_of({list}));
+  this->filter({remove_list(list.key)});
+  EXPECT_EQ(this->installed(), rules);
+  this->filter({put_list(list)});
+  for (auto& change : changes) change.kind = ports::RuleChange::Kind::remove;
+  this->apply(changes);
+  EXPECT_TRUE(this->installed().empty());
+  EXPECT_EQ(this->filters(), this->digests_of({list}));
+  ASSERT_TRUE(this->mitigator->clear().ok());
+  EXPECT_TRUE(this->filters().empty());
+  EXPECT_FALSE(this->mitigator->apply_filters({put_list(list)}).ok());
+  this->open();
+  EXPECT_TRUE(this->filters().empty());
+}
+
+TYPED_TEST_P(MitigatorContract, AThousandEntriesAreOneList) {
+  if (!this->mitigator->abilities().filters) GTEST_SKIP() << "takes no filters";
+  model::FilterList list = list_of(list_key("a", "c", "l"), 0, {});
+  for (int i = 0; i < 1000; ++i) {
+    list.rules.push_back(filter_rule("entry " + std::to_string(i), {"192.0.2.0/24", "2001:db8::/48"}));
+    list.rules.back().entry.match.ip.emplace().source =
+        model::parse_prefix("10." + std::to_string(i / 250) + "." + std::to_string(i % 250) + ".0/24").value();
+  }
+  this->filter({put_list(list)});
+  EXPECT_EQ(this->filters(), this->digests_of({list}));
+}
+
 REGISTER_TYPED_TEST_SUITE_P(MitigatorContract, ListsWhatWasInstalledAndNoMore, DoingAgainWhatIsDoneIsNoError,
                             TheSameMatchWithAnotherActionIsReplaced, NestedPrefixesAndOverlappingPortsStandSideBySide,
                             AllChangesOrNone, ABatchOfAThousandIsOneChange, OpeningAgainKeepsTheRules,
                             RulesOutliveTheObjectWhereTheBackEndIsOutside, ClearRemovesEverythingAndOpenBeginsAnew,
-                            ExemptionsAreNotRules, SaysWhatItCanDo);
+                            ExemptionsAreNotRules, SaysWhatItCanDo, FiltersAreTakenOrRefusedAsItSays,
+                            ListsOfFiltersAreReplacedAsAWhole, ListsOfTwoOwnersAreTwoHoweverAlike,
+                            NestedDestinationsOfListsStandSideBySide, AllListsOrNone,
+                            WhatNoPacketFilterCanDoIsRefusedWithItsField, ListsOutliveTheObjectWhereTheBackEndIsOutside,
+                            EveryEntryHasItsCounters, FiltersAndRulesDoNotTouchEachOther, AThousandEntriesAreOneList);
 
 }  // namespace dots::tests

@@ -1,9 +1,11 @@
 #include "adapters/mitigators/dry_run.h"
 
+#include "adapters/mitigators/filter_protocol.h"
+
 namespace dots::adapters::mitigators {
 
 ports::MitigatorAbilities DryRunMitigator::abilities() const {
-  return {.name = "dry-run", .counts = false, .limits = true, .drops_really = false};
+  return {.name = "dry-run", .counts = false, .limits = true, .drops_really = false, .filters = true};
 }
 
 base::Result<void> DryRunMitigator::open() {
@@ -36,6 +38,19 @@ base::Result<void> DryRunMitigator::apply(const std::vector<ports::RuleChange>& 
   return {};
 }
 
+base::Result<void> DryRunMitigator::apply_filters(const std::vector<ports::FilterChange>& changes) {
+  if (!open_) return base::Error{"the table is not open"};
+  if (auto rows = rows_of(changes); !rows) return rows.error();
+  for (const auto& change : changes) {
+    if (change.list) {
+      filters_[change.key] = model::digest_of(*change.list);
+    } else {
+      filters_.erase(change.key);
+    }
+  }
+  return {};
+}
+
 base::Result<void> DryRunMitigator::exempt(const std::vector<ports::SignalExemption>&) {
   return open_ ? base::Result<void>{} : base::Error{"the table is not open"};
 }
@@ -43,12 +58,14 @@ base::Result<void> DryRunMitigator::exempt(const std::vector<ports::SignalExempt
 base::Result<ports::Mitigator::Listing> DryRunMitigator::list() {
   Listing listing;
   for (const auto& [match, rule] : rules_) listing.rules.push_back({rule, {}});
+  for (const auto& [key, digest] : filters_) listing.filters.push_back({key, digest, {}});
   return listing;
 }
 
 base::Result<void> DryRunMitigator::clear() {
   open_ = false;
   rules_.clear();
+  filters_.clear();
   return {};
 }
 

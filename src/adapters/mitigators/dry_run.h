@@ -12,6 +12,7 @@ class DryRunMitigator : public ports::Mitigator {
   ports::MitigatorAbilities abilities() const override;
   base::Result<void> open() override;
   base::Result<void> apply(const std::vector<ports::RuleChange>& changes) override;
+  base::Result<void> apply_filters(const std::vector<ports::FilterChange>& changes) override;
   base::Result<void> exempt(const std::vector<ports::SignalExemption>& exemptions) override;
   base::Result<Listing> list() override;
   base::Result<void> clear() override;
@@ -19,6 +20,7 @@ class DryRunMitigator : public ports::Mitigator {
  private:
   bool open_ = false;
   std::map<model::RuleMatch, model::Rule> rules_;
+  std::map<model::FilterListKey, std::string> filters_;  // their digests
 };
 
 }  // namespace dots::adapters::mitigators

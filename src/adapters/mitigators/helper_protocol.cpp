@@ -2,6 +2,8 @@
 
 #include <optional>
 
+#include "adapters/mitigators/filter_protocol.h"
+
 namespace dots::adapters::mitigators {
 
 namespace json = boost::json;
@@ -123,6 +125,10 @@ json::array row_of(const ports::RuleChange& change) {
 }
 
 base::Result<void> read_listing(const json::object& answer, ports::Mitigator::Listing& listing) {
+  if (const auto* filters = answer.if_contains("filters")) {
+    if (!filters->is_object()) return base::Error{"the helper's list makes no sense"};
+    return read_filters(filters->as_object(), listing.filters);
+  }
   const auto* rows = answer.if_contains("rules");
   if (rows == nullptr || !rows->is_array()) return base::Error{"the helper's list makes no sense"};
   listing.rules.reserve(listing.rules.size() + rows->as_array().size());

@@ -7,6 +7,7 @@
 #include <filesystem>
 #include <functional>
 
+#include "adapters/mitigators/filter_protocol.h"
 #include "adapters/mitigators/helper_process.h"
 #include "adapters/mitigators/helper_protocol.h"
 
@@ -16,6 +17,8 @@ namespace json = boost::json;
 using Clock = std::chrono::steady_clock;
 
 namespace {
+
+constexpr std::size_t kMostRequestBytes = 8u << 20;
 
 base::Error no_capability(const std::string& helper) {
   return base::Error{
@@ -40,7 +43,9 @@ struct NftablesMitigator::State {
     const Clock::time_point deadline = Clock::now() + options.timeout;
     const std::int64_t id = ++last_id;
     request["id"] = id;
-    if (auto sent = process.send(json::serialize(request), deadline); !sent) return sent;
+    const std::string text = json::serialize(request);
+    if (text.size() > kMostRequestBytes) return base::Error{"the request is too large for the helper: fewer at once"};
+    if (auto sent = process.send(text, deadline); !sent) return sent;
     for (;;) {
       auto line = process.receive(deadline);
       if (!line) return line.error();
@@ -89,7 +94,7 @@ NftablesMitigator::NftablesMitigator(NftablesOptions options) : state_(std::make
 NftablesMitigator::~NftablesMitigator() = default;
 
 ports::MitigatorAbilities NftablesMitigator::abilities() const {
-  return {.name = "nftables", .counts = true, .limits = true, .drops_really = true};
+  return {.name = "nftables", .counts = true, .limits = true, .drops_really = true, .filters = true};
 }
 
 base::Result<void> NftablesMitigator::open() {
@@ -105,6 +110,15 @@ base::Result<void> NftablesMitigator::apply(const std::vector<ports::RuleChange>
   for (const auto& change : changes) rows.push_back(row_of(change));
   json::object request{{"op", "apply"}};
   request["changes"] = std::move(rows);
+  return state_->ask(std::move(request));
+}
+
+base::Result<void> NftablesMitigator::apply_filters(const std::vector<ports::FilterChange>& changes) {
+  if (changes.empty()) return {};
+  auto rows = rows_of(changes);
+  if (!rows) return rows.error();
+  json::object request{{"op", "filters"}};
+  request["changes"] = std::move(*rows);
   return state_->ask(std::move(request));
 }
 

@@ -83,20 +83,19 @@ std::vector<std::string> fragments_v4(const Bits& wanted) {
   return out;
 }
 
+// RFC 8783 A: a packet with a fragment header is a fragment; an atomic one (RFC 6946) is the first and the last.
 std::vector<std::string> fragments_v6(const Bits& wanted) {
-  unsigned kinds = 0;
-  for (unsigned kind = kWhole; kind <= kLast; kind <<= 1) {
-    if (wanted.matches(bits_of(kind))) kinds |= kind;
-  }
-  if (kinds == kAll) return {""};
+  const bool whole = wanted.matches(0), atomic = wanted.matches(14);
+  const bool first = wanted.matches(6), middle = wanted.matches(2), last = wanted.matches(10);
+  const bool all = atomic && first && middle && last;
+  if (all && whole) return {""};
   std::vector<std::string> out;
-  if ((kinds & kWhole) != 0) {
-    out.emplace_back("exthdr frag missing ");
-    out.emplace_back("frag frag-off 0 frag more-fragments 0 ");  // RFC 6946: an atomic fragment is whole
-  }
-  if ((kinds & kFirst) != 0) out.emplace_back("frag frag-off 0 frag more-fragments 1 ");
-  if ((kinds & kMiddle) != 0) out.emplace_back("frag frag-off != 0 frag more-fragments 1 ");
-  if ((kinds & kLast) != 0) out.emplace_back("frag frag-off != 0 frag more-fragments 0 ");
+  if (whole) out.emplace_back("exthdr frag missing ");
+  if (all) return {"exthdr frag exists "};
+  if (atomic) out.emplace_back("frag frag-off 0 frag more-fragments 0 ");
+  if (first) out.emplace_back("frag frag-off 0 frag more-fragments 1 ");
+  if (middle) out.emplace_back("frag frag-off != 0 frag more-fragments 1 ");
+  if (last) out.emplace_back("frag frag-off != 0 frag more-fragments 0 ");
   return out;
 }
 

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Writes the pages that come out of tables in the code. Run it after a change of src/ops/config_schema.cpp, of
-# src/ops/facts/*.inc or of the command line; the tests compare the committed pages with the tables.
+# src/ops/facts/*.inc, of src/data/tree.inc or of the command line; the tests compare the committed pages with the tables.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 dotsctl=${1:-build/release/bin/dotsctl}
@@ -17,4 +17,5 @@ page() { # page FILE ARGUMENTS...: replaced only when the command succeeded
 }
 page docs/configuration.md config-reference
 page docs/messages.md messages
+page docs/data-channel-tree.md data-reference
 page packaging/completion/dotsctl.bash completion bash

@@ -143,6 +143,7 @@ void build_cli(CLI::App& app, Options& options) {
   init(app, options);
   emergency(app, options);
   command(app, "config-reference", "Every configuration key, as Markdown");
+  command(app, "data-reference", "The tree of the data channel, as Markdown");
   command(app, "messages", "Every message, metric and state of health of the daemon, as Markdown");
   CLI::App* completion = command(app, "completion", "Shell completion");
   completion->require_subcommand(1);

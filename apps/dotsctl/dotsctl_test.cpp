@@ -447,6 +447,8 @@ TEST(Pages, TheCommittedOnesAreTheTables) {
   const std::string root = DOTS_SOURCE_DIR;
   EXPECT_TRUE(file_text(root + "/docs/configuration.md") == dotsctl({"config-reference"}).out)
       << "run: scripts/pages.sh";
+  EXPECT_TRUE(file_text(root + "/docs/data-channel-tree.md") == dotsctl({"data-reference"}).out)
+      << "run: scripts/pages.sh";
   EXPECT_TRUE(file_text(root + "/docs/messages.md") == dotsctl({"messages"}).out) << "run: scripts/pages.sh";
 }
 

@@ -70,8 +70,7 @@ std::string inner_tables(const json::array& items) {
     const std::string whose = text_of(item, member(item, "name") != nullptr ? "name" : "client");
     for (const auto& [name, value] : item.as_object())
       if (value.is_array() && !value.as_array().empty() && !all_scalars(value.as_array()))
-        out +=
-            fmt::format("\n{} of {}\n{}", label_of(name), printable(whose), table_of(value.as_array()));
+        out += fmt::format("\n{} of {}\n{}", label_of(name), printable(whose), table_of(value.as_array()));
   }
   return out;
 }

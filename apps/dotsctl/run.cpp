@@ -2,6 +2,7 @@
 #include <chrono>
 #include <ostream>
 
+#include "data/reference.h"
 #include "dotsctl/commands.h"
 #include "dotsctl/exit_code.h"
 #include "dotsctl/text.h"
@@ -30,6 +31,7 @@ int run(const std::string& command, const CLI::App& app, const Options& options,
   if (command == "init") return run_init(options, streams);
   if (command.starts_with("emergency ")) return run_emergency(command, options, streams);
   if (command == "config-reference") return streams.out << ops::config_reference(), kOk;
+  if (command == "data-reference") return streams.out << data::tree_reference(), kOk;
   if (command == "messages") return streams.out << messages_reference(), kOk;
   if (command == "completion bash") return streams.out << bash_completion(app), kOk;
   return run_remote(command, options, streams);

@@ -183,6 +183,7 @@ void ServerRuntime::State::open_shards(const Beliefs& believed, std::uint32_t co
     settings.bounds = bounds;
     settings.data.own_names = believed.credentials->own_identity().names;
     settings.data.limits.request_bytes = config.data_channel.body_bytes;
+    settings.data.qualified_identities = config.data_channel.qualified_identities;
     settings.sessions.sessions = std::max<std::size_t>(1, config.limits.sessions / count);
     settings.sessions_per_domain = sessions_per_domain(config.limits.sessions_per_domain, count);
     auto shard =

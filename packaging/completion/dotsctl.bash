@@ -8,7 +8,7 @@ _dotsctl() {
       --alias|--client|--config|--cuid|--domain|--file|--fqdn|--interval|--lifetime|--limit|--mitigator|--note|--port|--prefix|--protocol|--record|--rounds|--server|--signal-port|--socket|--status|--target-prefix|--to|--ttl|--uri|--wait-time) ((i++)) ;;
       -*) ;;
       *)
-        case " status mitigate list show watch withdraw refresh efficacy cuid release-armed explain audit decode check-config reload redirect init emergency config-reference messages completion list remove-all clear-marker bash release " in
+        case " status mitigate list show watch withdraw refresh efficacy cuid release-armed explain audit decode check-config reload redirect init emergency config-reference data-reference messages completion list remove-all clear-marker bash release " in
           *" $word "*) path="${path:+$path }$word" ;;
         esac ;;
     esac
@@ -19,7 +19,7 @@ _dotsctl() {
     --protocol) mapfile -t COMPREPLY < <(compgen -W "tcp udp icmp icmpv6 sctp gre esp" -- "$current"); return ;;
   esac
   case "$path" in
-    "") words="status mitigate list show watch withdraw refresh efficacy cuid release-armed explain audit decode check-config reload redirect init emergency config-reference messages completion $global" ;;
+    "") words="status mitigate list show watch withdraw refresh efficacy cuid release-armed explain audit decode check-config reload redirect init emergency config-reference data-reference messages completion $global" ;;
     "status") words="--help -h $global" ;;
     "mitigate") words="--help -h --target-prefix --fqdn --uri --alias --port --protocol --lifetime --note --server --armed --wait --wait-time $global" ;;
     "list") words="--help -h $global" ;;
@@ -43,6 +43,7 @@ _dotsctl() {
     "emergency remove-all") words="--help -h --clear-marker --note $global" ;;
     "emergency clear-marker") words="--help -h $global" ;;
     "config-reference") words="--help -h $global" ;;
+    "data-reference") words="--help -h $global" ;;
     "messages") words="--help -h $global" ;;
     "completion") words="bash --help -h $global" ;;
     "completion bash") words="--help -h $global" ;;

@@ -55,6 +55,8 @@ struct Options {
   FilterConflict conflicts = FilterConflict::refuse;
   FilterRules filter_rules = {};
   bool wrap_entries = true;  // single entries are answered in their container, as RFC 8783 prints them (A8783-01)
+  // Identities are answered with their module (RFC 7951 6.8) and not bare, as RFC 8783 prints them (A8783-02).
+  bool qualified_identities = false;
   Limits limits = {};
   // Whose a cuid is on the signal channel; nothing for one that is not used there.
   std::function<std::optional<base::ClientId>(const base::Cuid&)> cuid_owner = {};

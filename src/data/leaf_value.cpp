@@ -15,7 +15,6 @@ using base::Error;
 using wire::JsonValue;
 using Text = base::Result<std::string>;
 
-constexpr std::string_view kAclModule = "ietf-access-control-list:";
 constexpr std::string_view kBase64 = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 
 std::string list_names(std::span<const Named> names) {

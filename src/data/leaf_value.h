@@ -2,6 +2,7 @@
 #pragma once
 
 #include <string>
+#include <string_view>
 
 #include "data/fault.h"
 #include "data/tree.h"
@@ -9,6 +10,9 @@
 #include "wire/json_value.h"
 
 namespace dots::data {
+
+// In front of an identity in RFC 7951's form.
+inline constexpr std::string_view kAclModule = "ietf-access-control-list:";
 
 // The canonical text of a leaf's value, checked against type, range and names. The error says what it must be.
 base::Result<std::string> leaf_from_json(const Node& leaf, const wire::JsonValue& value);

@@ -26,7 +26,12 @@ class Printer {
 
  private:
   void one(const Instance& instance, std::uint32_t level, const Fields* fields) {
-    if (instance.node->is_leaf()) return leaf_to_json(*instance.node, instance.value, out_);
+    if (instance.node->is_leaf()) {
+      if (selection_.qualified_identities && instance.node->type == LeafType::identity) {
+        return out_.string(std::string(kAclModule) + instance.value);
+      }
+      return leaf_to_json(*instance.node, instance.value, out_);
+    }
     out_.begin_object();
     if (level < selection_.depth) {
       const auto& children = instance.children;

@@ -20,6 +20,7 @@ struct Selection {
   Content content = Content::all;
   std::uint32_t depth = UINT32_MAX;  // 1: the target alone
   std::optional<Fields> fields;
+  bool qualified_identities = false;  // "ietf-access-control-list:drop"
 };
 
 // The resource as a body: {"module:name": ...}, an array for entries of a list or leaf-list. All `instances` are of one

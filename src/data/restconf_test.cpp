@@ -387,5 +387,16 @@ TEST_F(Restconf, EmptyContainersAndTheFormOfSingleEntries) {
   EXPECT_EQ(get(me("/cdid")).status, 404);
 }
 
+// R7951-6.8-01 (the other form of the answers: A8783-02)
+TEST_F(Restconf, IdentitiesAreWrittenWithTheirModuleWhereThatIsAskedFor) {
+  ASSERT_EQ(get(dots("/capabilities/forwarding-actions")).body,
+            R"({"ietf-dots-data-channel:forwarding-actions":["drop","accept"]})");
+  options.qualified_identities = true;
+  restart();
+  EXPECT_EQ(get(dots("/capabilities/forwarding-actions")).body,
+            R"({"ietf-dots-data-channel:forwarding-actions":["ietf-access-control-list:drop",)"
+            R"("ietf-access-control-list:accept"]})");
+}
+
 }  // namespace
 }  // namespace dots::data

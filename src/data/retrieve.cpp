@@ -210,7 +210,9 @@ Checked<ports::HttpAnswer> Domain::State::retrieve(const Target& target, const Q
       break;
   }
   const bool wrap = options.wrap_entries && steps.size() == kEntryLevel && !steps[3].keys.empty();
-  ports::HttpAnswer answer = json_answer(print_resource(node, *instances, query.selection, wrap));
+  Selection selection = query.selection;
+  selection.qualified_identities = options.qualified_identities;
+  ports::HttpAnswer answer = json_answer(print_resource(node, *instances, selection, wrap));
   if (version) add_version(answer, *version);
   return answer;
 }

@@ -59,6 +59,7 @@ struct DataChannelConfig {
   base::Duration idle_time = std::chrono::seconds{300};
   base::Duration header_time = std::chrono::seconds{10};
   base::Duration stall_time = std::chrono::seconds{20};
+  bool qualified_identities = false;
 };
 
 struct LimitsConfig {

@@ -138,6 +138,10 @@ SectionSpec data_channel() {
                  {"From the first byte of a request to the end of its header; then 408.", "10"}),
       seconds<D>("stall_time_s", &D::stall_time, {1, 300},
                  {"16 KB of a body must come in this time (408), and of an answer go, or the connection ends.", "20"}),
+      boolean<D>(
+          "qualified_identities", &D::qualified_identities,
+          {"Write `ietf-access-control-list:drop` (RFC 7951) and not `drop` as RFC 8783 prints it? Both are read.",
+           "false"}),
   };
   return s;
 }

@@ -1,12 +1,13 @@
 #!/usr/bin/env python3
 """Breaks one rule of the code at a time and looks whether a test notices.
 
-usage: mutate.py [--only WORD] [--keep-going] [--list] [--check]
+usage: mutate.py [--only WORD] [--resume] [--list] [--check]
 
 Reads tests/mutants/*.mutants, works in build/mutants (a copy of the sources and a build of its own), and writes the table
 docs/mutants.md of mutants and their killers when all of them ran. Ends with 1 when a mutant survives, when one does not
 compile, or when its text is not found exactly once in its file (the code has moved on: write the mutant again).
---check looks for that last thing alone, in a second.
+--check looks for that last thing alone, in a second. --resume takes the word of an earlier run for mutants that were killed
+and whose file has not changed since (build/mutants/killed.json).
 
 A mutant in the file, separated by empty lines; lines that start with '#' are notes:
 
@@ -20,6 +21,8 @@ A mutant in the file, separated by empty lines; lines that start with '#' are no
 Several '-' lines stand for consecutive lines, as do the '+' lines; leading blanks do not count in '-'.
 """
 import argparse
+import hashlib
+import json
 import os
 import pathlib
 import re
@@ -32,6 +35,7 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 WORK = ROOT / "build" / "mutants"
 COPY = WORK / "tree"
 BUILD = COPY / "build" / "dev"
+KILLED = WORK / "killed.json"
 PAGE = ROOT / "docs" / "mutants.md"
 FOLDERS = ("src", "apps", "tests", "cmake", "tools", "scripts", "docs", "packaging")
 TIME_LIMIT_S = 300
@@ -163,6 +167,28 @@ def killer_of(mutant):
     return "", "survived " + ", ".join(mutant.tests)
 
 
+class Memory:
+    """Who was killed by what, over runs."""
+
+    def __init__(self):
+        self.known = json.loads(KILLED.read_text()) if KILLED.exists() else {}
+
+    @staticmethod
+    def _mark(mutant):
+        parts = [mutant.file, *mutant.old, "->", *mutant.new, (ROOT / mutant.file).read_text()]
+        return hashlib.sha256("\n".join(parts).encode()).hexdigest()
+
+    def killer(self, mutant):
+        entry = self.known.get(mutant.name)
+        same = entry and entry["mark"] == self._mark(mutant) and entry["killer"].split(":")[0] in mutant.tests
+        return entry["killer"] if same else ""
+
+    def remember(self, mutant, killer):
+        self.known[mutant.name] = {"mark": self._mark(mutant), "killer": killer}
+        WORK.mkdir(parents=True, exist_ok=True)
+        KILLED.write_text(json.dumps(self.known, indent=1))
+
+
 def write_page(results):
     lines = ["# Mutants", "",
              "<!-- Written by scripts/mutate.sh. -->", "",
@@ -177,6 +203,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--only", default="", help="only mutants whose name, rule or file has this word")
     parser.add_argument("--check", action="store_true", help="only look whether all mutants still fit the code")
+    parser.add_argument("--resume", action="store_true", help="not those that an earlier run has killed")
     parser.add_argument("--list", action="store_true")
     options = parser.parse_args()
     mutants = read_mutants()
@@ -191,10 +218,16 @@ def main():
         print("\n".join(str(m) for m in chosen))
         return 0
     begin = time.monotonic()
-    prepare(sorted({t for m in chosen for t in m.tests}))
-    print(f"built in {time.monotonic() - begin:.0f} s; {len(chosen)} mutants", flush=True)
+    memory = Memory()
+    to_run = [m for m in chosen if not (options.resume and memory.killer(m))]
+    if to_run:
+        prepare(sorted({t for m in to_run for t in m.tests}))
+    print(f"built in {time.monotonic() - begin:.0f} s; {len(chosen)} mutants, {len(to_run)} of them to run", flush=True)
     results, bad = [], 0
     for mutant in chosen:
+        if mutant not in to_run:
+            results.append((mutant, memory.killer(mutant)))
+            continue
         path = COPY / mutant.file
         text = path.read_text()
         path.write_text(broken(mutant, text))
@@ -204,6 +237,8 @@ def main():
             path.write_text(text)
         print(("killed    " if killer else "SURVIVED  ") + f"{mutant.name}: {killer or why}", flush=True)
         bad += 0 if killer else 1
+        if killer:
+            memory.remember(mutant, killer)
         results.append((mutant, killer))
     print(f"{len(chosen)} mutants, {len(chosen) - bad} killed, {bad} not; {time.monotonic() - begin:.0f} s")
     if bad == 0 and len(chosen) == len(mutants):

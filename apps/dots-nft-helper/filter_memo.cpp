@@ -77,12 +77,13 @@ std::optional<T> number(std::string_view text) {
 std::vector<std::string> to_comments(const FilterMemo& memo) {
   std::string text(kVersion);
   for (const std::string& part : memo.key) text += ";" + escape(part);
-  text += ";" + std::to_string(memo.place) + ";" + escape(memo.digest) + ";" + (memo.gated ? "1" : "0") + ";";
+  text += ";" + std::to_string(memo.place) + ";" + escape(memo.digest) + ";" + (memo.gated ? "1" : "0") +
+          (memo.later ? "1" : "0") + ";";
   for (const Prefix& prefix : memo.whole) text += to_string(prefix) + ",";
   text += ";";
   for (const auto& entry : memo.entries) {
-    text +=
-        escape(entry.name) + "/" + kActions[static_cast<int>(entry.action)] + "/" + std::to_string(entry.rules) + ",";
+    text += escape(entry.name) + "/" + kActions[static_cast<int>(entry.action)] + "/" + std::to_string(entry.rules) +
+            "/" + std::to_string(entry.later) + ",";
   }
   text += ";" + checksum(text);
   std::vector<std::string> out;
@@ -107,10 +108,12 @@ std::optional<FilterMemo> from_comments(const std::vector<std::string>& comments
   }
   const auto place = number<std::uint32_t>(parts[4]);
   const auto digest = unescape(parts[5]);
-  if (!place || !digest || (parts[6] != "0" && parts[6] != "1")) return std::nullopt;
+  if (!place || !digest || parts[6].size() != 2 || parts[6].find_first_not_of("01") != std::string_view::npos)
+    return std::nullopt;
   memo.place = *place;
   memo.digest = *digest;
-  memo.gated = parts[6] == "1";
+  memo.gated = parts[6][0] == '1';
+  memo.later = parts[6][1] == '1';
   for (const auto piece : split(parts[7], ',')) {
     const auto prefix = parse_prefix(piece);
     if (!prefix) return std::nullopt;
@@ -118,12 +121,13 @@ std::optional<FilterMemo> from_comments(const std::vector<std::string>& comments
   }
   for (const auto piece : split(parts.size() > 8 ? parts[8] : std::string_view(), ',')) {
     const auto fields = split(piece, '/');
-    if (fields.size() != 3 || fields[1].size() != 1) return std::nullopt;
+    if (fields.size() != 4 || fields[1].size() != 1) return std::nullopt;
     const auto action = std::string_view(kActions).find(fields[1][0]);
     auto name = unescape(fields[0]);
     const auto rules = number<std::size_t>(fields[2]);
-    if (!name || !rules || action == std::string_view::npos) return std::nullopt;
-    memo.entries.push_back({std::move(*name), static_cast<FilterAction>(action), *rules});
+    const auto later = number<std::size_t>(fields[3]);
+    if (!name || !rules || !later || action == std::string_view::npos) return std::nullopt;
+    memo.entries.push_back({std::move(*name), static_cast<FilterAction>(action), *rules, *later});
   }
   return memo;
 }

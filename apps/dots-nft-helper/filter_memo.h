@@ -17,12 +17,14 @@ struct FilterMemo {
     std::string name;
     FilterAction action = FilterAction::drop;
     std::size_t rules = 0;  // in the chain of the list, with the comment "e<index>"
+    std::size_t later = 0;  // in its chain for later fragments, with the same comment
     friend bool operator==(const Entry&, const Entry&) = default;
   };
   FilterKey key;
   std::uint32_t place = 0;
   std::string digest;
   bool gated = false;         // some entries leave the test of the destination to who jumps here
+  bool later = false;         // it has a chain for later fragments
   std::vector<Prefix> whole;  // the destinations of all entries, maximal
   std::vector<Entry> entries;
   friend bool operator==(const FilterMemo&, const FilterMemo&) = default;

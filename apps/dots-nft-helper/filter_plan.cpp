@@ -20,12 +20,14 @@ ComposedList compose(const std::string& table, std::uint64_t number, const Filte
   const std::string at = "inet " + table + " ";
   const std::string chain = list_chain(number);
   ComposedList out;
-  out.memo = {list.key, list.place, list.digest, false, {}, {}};
+  out.memo.key = list.key;
+  out.memo.place = list.place;
+  out.memo.digest = list.digest;
   for (const auto& destinations : list.destinations) {
     out.memo.whole.insert(out.memo.whole.end(), destinations.begin(), destinations.end());
   }
   out.memo.whole = maximal(std::move(out.memo.whole));
-  std::string entries, rules;
+  std::string entries, rules, later;
   for (std::size_t i = 0; i < list.entries.size(); ++i) {
     const FilterEntry& entry = list.entries[i];
     const auto texts = match_texts(entry.match, list.destinations[entry.to], out.memo.whole, out.memo.gated);
@@ -34,7 +36,7 @@ ComposedList compose(const std::string& table, std::uint64_t number, const Filte
               " rules for its destinations, more than " + std::to_string(kMaxFilterRulesOfAnEntry);
       return out;
     }
-    out.memo.entries.push_back({entry.name, entry.action, texts.size()});
+    auto& memo = out.memo.entries.emplace_back(FilterMemo::Entry{entry.name, entry.action, texts.size(), 0});
     std::string verdict = entry.action == FilterAction::accept ? "counter accept" : "counter drop";
     if (entry.action == FilterAction::limit) {
       const std::string own = entry_chain(number, i);
@@ -47,10 +49,27 @@ ComposedList compose(const std::string& table, std::uint64_t number, const Filte
       entries += "add rule " + at + own + " meta nfproto ipv6 goto tw_rules6 comment \"below6\"\n";
     }
     const std::string end = verdict + " comment \"e" + std::to_string(i) + "\"\n";
-    for (const std::string& text : texts) rules += "add rule " + at + chain + " " + text + end;
+    for (const MatchText& match : texts) {
+      rules += "add rule " + at + chain + " " + match.text + end;
+      if (match.transport) {
+        out.memo.later = true;
+        continue;
+      }
+      ++memo.later;
+      later += "add rule " + at + later_chain(number) + " " + match.text + end;
+    }
   }
   const std::string memo = memo_chain(number);
-  out.commands = "add chain " + at + chain + "\n" + "add chain " + at + memo + "\n" + entries + rules;
+  out.commands = "add chain " + at + chain + "\n" + "add chain " + at + memo + "\n" + entries;
+  if (out.memo.later) {
+    out.commands += "add chain " + at + later_chain(number) + "\n" + later;
+    for (const char* test : {"ip frag-off & 0x1fff != 0", "frag frag-off != 0"}) {
+      out.commands += "add rule " + at + chain + " " + test + " goto " + later_chain(number) + " comment \"later\"\n";
+    }
+  } else {
+    for (auto& entry : out.memo.entries) entry.later = 0;
+  }
+  out.commands += rules;
   for (const std::string& comment : to_comments(out.memo)) {
     out.commands += "add rule " + at + memo + " return comment \"" + comment + "\"\n";
   }

@@ -33,6 +33,9 @@ std::string group_name(const std::set<std::string>& domains) {
 bool our_comment(FilterChainName::Kind kind, const std::string& comment) {
   switch (kind) {
     case FilterChainName::Kind::list:
+      if (comment == "later") return true;
+      [[fallthrough]];
+    case FilterChainName::Kind::later:
       return comment.starts_with("e") && number_in<std::size_t>(std::string_view(comment).substr(1)).has_value();
     case FilterChainName::Kind::entry:
       return comment == "limit" || comment == "below4" || comment == "below6";
@@ -50,6 +53,7 @@ std::string list_chain(std::uint64_t number) { return "tw_f" + std::to_string(nu
 std::string entry_chain(std::uint64_t number, std::size_t index) {
   return list_chain(number) + "_e" + std::to_string(index);
 }
+std::string later_chain(std::uint64_t number) { return list_chain(number) + "_l"; }
 std::string memo_chain(std::uint64_t number) { return list_chain(number) + "_m"; }
 
 std::optional<FilterChainName> parse_filter_chain(const std::string& name) {
@@ -67,12 +71,13 @@ std::optional<FilterChainName> parse_filter_chain(const std::string& name) {
   if (underline != text.npos) {
     const auto rest = text.substr(underline);
     const auto index = rest.starts_with("_e") ? number_in<std::size_t>(rest.substr(2)) : std::nullopt;
-    if (rest != "_m" && !index) return std::nullopt;
-    out.kind = index ? Kind::entry : Kind::memo;
+    if (rest != "_m" && rest != "_l" && !index) return std::nullopt;
+    out.kind = index ? Kind::entry : rest == "_l" ? Kind::later : Kind::memo;
     out.index = index.value_or(0);
   }
   // Only our own spelling is ours.
   const std::string again = out.kind == Kind::list    ? list_chain(*number)
+                            : out.kind == Kind::later ? later_chain(*number)
                             : out.kind == Kind::entry ? entry_chain(*number, out.index)
                                                       : memo_chain(*number);
   return again == name ? std::optional(out) : std::nullopt;
@@ -180,21 +185,32 @@ void FilterView::read_list(std::uint64_t number,
     to.packets += from.packets;
     to.bytes += from.bytes;
   };
-  std::size_t at = 0, limits = 0;
+  std::vector<std::string> main, later;
+  if (memo->later) main.insert(main.end(), 2, "later");
+  std::size_t limits = 0;
   for (std::size_t i = 0; i < memo->entries.size(); ++i) {
     const auto& entry = memo->entries[i];
-    const std::string comment = "e" + std::to_string(i);
-    for (std::size_t rule = 0; rule < entry.rules; ++rule, ++at) {
-      if (at >= list->second.size() || list->second[at]->comment != comment) return altered();
-      if (entry.action != FilterAction::limit) add(counts[i], list->second[at]->counters);
-    }
+    main.insert(main.end(), entry.rules, "e" + std::to_string(i));
+    later.insert(later.end(), entry.later, "e" + std::to_string(i));
+    limits += entry.action == FilterAction::limit ? 1 : 0;
+  }
+  if (comments(list_chain(number)) != main || comments(later_chain(number)) != later ||
+      rows.contains(later_chain(number)) != memo->later) {
+    return altered();
+  }
+  auto rule = list->second.begin() + (memo->later ? 2 : 0);
+  static const std::vector<const Netlink::RuleText*> kNone;
+  const auto others = rows.find(later_chain(number));
+  auto other = others == rows.end() ? kNone.begin() : others->second.begin();
+  for (std::size_t i = 0; i < memo->entries.size(); ++i) {
+    const auto& entry = memo->entries[i];
+    for (std::size_t n = 0; n < entry.rules; ++n) add(counts[i], (*rule++)->counters);
+    for (std::size_t n = 0; n < entry.later; ++n) add(counts[i], (*other++)->counters);
     if (entry.action != FilterAction::limit) continue;
-    ++limits;
     const std::string chain = entry_chain(number, i);
     if (comments(chain) != std::vector<std::string>{"limit", "below4", "below6"}) return altered();
     add(counts[i], rows.at(chain).front()->counters);
   }
-  if (at != list->second.size()) return altered();
   const std::string start = list_chain(number) + "_e";
   std::size_t seen = 0;
   for (auto it = rows.lower_bound(start); it != rows.end() && it->first.starts_with(start); ++it) ++seen;

@@ -5,6 +5,7 @@
 //   tw_d<hash>      jumps to the lists of these domains, in their order
 //   tw_f<n>         a list
 //   tw_f<n>_e<i>    the limit of its entry i; below the rate it leads to the rules of mitigations
+//   tw_f<n>_l       its entries for later fragments, if it has entries that such must not see
 //   tw_f<n>_m       what is remembered of it (filter_memo.h); no packet comes here
 //
 // Rules carry comments that say what they are, and a rule cannot be changed, only replaced: chains whose comments are
@@ -24,13 +25,14 @@
 namespace nfthelper {
 
 struct FilterChainName {
-  enum class Kind : std::uint8_t { list, entry, memo, group } kind = Kind::list;
+  enum class Kind : std::uint8_t { list, later, entry, memo, group } kind = Kind::list;
   std::uint64_t number = 0;
   std::size_t index = 0;
 };
 std::optional<FilterChainName> parse_filter_chain(const std::string& name);
 std::string list_chain(std::uint64_t number);
 std::string entry_chain(std::uint64_t number, std::size_t index);
+std::string later_chain(std::uint64_t number);
 std::string memo_chain(std::uint64_t number);
 
 // How packets find the lists: what should be there.

@@ -125,7 +125,8 @@ bool port_test(const PortSpan& span, const char* at, std::string& out) {
   const auto& [lower, upper] = span.ports;
   if (lower == 0 && upper == 65535) return !span.negated;
   out += std::string("@th,") + at + ",16 " + (span.negated ? "!= " : "") + std::to_string(lower);
-  if (upper != lower) out += "-" + std::to_string(upper);
+  // A range even of one: libnftables 1.0.6 makes one comparison of two "!=" that stand side by side.
+  if (upper != lower || span.negated) out += "-" + std::to_string(upper);
   out += " ";
   return true;
 }
@@ -161,7 +162,6 @@ bool transport_test(const FilterMatch& match, Family family, std::string& out) {
   }
   if (protocol) out += "meta l4proto " + std::to_string(*protocol) + " ";
   if (match.transport == Transport::none) return true;
-  const std::size_t before = out.size();
   if (match.source_port && !port_test(*match.source_port, "0", out)) return false;
   if (match.destination_port && !port_test(*match.destination_port, "16", out)) return false;
   if (match.tcp_bits && !tcp_bits_test(*match.tcp_bits, out)) return false;
@@ -169,8 +169,6 @@ bool transport_test(const FilterMatch& match, Family family, std::string& out) {
     out += number_test(number, family);
   }
   rest_test(match.icmp_rest, out);
-  // A later fragment has no transport header: any look at one excludes it.
-  if (out.size() == before) out += "@th,0,8 0-255 ";
   return true;
 }
 
@@ -212,9 +210,10 @@ std::vector<Prefix> of_family(const std::vector<Prefix>& prefixes, Family family
   return out;
 }
 
-std::vector<std::string> match_texts(const FilterMatch& match, const std::vector<Prefix>& destinations,
-                                     const std::vector<Prefix>& whole, bool& gated) {
-  std::vector<std::string> out;
+std::vector<MatchText> match_texts(const FilterMatch& match, const std::vector<Prefix>& destinations,
+                                   const std::vector<Prefix>& whole, bool& gated) {
+  std::vector<MatchText> out;
+  const bool transport = match.transport != Transport::none;
   for (const Family family : {Family::v4, Family::v6}) {
     const bool v4 = family == Family::v4;
     if (match.family && *match.family != family) continue;
@@ -243,10 +242,12 @@ std::vector<std::string> match_texts(const FilterMatch& match, const std::vector
       const std::string all = fragment + rest;
       const std::string start = v4 ? "meta nfproto ipv4 " : "meta nfproto ipv6 ";
       if (tested) {
-        out.push_back(start + all);
+        out.push_back({start + all, transport});
         continue;
       }
-      for (const Prefix& prefix : own) out.push_back(start + address_test(family, "daddr", prefix) + all);
+      for (const Prefix& prefix : own) {
+        out.push_back({start + address_test(family, "daddr", prefix) + all, transport});
+      }
     }
   }
   return out;

@@ -92,11 +92,18 @@ struct FilterChange {
 std::vector<Prefix> maximal(std::vector<Prefix> prefixes);
 std::vector<Prefix> of_family(const std::vector<Prefix>& prefixes, Family family);
 
-// The matches of an entry, one nft text for each rule that it takes; no packet fits two of them. Empty when no packet
-// can fit. `whole`: the destinations of all entries of the list, maximal; who jumps to the list's chain has tested them
-// if `gated` is set here.
-std::vector<std::string> match_texts(const FilterMatch& match, const std::vector<Prefix>& destinations,
-                                     const std::vector<Prefix>& whole, bool& gated);
+// One rule of an entry. Later fragments must be kept away from rules that look at a transport header: the kernel (seen
+// with 6.18) takes the octets that stand where it would be.
+struct MatchText {
+  std::string text;
+  bool transport = false;
+};
+
+// The matches of an entry, one for each rule that it takes; no packet fits two of them. Empty when no packet can fit.
+// `whole`: the destinations of all entries of the list, maximal; who jumps to the list's chain has tested them if
+// `gated` is set here.
+std::vector<MatchText> match_texts(const FilterMatch& match, const std::vector<Prefix>& destinations,
+                                   const std::vector<Prefix>& whole, bool& gated);
 
 // For the parser of requests.
 const NumberField* network_field(const std::string& name);

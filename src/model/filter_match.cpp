@@ -25,6 +25,24 @@ bool matches_ip(const IpMatch& ip, const PacketHeader& packet) {
          fits(ip.offset, packet.offset) && fits(ip.identification, packet.identification);
 }
 
+// cwr is bit 1 of the module and the highest of the header's byte, fin bit 8 and the lowest.
+std::uint16_t module_flags(std::uint16_t tcp_flags) {
+  std::uint16_t out = 0;
+  for (int bit = 0; bit < 8; ++bit) {
+    if ((tcp_flags >> bit & 1) != 0) out = static_cast<std::uint16_t>(out | 1 << (8 - bit));
+  }
+  return out;
+}
+
+bool matches_tcp(const TcpMatch& tcp, const PacketHeader& packet) {
+  return fits(tcp.source_port, packet.source_port) && fits(tcp.destination_port, packet.destination_port) &&
+         fits(tcp.flags_bitmask, packet.tcp_flags) && fits(tcp.sequence_number, packet.sequence_number) &&
+         fits(tcp.acknowledgement_number, packet.acknowledgement_number) && fits(tcp.data_offset, packet.data_offset) &&
+         fits(tcp.reserved, static_cast<std::uint8_t>(packet.tcp_flags >> 8 & 15)) &&
+         fits(tcp.flags, module_flags(packet.tcp_flags)) && fits(tcp.window_size, packet.window_size) &&
+         fits(tcp.urgent_pointer, packet.urgent_pointer);
+}
+
 }  // namespace
 
 bool matches(const FilterMatch& match, const PacketHeader& packet) {
@@ -33,10 +51,7 @@ bool matches(const FilterMatch& match, const PacketHeader& packet) {
       (packet.fragment & FragmentBits::kIsFragment) == 0 || (packet.fragment & FragmentBits::kFirst) != 0;
   if (match.tcp) {
     const TcpMatch& tcp = *match.tcp;
-    const bool unseen = tcp.sequence_number || tcp.acknowledgement_number || tcp.data_offset || tcp.reserved ||
-                        tcp.flags || tcp.window_size || tcp.urgent_pointer || tcp.options;
-    return packet.protocol == kTcp && whole && !unseen && fits(tcp.source_port, packet.source_port) &&
-           fits(tcp.destination_port, packet.destination_port) && fits(tcp.flags_bitmask, packet.tcp_flags);
+    return packet.protocol == kTcp && whole && !tcp.options && matches_tcp(tcp, packet);
   }
   if (match.udp) {
     const UdpMatch& udp = *match.udp;
@@ -46,7 +61,8 @@ bool matches(const FilterMatch& match, const PacketHeader& packet) {
   if (match.icmp) {
     const IcmpMatch& icmp = *match.icmp;
     const bool v4 = packet.destination.family == Family::ipv4;
-    return packet.protocol == (v4 ? kIcmp : kIcmpv6) && whole && !icmp.rest_of_header &&
+    return packet.protocol == (v4 ? kIcmp : kIcmpv6) && whole &&
+           (!icmp.rest_of_header || packet.icmp_rest.starts_with(*icmp.rest_of_header)) &&
            fits(icmp.family, packet.destination.family) && fits(icmp.type, packet.icmp_type) &&
            fits(icmp.code, packet.icmp_code);
   }

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <string>
 
 #include "model/filter.h"
 
@@ -23,11 +24,15 @@ struct PacketHeader {
   std::uint32_t flow_label = 0;  // IPv6
   std::uint16_t source_port = 0, destination_port = 0;
   std::uint16_t tcp_flags = 0;  // the low 12 bits of bytes 12 and 13
+  std::uint32_t sequence_number = 0, acknowledgement_number = 0;
+  std::uint8_t data_offset = 5;
+  std::uint16_t window_size = 0, urgent_pointer = 0;
   std::uint16_t udp_length = 0;
   std::uint8_t icmp_type = 0, icmp_code = 0;
+  std::string icmp_rest;  // the octets after the checksum
 };
 
-// Fields that a PacketHeader does not have (TCP sequence numbers and the like) never match here.
+// TCP options, which a PacketHeader does not have, never match here.
 bool matches(const FilterMatch& match, const PacketHeader& packet);
 
 }  // namespace dots::model

@@ -111,7 +111,19 @@ base::Result<json::object> mitigate_arguments(const Options::Mitigate& m) {
   if (!m.note.empty()) out["note"] = m.note;
   if (!m.server.empty()) out["server"] = m.server;
   if (m.armed) out["trigger-mitigation"] = false;
+  put("acl-list", acl_list(m.activate, m.deactivate));
   return out;
+}
+
+json::array acl_list(const std::vector<std::string>& activate, const std::vector<std::string>& deactivate,
+                     bool when_mitigating) {
+  json::array list;
+  const auto add = [&list](const std::string& name, const char* type) {
+    list.push_back(json::object{{"acl-name", name}, {"activation-type", type}});
+  };
+  for (const auto& name : activate) add(name, when_mitigating ? "activate-when-mitigating" : "immediate");
+  for (const auto& name : deactivate) add(name, "deactivate");
+  return list;
 }
 
 base::Result<json::object> redirect_arguments(const Options::Redirect& r) {

@@ -34,11 +34,28 @@ void mitigate(CLI::App& app, Options& options) {
   sub->add_option("--lifetime", m.lifetime, "How long: seconds, or 30m, 2h, 1d, or 'forever'");
   sub->add_option("--note", m.note, "Why, for the records");
   sub->add_option("--server", m.server, "Which [[upstream]], when there are several");
+  sub->add_option("--activate", m.activate, "Filter to be activated with the request")->delimiter(',');
+  sub->add_option("--deactivate", m.deactivate, "Filter to be deactivated with the request")->delimiter(',');
   sub->add_flag("--armed", m.armed, "Start only when the server loses our signal");
   sub->add_flag("--wait", m.wait, "Wait until the attack is mitigated");
   sub->add_option("--wait-time", m.wait_s, "Longest wait in seconds")
       ->capture_default_str()
       ->check(CLI::Range(1, 86400));
+}
+
+// Over the signal channel, during a mitigation (RFC 9133).
+void switch_filters(CLI::App& filter, Options& options) {
+  for (const bool on : {true, false}) {
+    CLI::App* sub = command(filter, on ? "activate" : "deactivate",
+                            on ? "Client: enforce filters while a mitigation runs, over the signal channel"
+                               : "Client: enforce filters no more while a mitigation runs, over the signal channel");
+    sub->add_option("NAME", options.filter.names, "Names of the filters")->required();
+    sub->add_option("--mid", options.which.mid, "Number of the mitigation that runs")->required();
+    sub->add_option("--server", options.which.server, "Which [[upstream]], when several have this number");
+    sub->add_option("--note", options.which.note, "Why, for the records");
+    if (on)
+      sub->add_flag("--when-mitigating", options.filter.when_mitigating, "Only as long as something is mitigated");
+  }
 }
 
 void redirect(CLI::App& app, Options& options) {
@@ -117,6 +134,9 @@ void build_cli(CLI::App& app, Options& options) {
       ->add_option("--status", options.which.attack, "What you see")
       ->required()
       ->check(CLI::IsMember({"under-attack", "mitigated"}));
+  CLI::App* filter = command(app, "filter", "Client: filters at the server");
+  filter->require_subcommand(1);
+  switch_filters(*filter, options);
   CLI::App* cuid = command(app, "cuid", "Server: client unique identifiers");
   cuid->require_subcommand(1);
   CLI::App* release = command(*cuid, "release", "Free an identifier from its client, so that another may use it");

@@ -22,6 +22,7 @@ struct Options {
     std::string lifetime;
     std::string note;
     std::string server;
+    std::vector<std::string> activate, deactivate;  // filters
     bool armed = false;
     bool wait = false;
     std::uint32_t wait_s = 60;
@@ -33,6 +34,10 @@ struct Options {
     std::string attack;  // of efficacy
     bool force = false;
   } which;
+  struct Filter {  // switched over the signal channel
+    std::vector<std::string> names;
+    bool when_mitigating = false;
+  } filter;
   std::string explain;  // MID, prefix or nothing
   struct Audit {
     std::uint32_t limit = 50;

@@ -1,9 +1,11 @@
 // The commands of dotsctl. Each prints and returns its exit code (exit_code.h).
 #pragma once
 
+#include <boost/json/array.hpp>
 #include <boost/json/object.hpp>
 #include <iosfwd>
 #include <string>
+#include <vector>
 
 #include "base/result.h"
 #include "dotsctl/cli.h"
@@ -33,6 +35,9 @@ int fail(const Options& options, Streams streams, int code, const std::string& e
 
 // The arguments of an operation from the command line; an Error is one of usage.
 base::Result<boost::json::object> mitigate_arguments(const Options::Mitigate& mitigate);
+// Filters to be activated and deactivated, as an acl-list.
+boost::json::array acl_list(const std::vector<std::string>& activate, const std::vector<std::string>& deactivate,
+                            bool when_mitigating = false);
 base::Result<boost::json::object> explain_arguments(const std::string& text);
 base::Result<boost::json::object> redirect_arguments(const Options::Redirect& redirect);
 // "90", "30m", "2h", "1d", "forever".

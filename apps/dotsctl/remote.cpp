@@ -56,10 +56,11 @@ std::string render(const std::string& command, const json::value& body) {
   if (command == "reload") return render_reload(body);
   if (command == "cuid release" || command == "release-armed") return text_of(body, "text") + "\n";
   if (command == "redirect") return render_redirects(body, unix_now());
-  return render_done(command == "mitigate"   ? "requested"
-                     : command == "refresh"  ? "is being renewed"
-                     : command == "efficacy" ? "is reported on"
-                                             : "withdrawn",
+  return render_done(command == "mitigate"            ? "requested"
+                     : command == "refresh"           ? "is being renewed"
+                     : command == "efficacy"          ? "is reported on"
+                     : command.starts_with("filter ") ? "asked for, with its filters, in place of the other"
+                                                      : "withdrawn",
                      body, now);
 }
 
@@ -114,6 +115,14 @@ int run_remote(const std::string& command, const Options& options, Streams strea
     arguments = which_arguments(options.which);
     arguments.erase("mid");
   }
+  const bool switches_filters = command == "filter activate" || command == "filter deactivate";
+  if (switches_filters) {
+    arguments = which_arguments(options.which);
+    const bool on = command == "filter activate";
+    arguments["acl-list"] =
+        acl_list(on ? options.filter.names : std::vector<std::string>{},
+                 on ? std::vector<std::string>{} : options.filter.names, options.filter.when_mitigating);
+  }
   if (command == "reload" && options.dry_run) arguments["dry_run"] = true;
   if (command == "audit") {
     arguments["limit"] = options.audit.limit;
@@ -124,7 +133,7 @@ int run_remote(const std::string& command, const Options& options, Streams strea
     if (!parsed) return fail(options, streams, kUsage, parsed.error().message, "");
     arguments = std::move(parsed).value();
   }
-  std::string operation = command == "cuid release" ? "cuid-release" : command;
+  std::string operation = command == "cuid release" ? "cuid-release" : switches_filters ? "filter-control" : command;
   if (command == "redirect") {
     auto parsed = redirect_arguments(options.redirect);
     if (!parsed) return fail(options, streams, kUsage, parsed.error().message, "");

@@ -56,6 +56,7 @@ adapters::http::HttpLimits limits_of(const ops::DataChannelConfig& config) {
   limits.header_bytes = config.header_bytes;
   limits.body_bytes = config.body_bytes;
   limits.waiting_bytes = config.waiting_bytes;
+  limits.waiting_bytes_per_domain = config.waiting_bytes_per_domain;
   limits.requests_per_s = config.requests_per_s;
   limits.requests_burst = config.requests_burst;
   limits.handshake_time = config.handshake_time;

@@ -167,6 +167,8 @@ void ServerRuntime::State::open_shards(const Beliefs& believed, std::uint32_t co
   const model::ParameterSet defaults = model::in_force({}, bounds->defaults);
   session->parameters = std::make_shared<const signal::server::SessionParameters>(
       signal::server::SessionParameters{std::nullopt, {defaults, defaults}, false});
+  const bool filter_control = config.filter_control.mode != ops::FilterControl::off;
+  session->filter_control = filter_control ? wire::FilterControl::on : wire::FilterControl::off;
   session->endpoint.message_bytes = config.limits.message_bytes;
   session->rate = {config.limits.session_requests_per_s, config.limits.session_requests_burst};
   agent::server::LossGuardSettings guard{config.limits.hold_share_percent, config.limits.hold_at_least};
@@ -181,9 +183,11 @@ void ServerRuntime::State::open_shards(const Beliefs& believed, std::uint32_t co
     settings.shards = count;
     settings.session = session;
     settings.bounds = bounds;
+    settings.domain.filters_only_when_mitigating = config.filter_control.mode == ops::FilterControl::when_mitigating;
     settings.data.own_names = believed.credentials->own_identity().names;
     settings.data.limits.request_bytes = config.data_channel.body_bytes;
     settings.data.qualified_identities = config.data_channel.qualified_identities;
+    settings.data.limits.answer_bytes = config.data_channel.waiting_bytes_per_domain / 2;
     settings.sessions.sessions = std::max<std::size_t>(1, config.limits.sessions / count);
     settings.sessions_per_domain = sessions_per_domain(config.limits.sessions_per_domain, count);
     auto shard =

@@ -15,16 +15,23 @@ struct RequestRate {
 
 class RequestBucket {
  public:
-  // True: serve this one.
-  bool take(const RequestRate& rate, SteadyTime now) {
-    const Duration each = std::chrono::nanoseconds{std::chrono::seconds{1}} / rate.per_s;
-    const SteadyTime next = std::max(full_at_, now) + each;
-    if (next - now > each * rate.burst) return false;
-    full_at_ = next;
+  // True: serve this one, which counts as `weight` requests. One that is heavier than the burst needs a full bucket.
+  bool take(const RequestRate& rate, SteadyTime now, std::uint32_t weight = 1) {
+    const Duration each = each_of(rate);
+    if (std::max(full_at_, now) + each * std::min(weight, rate.burst) - now > each * rate.burst) return false;
+    charge(rate, now, weight);
     return true;
+  }
+  // What was served already turns out to be so much heavier.
+  void charge(const RequestRate& rate, SteadyTime now, std::uint32_t weight) {
+    full_at_ = std::max(full_at_, now) + each_of(rate) * weight;
   }
 
  private:
+  static Duration each_of(const RequestRate& rate) {
+    return std::chrono::nanoseconds{std::chrono::seconds{1}} / rate.per_s;
+  }
+
   SteadyTime full_at_{};  // when the bucket will be full again
 };
 

@@ -236,6 +236,29 @@ TEST_F(Acls, AThousandListsFitBetweenTwo) {
   EXPECT_EQ(order().substr(0, 12), "low b69 b68 ");
 }
 
+// However often clients insert at one place, the others are left alone.
+TEST_F(Acls, InsertionsWriteFewOthers) {
+  options.limits.acls_per_client = 10000;
+  restart();
+  for (int i = 0; i < 500; ++i) ASSERT_EQ(put("l" + std::to_string(i)), 201);
+  std::size_t written = 0, most = 0;
+  for (int i = 0; i < 1000; ++i) {
+    ASSERT_EQ(put("n" + std::to_string(i), "?insert=before&point=" + point("l250")), 201);
+    std::size_t entries = 0;
+    for (const auto& change : changes) entries += std::holds_alternative<ports::PutDataEntry>(change) ? 1 : 0;
+    written += entries;
+    most = std::max(most, entries);
+  }
+  EXPECT_LE(written, 12000u);
+  EXPECT_LE(most, 300u);
+  const std::string before = order();
+  restart();
+  EXPECT_EQ(order(), before);
+  const auto at = before.find("l249 n0 n1 n2 ");
+  EXPECT_NE(at, std::string::npos);
+  EXPECT_NE(before.find("n998 n999 l250 l251 "), std::string::npos);
+}
+
 // R8040-4.8.5-03, R8040-4.8.5-04, R8040-4.8.6-02
 TEST_F(Acls, WrongPlacesAreRefused) {
   ASSERT_EQ(put("one"), 201);
@@ -428,22 +451,110 @@ TEST_F(Acls, PartsAreResources) {
   EXPECT_EQ(filters[0].filter->entries[0].rate_limit_hundredths, 100u);
 }
 
-// D8783-7.2-32, D8783-4.1-06: RFC 9133 switches a list, which is visible at once and a refresh
-TEST_F(Acls, TheSignalChannelSwitchesAList) {
+class Switching : public Acls {
+ protected:
+  using Type = model::ActivationType;
+  // Nothing when it went through, else why not.
+  std::string activate(const std::vector<model::AclActivation>& acl_list, const std::string& cuid = "a") {
+    auto outcome = domain->activate(base::Cuid(cuid), acl_list, "with mid=7", now);
+    if (!outcome) {
+      failed = outcome.error().failed;
+      return outcome.error().reason;
+    }
+    take(std::move(*outcome));
+    return {};
+  }
+  std::string shown(const std::string& name) {
+    get(me("/acls/acl=" + name));
+    const auto at = answer.body.find("\"activation-type\":\"");
+    if (at == std::string::npos) return {};
+    return answer.body.substr(at + 19, answer.body.find('"', at + 19) - at - 19);
+  }
+  ports::AuditRecord audited() const {
+    ports::AuditRecord line;
+    for (const auto& change : changes) {
+      if (const auto* one = std::get_if<ports::AppendAudit>(&change)) line = one->record;
+    }
+    return line;
+  }
+  std::vector<model::AclActivation> failed;
+};
+
+// D8783-7.2-32, D8783-4.1-06, S9133-3.2.1-20, S9133-3.2.1-22, S9133-3.2.1-23, S9133-3.1-04: visible at once, kept, and
+// a refresh.
+TEST_F(Switching, IsVisibleAtOnceAndARefresh) {
   ASSERT_EQ(post(kFigure24), 201);
   pass(5000min);
-  auto outcome = domain->activate(base::Cuid("a"), "sample-ipv4-acl", model::ActivationType::immediate, now);
-  ASSERT_TRUE(outcome) << outcome.error().message;
-  take(std::move(*outcome));
+  EXPECT_EQ(activate({{"sample-ipv4-acl", Type::immediate}}), "");
   EXPECT_EQ(domain->effective([](const auto&) { return false; }).size(), 1u);
   restart();
   get(me("/acls/acl=sample-ipv4-acl"));
   EXPECT_TRUE(says(R"("activation-type":"immediate","pending-lifetime":10080)")) << answer.body;
-  EXPECT_FALSE(domain->activate(base::Cuid("a"), "none", model::ActivationType::immediate, now));
-  EXPECT_FALSE(domain->activate(base::Cuid("x"), "sample-ipv4-acl", model::ActivationType::immediate, now));
-  ASSERT_EQ(put("open"), 201);
-  EXPECT_FALSE(domain->activate(base::Cuid("a"), "open", model::ActivationType::immediate, now));
-  EXPECT_TRUE(domain->activate(base::Cuid("a"), "open", model::ActivationType::deactivate, now));
+  pass(100min);
+  EXPECT_EQ(activate({{"sample-ipv4-acl", Type::immediate}}), "") << "the same type is a refresh as well";
+  get(me("/acls/acl=sample-ipv4-acl"));
+  EXPECT_TRUE(says(R"("pending-lifetime":10080)")) << answer.body;
+}
+
+// S9133-3.1-03, S9133-6-02, S9133-6-03: a name means the list of that client alone.
+TEST_F(Switching, KnowsTheListsOfTheClientAlone) {
+  ASSERT_EQ(post(kFigure24), 201);
+  const base::ClientId owner("a");
+  EXPECT_TRUE(domain->activation(owner, base::Cuid("a"), "sample-ipv4-acl"));
+  EXPECT_FALSE(domain->activation(owner, base::Cuid("a"), "none"));
+  EXPECT_FALSE(domain->activation(owner, base::Cuid("x"), "sample-ipv4-acl"));
+  EXPECT_FALSE(domain->activation(base::ClientId("b"), base::Cuid("a"), "sample-ipv4-acl"));
+}
+
+// S9133-3.2.1-33: all or none, and the failed ones are told.
+TEST_F(Switching, AllOrNone) {
+  ASSERT_EQ(post(kFigure24), 201);
+  ASSERT_EQ(put("open"), 201);  // without a destination
+  const std::string before = shown("sample-ipv4-acl");
+  EXPECT_NE(activate({{"sample-ipv4-acl", Type::deactivate}, {"open", Type::immediate}}), "");
+  EXPECT_EQ(failed, (std::vector<model::AclActivation>{{"open", Type::immediate}}));
+  EXPECT_EQ(shown("sample-ipv4-acl"), before);
+  EXPECT_EQ(activate({{"sample-ipv4-acl", Type::deactivate}, {"open", Type::deactivate}}), "");
+  EXPECT_EQ(shown("sample-ipv4-acl"), "deactivate");
+  EXPECT_EQ(shown("open"), "deactivate");
+}
+
+// What a client may not have any more can still be switched off, and nothing else.
+TEST_F(Switching, OffIsAlwaysPossible) {
+  ASSERT_EQ(post(kFigure24), 201);
+  policy::DomainPolicy nothing;
+  nothing.id = base::DomainId("shop");
+  domain->set_rules(std::make_shared<const policy::DomainRules>(nothing));
+  EXPECT_NE(activate({{"sample-ipv4-acl", Type::immediate}}), "");
+  EXPECT_EQ(activate({{"sample-ipv4-acl", Type::deactivate}}), "");
+}
+
+// S9133-6-04: who, which list, from what to what.
+TEST_F(Switching, IsInTheAuditLog) {
+  ASSERT_EQ(post(kFigure24), 201);
+  EXPECT_EQ(activate({{"sample-ipv4-acl", Type::deactivate}}), "");
+  const ports::AuditRecord line = audited();
+  EXPECT_EQ(line.actor, "client a");
+  EXPECT_EQ(line.action, "activate");
+  EXPECT_EQ(line.subject, "cuid=a acl=sample-ipv4-acl");
+  EXPECT_EQ(line.text, "acl 'sample-ipv4-acl' deactivate, was activate-when-mitigating; with mid=7");
+  EXPECT_EQ(activate({{"sample-ipv4-acl", Type::deactivate}}), "");
+  EXPECT_EQ(audited().text, "acl 'sample-ipv4-acl' deactivate as before; with mid=7");
+}
+
+// The data channel says which lists it has switched, so that others can be told.
+TEST_F(Switching, ByTheDataChannelIsTold) {
+  ASSERT_EQ(post(kFigure24), 201);
+  ports::HttpRequest request{"PUT",
+                             me("/acls/acl=sample-ipv4-acl/activation-type"),
+                             {{"Host", "h"}, {"Content-Type", "application/yang-data+json"}},
+                             R"({"ietf-dots-data-channel:activation-type":"immediate"})"};
+  const auto outcome = domain->request(request, {base::ClientId("a"), false}, now);
+  ASSERT_EQ(outcome.answer.status, 204) << outcome.answer.body;
+  ASSERT_EQ(outcome.activations.size(), 1u);
+  EXPECT_EQ(outcome.activations[0].cuid, base::Cuid("a"));
+  EXPECT_EQ(outcome.activations[0].acl, (model::AclActivation{"sample-ipv4-acl", Type::immediate}));
+  EXPECT_TRUE(domain->request(request, {base::ClientId("a"), false}, now).activations.empty()) << "nothing is new";
 }
 
 }  // namespace

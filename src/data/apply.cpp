@@ -9,6 +9,8 @@ namespace {
 
 constexpr std::int64_t kRankStep = std::int64_t{1} << 32;
 constexpr std::int64_t kFurthestRank = std::int64_t{1} << 62;
+// Sixteen more insertions at one place.
+constexpr std::int64_t kRoomyGap = std::int64_t{1} << 16;
 
 std::string_view kind_name(Kind kind) { return kind == Kind::alias ? "alias" : "acl"; }
 
@@ -86,6 +88,7 @@ void Domain::State::erase(Client& client, Kind kind, const std::string& name) {
   collection.by_name.erase(at);
 }
 
+// After 2^30 insertions at one end.
 void Domain::State::rank_anew(Collection& collection, Outcome& outcome) {
   std::vector<Entry*> all;
   for (const auto& [rank, entry] : collection.order) all.push_back(entry);
@@ -99,7 +102,43 @@ void Domain::State::rank_anew(Collection& collection, Outcome& outcome) {
   }
 }
 
-// A rank between the neighbours; when they stand too close, everything is given new ranks first.
+// Makes room around a place of the order: as many neighbours as it takes are given new ranks, evenly, so that what is
+// written for one insertion stays small however often clients insert at the same place.
+void Domain::State::make_room(Collection& collection, std::int64_t place, Outcome& outcome) {
+  auto& order = collection.order;
+  auto first = order.find(place);
+  auto last = first;  // the window, both ends included
+  std::int64_t wide = 0;
+  std::int64_t low = 0;
+  for (std::int64_t entries = 1;;) {
+    // The ranks beside the window; beyond the ends of the order there is room.
+    low = first == order.begin() ? first->first - kRankStep * (entries + 1) : std::prev(first)->first;
+    const auto after = std::next(last);
+    const std::int64_t high = after == order.end() ? last->first + kRankStep * (entries + 1) : after->first;
+    wide = (high - low) / (entries + 1);
+    const bool all = first == order.begin() && after == order.end();
+    if (wide >= kRoomyGap || all) break;
+    for (std::int64_t more = entries; more > 0; --more) {
+      if (first != order.begin()) --first, ++entries;
+      if (std::next(last) != order.end()) ++last, ++entries;
+    }
+  }
+  std::vector<Entry*> window;
+  for (auto at = first;; ++at) {
+    window.push_back(at->second);
+    if (at == last) break;
+  }
+  order.erase(first, std::next(last));
+  for (Entry* entry : window) {
+    low += wide;
+    const bool moved = entry->record.rank != low;
+    entry->record.rank = low;
+    order[low] = entry;
+    if (moved) outcome.changes.emplace_back(ports::PutDataEntry{entry->record});
+  }
+}
+
+// A rank between the neighbours; when they stand too close, room is made first.
 std::int64_t Domain::State::rank_for(Client& client, Kind kind, const Draft& draft, Outcome& outcome) {
   using Where = Placement::Where;
   Collection& collection = client.of(kind);
@@ -133,7 +172,7 @@ std::int64_t Domain::State::rank_for(Client& client, Kind kind, const Draft& dra
       low = at == order.begin() ? high - 2 * kRankStep : std::prev(at)->first;
     }
     if (high - low >= 2) return low + (high - low) / 2;
-    rank_anew(collection, outcome);
+    make_room(collection, point->record.rank, outcome);
   }
 }
 
@@ -163,6 +202,13 @@ void Domain::State::apply(Work& work, const std::string& actor, const std::strin
     views[owner] = version;
     revision = version.revision;
     outcome.changes.emplace_back(ports::EraseDataClient{domain(), work.cuid});
+    // What its identity sees has a new version, which must be there after a restart as well.
+    for (auto& [cuid, other] : clients) {
+      if (other.record.client != owner) continue;
+      other.record.version = version;
+      outcome.changes.emplace_back(ports::PutDataClient{other.record});
+      break;
+    }
     audit("", "deregistered " + text);
     tell(Event::Kind::deregistered, owner, {}, filters, text);
     return;
@@ -210,6 +256,9 @@ void Domain::State::apply(Work& work, const std::string& actor, const std::strin
     record.granted = options.lifetime;
     record.expires = now.wall + options.lifetime;
     note(draft.kind, draft.name, !same);
+    if (known != nullptr && draft.filter && known->filter->activation != draft.filter->activation) {
+      outcome.activations.push_back({work.cuid, {draft.name, draft.filter->activation}});
+    }
     if (known == nullptr) ++created;
     if (known != nullptr && !same) ++altered;
     outcome.changes.emplace_back(ports::PutDataEntry{record});
@@ -231,7 +280,8 @@ void Domain::State::apply(Work& work, const std::string& actor, const std::strin
   }
   // A client that only refreshes does not push others out of the log.
   const std::string subject = entries == 1 ? first : first + " and " + std::to_string(entries - 1) + " more";
-  if (refreshed < entries) audit(" " + subject, text);
+  if (!work.text.empty()) text = work.text;
+  if (refreshed < entries || !work.text.empty()) audit(" " + subject, text);
   tell(work.put.empty() ? Event::Kind::removed : Event::Kind::stored, owner, subject, filters, text);
 }
 

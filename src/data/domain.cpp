@@ -258,8 +258,8 @@ Outcome Domain::request(const ports::HttpRequest& request, const Asker& asker, b
   }
   // Preconditions count when the request would succeed without them (RFC 9110 13.2.1).
   const auto before = state.version_of(target->steps, asker);
-  const bool inside = target->steps.size() > kEntryLevel;
-  const bool there = before && (!inside || state.build(target->steps, {Content::config, 1, {}}, asker, now).ok());
+  // What PUT would create is not there, though a leaf may have a default value.
+  const bool there = before && !(method == "PUT" && work->status == 201);
   if (evaluate(request.headers, there ? before : std::nullopt, false) != Precondition::holds) {
     Outcome refused = refuse(fault::protocol(412, "operation-failed", "the resource is another version"));
     if (there) add_version(refused.answer, *before);
@@ -314,23 +314,19 @@ std::optional<model::Alias> Domain::alias(const base::ClientId& client, const ba
   return std::move(*alias);
 }
 
-base::Result<Outcome> Domain::activate(const base::Cuid& cuid, const std::string& acl, model::ActivationType type,
-                                       base::Now now) {
-  State& state = *state_;
-  const auto client = state.clients.find(cuid);
-  const Entry* entry = client == state.clients.end() ? nullptr : client->second.acls.find(acl);
-  if (entry == nullptr) return base::Error{"there is no access control list '" + acl + "' of this client"};
-  const Asker asker{client->second.record.client, false};
-  Draft draft{Kind::acl, State::config_of(*entry), {}};
-  Instance* leaf = draft.config.find(NodeId::activation_type);
-  if (leaf == nullptr) leaf = &draft.config.add(NodeId::activation_type);
-  leaf->value = std::string(model::name_of(type));
+std::optional<base::ClientId> Domain::owner_of(const base::Cuid& cuid) const {
+  const auto known = state_->clients.find(cuid);
+  if (known == state_->clients.end()) return std::nullopt;
+  return known->second.record.client;
+}
+
+std::optional<Outcome> Domain::release(const base::Cuid& cuid, const std::string& actor, base::Now now) {
+  if (state_->clients.find(cuid) == state_->clients.end()) return std::nullopt;
   Work work;
   work.cuid = cuid;
-  work.put.push_back(std::move(draft));
+  work.deregister = true;
   Outcome outcome;
-  if (auto good = state.check(work, asker, outcome.events); !good) return base::Error{good.error().message};
-  state.apply(work, "client " + asker.client.value, "activate", now, outcome);
+  state_->apply(work, actor, "release-cuid", now, outcome);
   return outcome;
 }
 

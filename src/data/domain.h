@@ -19,6 +19,7 @@
 #include "data/tree.h"
 #include "data/typed.h"
 #include "model/filter.h"
+#include "model/mitigation.h"
 #include "policy/domain_policy.h"
 #include "ports/http.h"
 #include "ports/store.h"
@@ -89,10 +90,23 @@ struct Event {
   std::string text;      // one sentence
 };
 
+// The activation-type of a list that was there before has become another one.
+struct ActivationChange {
+  base::Cuid cuid;
+  model::AclActivation acl;
+};
+
 struct Outcome {
   ports::HttpAnswer answer;
   std::vector<ports::Change> changes = {};
   std::vector<Event> events = {};
+  std::vector<ActivationChange> activations = {};  // by a request on the data channel, not by activate()
+};
+
+// Which lists could not be switched, and why the first of them could not.
+struct ActivationFailure {
+  std::vector<model::AclActivation> failed;
+  std::string reason;
 };
 
 class Domain {
@@ -115,9 +129,18 @@ class Domain {
   // For the signal channel.
   std::optional<model::Alias> alias(const base::ClientId& client, const base::Cuid& cuid,
                                     const std::string& name) const;
-  // RFC 9133: the activation of a list by a mitigation request; refreshes it. An error says why not.
-  base::Result<Outcome> activate(const base::Cuid& cuid, const std::string& acl, model::ActivationType type,
-                                 base::Now now);
+  // Who has registered this cuid.
+  std::optional<base::ClientId> owner_of(const base::Cuid& cuid) const;
+  // The registration of the cuid ends, by an operator's hand; nothing without one.
+  std::optional<Outcome> release(const base::Cuid& cuid, const std::string& actor, base::Now now);
+  // RFC 9133: lists that a mitigation request switches, all of them or none; that refreshes them. What was checked when
+  // they were made is not checked again, but for the domain's ownership and the rules of `immediate`; to switch a list
+  // off is always possible. `why` stands in the audit log. REQUIRES: activation() knows each of them.
+  std::optional<model::ActivationType> activation(const base::ClientId& client, const base::Cuid& cuid,
+                                                  const std::string& acl) const;
+  base::Result<Outcome, ActivationFailure> activate(const base::Cuid& cuid,
+                                                    const std::vector<model::AclActivation>& acl_list,
+                                                    const std::string& why, base::Now now);
   // What to enforce while these clients (cuids) have an active mitigation: lists of one client in its order, first
   // match wins (RFC 8783 4.1). Filters of different clients stand in the order of their cuids.
   std::vector<EffectiveFilter> effective(const std::function<bool(const base::Cuid&)>& mitigating) const;

@@ -69,6 +69,7 @@ struct Work {
   std::vector<Draft> put = {};
   int status = 204;
   std::vector<Step> location = {};  // of what POST created
+  std::string text = {};            // for the audit log and the operator, instead of numbers of entries
 };
 
 struct Edit {
@@ -99,6 +100,8 @@ struct Domain::State {
                                       const Asker& asker, base::Now now) const;
   Checked<std::vector<Instance>> build(const std::vector<Step>& steps, const Selection& selection, const Asker& asker,
                                        base::Now now) const;
+  // Certainly there, as can be said without building it.
+  bool is_there(const std::vector<Step>& steps, const Asker& asker) const;
   // Nothing for a resource that is not there, or has no version.
   std::optional<ports::DataVersion> version_of(const std::vector<Step>& steps, const Asker& asker) const;
   static Instance config_of(const Entry& entry);
@@ -128,9 +131,11 @@ struct Domain::State {
   Checked<Work> plan_inside(const Edit& edit, const Client& client, Kind kind) const;
   Checked<void> check_alias(Draft& draft, const std::string& path) const;
   Checked<void> check_acl(Draft& draft, const std::string& path) const;
+  Checked<void> check_activation(Draft& draft, model::ActivationType type) const;
   Checked<void> check_quotas(const Work& work) const;
   Checked<void> check_conflicts(const Work& work, const Asker& asker, std::vector<Event>& events) const;
   static void rank_anew(Collection& collection, Outcome& outcome);
+  static void make_room(Collection& collection, std::int64_t place, Outcome& outcome);
   std::int64_t rank_for(Client& client, Kind kind, const Draft& draft, Outcome& outcome);
 };
 

@@ -160,6 +160,20 @@ Checked<std::vector<Instance>> Domain::State::build(const std::vector<Step>& ste
   return found;
 }
 
+bool Domain::State::is_there(const std::vector<Step>& steps, const Asker& asker) const {
+  if (steps.empty()) return true;
+  if (steps[0].node->id != NodeId::dots_data || steps.size() > kEntryLevel) return false;
+  if (steps.size() == 1) return true;
+  if (steps[1].keys.empty()) return false;
+  const Client* client = own(steps[1].keys.front(), asker);
+  if (client == nullptr || steps.size() == 2) return client != nullptr;
+  const NodeId third = steps[2].node->id;
+  if (third != NodeId::aliases && third != NodeId::acls) return false;
+  if (steps.size() == 3) return true;
+  const Collection& all = client->of(third == NodeId::aliases ? Kind::alias : Kind::acl);
+  return steps[3].keys.empty() ? !all.order.empty() : all.find(steps[3].keys.front()) != nullptr;
+}
+
 std::optional<ports::DataVersion> Domain::State::version_of(const std::vector<Step>& steps, const Asker& asker) const {
   if (!steps.empty() && steps[0].node->id != NodeId::dots_data) return std::nullopt;
   if (steps.size() < 2 || steps[1].keys.empty()) {
@@ -191,24 +205,24 @@ Checked<ports::HttpAnswer> Domain::State::retrieve(const Target& target, const Q
   const bool left_out = (query.selection.content == Content::config && node.state) ||
                         (query.selection.content == Content::nonconfig && node.is_leaf() && !node.state);
   if (left_out) return fault::not_found("there is nothing of this kind of content");
+  const auto version = version_of(steps, asker);
+  const auto unless = [&]() -> std::optional<ports::HttpAnswer> {
+    const Precondition verdict = version ? evaluate(request.headers, version, true) : Precondition::holds;
+    if (verdict == Precondition::holds) return std::nullopt;
+    ports::HttpAnswer answer =
+        verdict == Precondition::not_modified
+            ? answer_of(304)
+            : error_answer(fault::protocol(412, "operation-failed", "the resource is another version"));
+    add_version(answer, *version);
+    return answer;
+  };
+  // A client that looks whether something has changed costs next to nothing.
+  if (is_there(steps, asker)) {
+    if (auto answer = unless()) return std::move(*answer);
+  }
   auto instances = build(steps, query.selection, asker, now);
   if (!instances) return instances.error();
-  const auto version = version_of(steps, asker);
-  switch (version ? evaluate(request.headers, version, true) : Precondition::holds) {
-    case Precondition::failed: {
-      ports::HttpAnswer answer =
-          error_answer(fault::protocol(412, "operation-failed", "the resource is another version"));
-      add_version(answer, *version);
-      return answer;
-    }
-    case Precondition::not_modified: {
-      ports::HttpAnswer answer = answer_of(304);
-      add_version(answer, *version);
-      return answer;
-    }
-    case Precondition::holds:
-      break;
-  }
+  if (auto answer = unless()) return std::move(*answer);
   const bool wrap = options.wrap_entries && steps.size() == kEntryLevel && !steps[3].keys.empty();
   Selection selection = query.selection;
   selection.qualified_identities = options.qualified_identities;

@@ -212,5 +212,48 @@ TEST(HttpDates, AreWrittenAndReadInAllForms) {
   EXPECT_EQ(http_date(base::from_unix_seconds(951782400)), "Tue, 29 Feb 2000 00:00:00 GMT");
 }
 
+// A leaf that only has its default value is not there for who writes it.
+TEST_F(Versions, ADefaultValueIsNothingToBeReplaced) {
+  const std::string leaf = me("/acls/acl=l/activation-type");
+  const std::string body = R"({"ietf-dots-data-channel:activation-type":"deactivate"})";
+  EXPECT_EQ(get(leaf).status, 200) << "the default";
+  EXPECT_EQ(ask("PUT", leaf, body, {{"If-Match", "*"}}).status, 412);
+  EXPECT_EQ(ask("PUT", leaf, body, {{"If-None-Match", "*"}}).status, 201);
+  EXPECT_EQ(ask("PUT", leaf, body, {{"If-None-Match", "*"}}).status, 412);
+}
+
+// What one identity sees after a deregistration is no version that it has seen before, also after a restart.
+TEST_F(Versions, ADeregistrationIsNotForgotten) {
+  const auto enroll = [&](const std::string& cuid) {
+    pass(1s);
+    return ask("POST", dots(), R"({"ietf-dots-data-channel:dots-client":[{"cuid":")" + cuid + "\"}]}").status;
+  };
+  ASSERT_EQ(enroll("second"), 201);
+  ASSERT_EQ(enroll("third"), 201);
+  const std::string with_second = tag(dots());
+  pass(1s);
+  ASSERT_EQ(ask("DELETE", dots("/dots-client=second")).status, 204);
+  const std::string without = tag(dots());
+  EXPECT_NE(without, with_second);
+  restart();
+  EXPECT_EQ(tag(dots()), without);
+}
+
+// Who only asks whether something has changed is answered without the whole being put together.
+TEST_F(Versions, AnUnchangedTreeCostsNothing) {
+  const std::vector<std::string> targets = {dots(), me(), me("/acls")};
+  std::vector<std::string> tags;
+  for (const auto& target : targets) tags.push_back(tag(target));
+  options.limits.answer_bytes = 1;
+  restart();
+  for (std::size_t i = 0; i < targets.size(); ++i) {
+    EXPECT_EQ(get(targets[i]).status, 400) << "too large to be built";
+    EXPECT_EQ(get(targets[i], {{"If-None-Match", tags[i]}}).status, 304) << targets[i];
+    EXPECT_EQ(get(targets[i], {{"If-Match", "\"x\""}}).status, 412) << targets[i];
+  }
+  EXPECT_EQ(get(dots("/dots-client=none"), {{"If-None-Match", tags[1]}}).status, 404);
+  EXPECT_EQ(get(me("/aliases/alias=none"), {{"If-None-Match", "*"}}).status, 404);
+}
+
 }  // namespace
 }  // namespace dots::data

@@ -56,6 +56,12 @@ MitigationScope normalised(const MitigationScope& scope) {
   return result;
 }
 
+bool same_acls(std::vector<AclActivation> a, std::vector<AclActivation> b) {
+  std::sort(a.begin(), a.end());
+  std::sort(b.begin(), b.end());
+  return a == b;
+}
+
 std::string_view name_of(MitigationStatus status) { return name_of_code(Key::status, status); }
 std::string_view name_of(ConflictStatus status) { return name_of_code(Key::conflict_status, status); }
 std::string_view name_of(ConflictCause cause) { return name_of_code(Key::conflict_cause, cause); }

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "base/ids.h"
+#include "model/filter.h"
 #include "model/ip.h"
 
 namespace dots::model {
@@ -68,12 +69,23 @@ struct MitigationScope {
 // (RFC 9132 4.4.1.3; decision in docs/decisions).
 MitigationScope normalised(const MitigationScope& scope);
 
+// An entry of acl-list: a filter of the data channel, and when it is to be enforced (RFC 9133 3.2.1).
+struct AclActivation {
+  std::string acl_name;
+  ActivationType type = ActivationType::activate_when_mitigating;
+
+  friend auto operator<=>(const AclActivation&, const AclActivation&) = default;
+};
+// Without regard to the order: what a repetition of a request is compared by.
+bool same_acls(std::vector<AclActivation> a, std::vector<AclActivation> b);
+
 // The body of PUT mitigate (RFC 9132 4.4.1.1, Figure 6; 4.4.3 when attack_status is present).
 struct MitigationRequest {
   MitigationScope scope;
   std::optional<Lifetime> lifetime;  // absent only in an efficacy update
   bool trigger_mitigation = true;
   std::optional<AttackStatus> attack_status;
+  std::vector<AclActivation> acl_list;  // filter control (RFC 9133)
 
   friend bool operator==(const MitigationRequest&, const MitigationRequest&) = default;
 };
@@ -103,7 +115,7 @@ struct DropCounters {
 };
 
 // One entry of `scope` in an answer of the server: 2.01/2.04 carry mid and lifetime only, 2.05 everything, 4.09 the
-// conflict only (RFC 9132 4.4.1.3, 4.4.2).
+// conflict only (RFC 9132 4.4.1.3, 4.4.2), 5.03 the mid and the filters that could not be switched (RFC 9133 3.2.1).
 struct MitigationEntry {
   std::optional<base::Mid> mid;
   std::optional<MitigationScope> scope;
@@ -113,6 +125,7 @@ struct MitigationEntry {
   std::optional<MitigationStatus> status;
   std::optional<ConflictInformation> conflict;
   DropCounters counters;
+  std::vector<AclActivation> acl_list;  // changed by the server, or not applied by it (RFC 9133 3.2.1)
   friend bool operator==(const MitigationEntry&, const MitigationEntry&) = default;
 };
 

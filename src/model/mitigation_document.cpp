@@ -78,6 +78,18 @@ Result<void> read_target(const Document& document, At at, MitigationScope& scope
   }
 }
 
+void read_acls(const Document& document, At list, std::vector<AclActivation>& out) {
+  for (At entry = document.first(list); entry != document.end_of(list); entry = document.next(entry)) {
+    AclActivation acl;
+    for (At i = document.first(entry); i != document.end_of(entry); i = document.next(i)) {
+      const Item& item = document[i];
+      if (item.attribute->key == Key::acl_name) acl.acl_name = item.text;
+      if (item.attribute->key == Key::activation_type) acl.type = code_of<ActivationType>(item);
+    }
+    if (!acl.acl_name.empty()) out.push_back(std::move(acl));
+  }
+}
+
 Lifetime lifetime_of(const Item& item) {
   return Lifetime{item.kind == ItemKind::negative_integer ? Lifetime::kIndefinite
                                                           : static_cast<std::int64_t>(item.number)};
@@ -167,6 +179,9 @@ Result<MitigationEntry> read_entry(const Document& document, At map) {
         entry.conflict = std::move(*conflict);
         break;
       }
+      case Key::control_acl_list:
+        read_acls(document, i, entry.acl_list);
+        break;
       default:
         if (const auto target = read_target(document, i, scope); !target) return target.error();
     }
@@ -237,6 +252,15 @@ class Writer {
     texts(Key::alias_name, scope.alias_name);
   }
 
+  void acls(const std::vector<AclActivation>& acl_list) {
+    list(Key::control_acl_list, acl_list, [this](At array, const Attribute& of, const AclActivation& acl) {
+      const At entry = document_.open(array, of, ItemKind::map);
+      document_.add_text(entry, attribute(Key::acl_name), acl.acl_name);
+      Writer(document_, entry).number(Key::activation_type, static_cast<std::uint64_t>(acl.type));
+      document_.close(entry);
+    });
+  }
+
   void conflict_scope(const ConflictScope& scope, ConflictCause cause) {
     if (cause == ConflictCause::overlapping_targets) {
       number(Key::mid, scope.mid ? std::optional(scope.mid->value) : std::nullopt);
@@ -280,6 +304,7 @@ class Writer {
     number(Key::pkts_dropped, entry.counters.pkts_dropped);
     number(Key::pps_dropped, entry.counters.pps_dropped);
     if (entry.trigger_mitigation) boolean(Key::trigger_mitigation, *entry.trigger_mitigation);
+    acls(entry.acl_list);
   }
 
  private:
@@ -320,6 +345,9 @@ Result<MitigationRequest> to_mitigation_request(const Document& document) {
       case Key::attack_status:
         request.attack_status = code_of<AttackStatus>(item);
         break;
+      case Key::control_acl_list:
+        read_acls(document, i, request.acl_list);
+        break;
       default:
         if (const auto target = read_target(document, i, request.scope); !target) return target.error();
     }
@@ -355,6 +383,7 @@ Document to_document(const MitigationRequest& request) {
     if (request.lifetime) writer.lifetime(*request.lifetime);
     writer.number(Key::attack_status, request.attack_status);
     if (!request.trigger_mitigation) writer.boolean(Key::trigger_mitigation, false);
+    writer.acls(request.acl_list);
     document.close(map);
   });
 }

@@ -17,7 +17,7 @@ namespace dots::model {
 enum class Message : std::uint8_t {
   mitigation_request,      // PUT mitigate (RFC 9132 4.4.1.1)
   efficacy_update,         // PUT mitigate with If-Match (4.4.3)
-  filter_control_request,  // PUT mitigate with acl-list (RFC 9133 3.2.1)
+  filter_control_request,  // PUT mitigate as a server with filter control takes it (RFC 9133 3.2.1)
   mitigation_put_answer,   // 2.01, 2.04 (4.4.1.3)
   mitigation_get_answer,   // 2.05, also as notification (4.4.2)
   mitigation_conflict,     // 4.09 (4.4.1.3)

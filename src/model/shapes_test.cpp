@@ -115,6 +115,7 @@ TEST(Shapes, ConfigurationBounds) {
   }
 }
 
+// S9133-3.2.1-07, S9133-3.2.2-02
 TEST(Shapes, FilterControlIsAMessageOfItsOwn) {
   EXPECT_EQ(presence(Message::mitigation_request, {Key::mitigation_scope, Key::scope, Key::control_acl_list}),
             std::nullopt);

@@ -53,7 +53,8 @@ struct DataChannelConfig {
   std::uint32_t header_bytes = 16384;
   std::uint32_t body_bytes = 4U << 20;
   std::uint32_t waiting_bytes = 64U << 20;  // bodies and answers of all connections together
-  std::uint32_t requests_per_s = 200;       // of one domain
+  std::uint32_t waiting_bytes_per_domain = 32U << 20;
+  std::uint32_t requests_per_s = 200;  // of one domain
   std::uint32_t requests_burst = 400;
   base::Duration handshake_time = std::chrono::seconds{10};
   base::Duration idle_time = std::chrono::seconds{300};
@@ -78,6 +79,13 @@ struct LimitsConfig {
   std::uint32_t hold_share_percent = 50;  // of clients that fall silent together, before their losses are held back
   std::uint32_t hold_at_least = 3;        // clients
   std::uint64_t disk_reserve_bytes = 1u << 20;  // kept for DELETE on a full disk
+};
+
+// Filters switched over the signal channel (RFC 9133).
+enum class FilterControl : std::uint8_t { off, when_mitigating, on };
+
+struct FilterControlConfig {
+  FilterControl mode = FilterControl::on;
 };
 
 struct StoreConfig {
@@ -169,8 +177,9 @@ struct Config {
   std::map<std::string, std::size_t> contents;
   Role role = Role::server;
   CredentialsConfig credentials;
-  ListenConfig listen;             // server
-  DataChannelConfig data_channel;  // server
+  ListenConfig listen;                 // server
+  DataChannelConfig data_channel;      // server
+  FilterControlConfig filter_control;  // server
   LimitsConfig limits;
   StoreConfig store;
   std::vector<MitigatorConfig> mitigators;                       // server

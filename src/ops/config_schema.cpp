@@ -126,8 +126,15 @@ SectionSpec data_channel() {
                 {"Bodies that come and answers that go, of all connections together; past it those over 64 KB are "
                  "answered 503.",
                  "67108864"}),
-      number<D>("requests_per_s", &D::requests_per_s, "requests per second", {1, kMillion},
-                {"Requests that one domain may make in the long run; further ones are answered 429.", "200"}),
+      number<D>("waiting_bytes_per_domain", &D::waiting_bytes_per_domain, "bytes", {1 << 20, 1LL << 31},
+                {"... of the connections of one domain; an answer has at most half of it, and a larger one is refused "
+                 "with the advice to ask for less.",
+                 "33554432"}),
+      number<D>(
+          "requests_per_s", &D::requests_per_s, "requests per second", {1, kMillion},
+          {"Requests that one domain may make in the long run; further ones are answered 429. A body or an answer "
+           "counts as one more for each 64 KB.",
+           "200"}),
       number<D>("requests_burst", &D::requests_burst, "requests", {1, kMillion},
                 {"... and at once, after a pause.", "400"}),
       seconds<D>("handshake_time_s", &D::handshake_time, {1, 300},
@@ -142,6 +149,25 @@ SectionSpec data_channel() {
           "qualified_identities", &D::qualified_identities,
           {"Write `ietf-access-control-list:drop` (RFC 7951) and not `drop` as RFC 8783 prints it? Both are read.",
            "false"}),
+  };
+  return s;
+}
+
+SectionSpec filter_control() {
+  using F = FilterControlConfig;
+  SectionSpec s = section("filter_control", ForRole::server);
+  s.meaning =
+      "Filters of the data channel that clients switch over the signal channel (RFC 9133), also while the data channel "
+      "cannot be reached.";
+  s.open = [](void* parent) -> void* { return &static_cast<Config*>(parent)->filter_control; };
+  s.keys = {
+      choice<F>("mode", &F::mode,
+                Choices<FilterControl>{{"on", FilterControl::on},
+                                       {"when-mitigating", FilterControl::when_mitigating},
+                                       {"off", FilterControl::off}},
+                {"`on`: with any request that begins a mitigation at once, or while one of the client runs; "
+                 "`when-mitigating`: only while one runs; `off`: such requests are refused.",
+                 "\"on\""}),
   };
   return s;
 }
@@ -553,9 +579,9 @@ const SectionSpec& config_schema() {
         choice<Config>("role", &Config::role, Choices<Role>{{"server", Role::server}, {"client", Role::client}},
                        {"What this daemon is: the one that helps, or the one that asks for help.", "\"server\""});
     s.keys = {required(std::move(role))};
-    s.children = {credentials(), listen(),   data_channel(), heartbeat(), session_config_section(),
-                  limits(),      store(),    mitigator(),    domain(),    upstream(),
-                  redirect(),    resolver(), api(),          log()};
+    s.children = {credentials(), listen(), data_channel(), filter_control(), heartbeat(), session_config_section(),
+                  limits(),      store(),  mitigator(),    domain(),         upstream(),  redirect(),
+                  resolver(),    api(),    log()};
     return s;
   }();
   return top;

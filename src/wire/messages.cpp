@@ -18,8 +18,10 @@ BodyFailure bad_request(const base::Error& error) { return {model::ResponseCode:
 
 }  // namespace
 
-BodyResult<model::MitigationRequest> decode_mitigation_request(base::ByteView cbor) {
-  const auto document = decode_cbor(cbor, Message::mitigation_request, Manner::strict);
+BodyResult<model::MitigationRequest> decode_mitigation_request(base::ByteView cbor, FilterControl filter_control) {
+  const bool acls = filter_control == FilterControl::on;
+  const auto document =
+      decode_cbor(cbor, acls ? Message::filter_control_request : Message::mitigation_request, Manner::strict);
   if (!document) return bad_request(document.error());
   auto request = model::to_mitigation_request(*document);
   if (!request) return bad_request(request.error());

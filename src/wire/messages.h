@@ -37,7 +37,10 @@ struct Heartbeat {
 // Server side: validates everything that needs no knowledge of the client (one scope, a target, ranges, forbidden
 // prefixes, no empty values, server-only attributes refused). Lifetime 0 and absence of lifetime are refused here,
 // except that an efficacy update (attack-status present) may lack it.
-BodyResult<model::MitigationRequest> decode_mitigation_request(base::ByteView cbor);
+// Without filter control (RFC 9133) its acl-list is an attribute that the server must know and does not.
+enum class FilterControl : std::uint8_t { off, on };
+BodyResult<model::MitigationRequest> decode_mitigation_request(base::ByteView cbor,
+                                                               FilterControl filter_control = FilterControl::off);
 BodyResult<Heartbeat> decode_heartbeat(base::ByteView cbor);
 // PUT config (RFC 9132 4.5.2): what the two sets are to hold; acceptable or not is for the server's bounds.
 BodyResult<model::ParameterSets> decode_session_config_request(base::ByteView cbor);

@@ -523,5 +523,59 @@ TEST(Redirects, AddressesAreBounded) {
   EXPECT_EQ(decode_redirected_signal(encode(signal)).value().alt_server_record.size(), kMaxAltServerRecords);
 }
 
+// S9133-3.2.1-01, S9133-3.2.2-02, S9133-5.1-01: the body of the checklist's example; keys are sent in ascending order.
+TEST(FilterControl, TheExample) {
+  const base::Bytes body =
+      hex("a1 01 a1 02 81 a4 06 81 74 323030313a6462383a363430313a3a322f313237 0a 81 11"
+          "1835 81 a2 17 6e 616e2d6163636570742d6c697374 1834 03 0e 190e10");
+  const auto request = decode_mitigation_request(body, FilterControl::on);
+  ASSERT_TRUE(request) << request.error().diagnostic;
+  EXPECT_EQ(request->acl_list, (std::vector<AclActivation>{{"an-accept-list", ActivationType::deactivate}}));
+  EXPECT_EQ(request->scope.target_prefix.size(), 1U);
+  EXPECT_EQ(base::to_hex(encode(*request)),
+            "a101a10281a4"
+            "068174323030313a6462383a363430313a3a322f313237"
+            "0a8111"
+            "0e190e10"
+            "183581a2176e616e2d6163636570742d6c697374183403");
+  // S9133-3.2.1-17: a server that does not know it must refuse.
+  const auto refused = decode_mitigation_request(body, FilterControl::off);
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().code, ResponseCode::bad_request);
+  EXPECT_NE(refused.error().diagnostic.find("53"), std::string::npos) << refused.error().diagnostic;
+}
+
+std::string filters(const std::string& list) {
+  const auto request = decode_mitigation_request(hex(with(" 1835" + list)), FilterControl::on);
+  if (!request) return request.error().diagnostic;
+  std::string out;
+  for (const auto& acl : request->acl_list) out += acl.acl_name + " " + std::string(name_of(acl.type)) + ";";
+  return out;
+}
+
+// S9133-3.2.1-02, S9133-3.2.1-03, S9133-3.2.1-04, S9133-3.2.1-05, S9133-3.2.1-07, S9133-6-01
+TEST(FilterControl, WhatAnEntryMayHold) {
+  EXPECT_EQ(filters(" 83 a2 17 6161 183401 a2 17 6162 183402 a2 17 6163 183403"),
+            "a activate-when-mitigating;b immediate;c deactivate;");
+  EXPECT_EQ(filters(" 81 a1 17 6161"), "a activate-when-mitigating;") << "the default";
+  for (const char* wrong :
+       {" 81 a1 183401", " 81 a2 17 6161 183400", " 81 a2 17 6161 183404", " 80", " 81 a0", " 82 a1 17 6161 a1 17 6161",
+        " 81 a2 17 6161 1834 6131", " a1 17 6161", " 81 a2 17 6161 06 81 6c 3139322e302e322e312f3332"}) {
+    EXPECT_FALSE(decode_mitigation_request(hex(with(std::string(" 1835") + wrong)), FilterControl::on)) << wrong;
+  }
+  EXPECT_FALSE(decode_mitigation_request(hex(with(" 16 81 a1 17 6161")), FilterControl::on)) << "of a conflict";
+}
+
+// S9133-3.2.1-24: as a server says which filters it could not switch.
+TEST(FilterControl, TheFailedUpdate) {
+  MitigationEntry entry;
+  entry.mid = base::Mid{124};
+  entry.acl_list = {{"x", ActivationType::immediate}};
+  const base::Bytes bytes = encode(std::vector{entry});
+  EXPECT_EQ(base::to_hex(bytes), "a101a10281a205187c183581a2176178183402");
+  EXPECT_EQ(decode_mitigation_answer(bytes).value(), std::vector{entry});
+  EXPECT_FALSE(decode_redirected_signal(bytes));
+}
+
 }  // namespace
 }  // namespace dots::wire

@@ -24,11 +24,12 @@ constexpr std::pair<wire::Method, const char*> kMethods[] = {{wire::Method::get,
 Message shape_of_request(const std::string& path, bool if_match) {
   if (path.starts_with("config")) return Message::config_request;
   if (path.starts_with("hb")) return Message::heartbeat;
-  return if_match ? Message::efficacy_update : Message::mitigation_request;
+  return if_match ? Message::efficacy_update : Message::filter_control_request;
 }
 
-Message shape_of_answer(const std::string& path, ResponseCode code) {
-  if (code == ResponseCode::service_unavailable) return Message::redirect;
+// A 5.03 with a body sends to another server, or says which filters could not be switched (RFC 9133 3.2.1).
+Message shape_of_answer(const std::string& path, ResponseCode code, bool filters) {
+  if (code == ResponseCode::service_unavailable) return filters ? Message::mitigation_get_answer : Message::redirect;
   if (path.starts_with("config")) return Message::config_answer;
   if (code == ResponseCode::conflict) return Message::mitigation_conflict;
   return code == ResponseCode::content ? Message::mitigation_get_answer : Message::mitigation_put_answer;
@@ -116,7 +117,7 @@ base::Result<coap::Response> response_of(const Words& words, const Line& line, c
       return base::Error{"'" + words[i] + "' is nothing of an answer"};
     }
   }
-  auto body = body_of(line, shape_of_answer(about, *code));
+  auto body = body_of(line, shape_of_answer(about, *code, line.json.find("mitigation-scope") != std::string::npos));
   if (!body) return body.error();
   if (!body->empty()) response.content_format = wire::kContentFormatDots;
   response.payload = std::move(*body);
@@ -151,7 +152,9 @@ base::Result<std::string> body_text(const coap::Request& request) {
 
 base::Result<std::string> body_text(const coap::Response& response, const std::string& about) {
   if (response.content_format != wire::kContentFormatDots) return std::string(base::as_text(response.payload));
-  return json_of(response.payload, shape_of_answer(about, response.code));
+  const bool filters =
+      response.code == ResponseCode::service_unavailable && !wire::decode_redirected_signal(response.payload).ok();
+  return json_of(response.payload, shape_of_answer(about, response.code, filters));
 }
 
 }  // namespace dots::plays

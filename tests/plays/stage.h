@@ -27,6 +27,7 @@ class Stage {
     Inbox inbox;
     std::unique_ptr<Peer> peer;
     bool silent = false;
+    std::optional<ports::HttpAnswer> data_answer;  // of the last request on the data channel
   };
 
   void play_line(const Line& line);
@@ -50,6 +51,8 @@ class Stage {
   void client_line(Client& client, const Line& line);
   void connect(Client& client);
   void send(Client& client, const Line& line);
+  void ask_data(Client& client, const Line& line);
+  void expect_data(Client& client, const Line& line);
 
   const Play& play_;
   Scene scene_;

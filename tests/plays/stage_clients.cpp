@@ -1,6 +1,9 @@
 // Clients of our server.
+#include <algorithm>
+#include <boost/json/parse.hpp>
 #include <utility>
 
+#include "tests/plays/matching.h"
 #include "tests/plays/messages.h"
 #include "tests/plays/stage.h"
 
@@ -15,6 +18,10 @@ void Stage::client_line(Client& client, const Line& line) {
     client.silent = true;
   } else if (what == "is heard again") {
     client.silent = false;
+  } else if (words.size() == 4 && words[1] == "asks") {
+    ask_data(client, line);
+  } else if (words.size() > 3 && what.starts_with("is answered ")) {
+    expect_data(client, line);
   } else if (!client.peer) {
     fail(client.name + " has no session: say '" + client.name + " connects'");
   } else if (what == "closes the session") {
@@ -57,6 +64,42 @@ void Stage::connect(Client& client) {
   client.peer->start();
   pass(std::chrono::milliseconds{200});
   if (!client.inbox.connected) fail(client.name + " finds no session");
+}
+
+// Over HTTPS, which needs no session of the signal channel.
+void Stage::ask_data(Client& client, const Line& line) {
+  open_stage();
+  const auto domain = std::find_if(parts_.domains.begin(), parts_.domains.end(), [&](const auto& one) {
+    return std::any_of(one.clients.begin(), one.clients.end(),
+                       [&](const auto& c) { return c.id.value == client.name; });
+  });
+  ports::HttpRequest request{
+      line.words[2],
+      "/restconf/data/ietf-dots-data-channel:dots-data" + (line.words[3] == "/" ? std::string{} : line.words[3]),
+      {{"Host", "example.com"}},
+      line.json};
+  if (!line.json.empty()) request.headers.add("Content-Type", "application/yang-data+json");
+  client.data_answer.reset();
+  server_->ask_data(domain->id, base::ClientId{client.name}, std::move(request),
+                    [&client](const ports::HttpAnswer& answer) { client.data_answer = answer; });
+  pass(std::chrono::milliseconds{100});
+}
+
+// is answered CODE [JSON]
+void Stage::expect_data(Client& client, const Line& line) {
+  if (!client.data_answer) return fail(client.name + " has no answer on the data channel");
+  const ports::HttpAnswer answer = *std::exchange(client.data_answer, std::nullopt);
+  if (std::to_string(answer.status) != line.words[3]) {
+    return fail("expected " + line.words[3] + ", answered was " + std::to_string(answer.status) + " " + answer.body);
+  }
+  if (line.json.empty()) return;
+  boost::system::error_code wrong;
+  const auto expected = boost::json::parse(line.json, wrong);
+  if (wrong) return fail("the body is no JSON");
+  const auto got = boost::json::parse(answer.body, wrong);
+  if (const auto lost = wrong ? "no JSON" : difference(expected, got); !lost.empty()) {
+    fail(lost + "\n  in " + answer.body);
+  }
 }
 
 void Stage::send(Client& client, const Line& line) {

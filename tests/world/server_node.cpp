@@ -99,6 +99,9 @@ void ServerNode::perform(std::size_t shard, Output out, Output& more) {
   }
   for (const auto& [domain, name] : out.resolve) hooks_.resolve(domain, name);
   for (const auto& answer : out.operator_answers) hooks_.operator_answer(answer);
+  for (const auto& [ticket, answer] : out.data_answers) {
+    if (const auto asked = data_asked_.extract(ticket)) asked.mapped()(answer);
+  }
   for (auto& [to, messages] : out.to_domain) {
     for (auto& message : messages) {
       const auto delay = hooks_.hand_over();
@@ -120,6 +123,16 @@ void ServerNode::perform(std::size_t shard, Output out, Output& more) {
          });
   }
   for (const auto& line : out.lines) hooks_.line(line.id, line.details);
+}
+
+void ServerNode::ask_data(const base::DomainId& domain, const base::ClientId& client, ports::HttpRequest request,
+                          DataDone done) {
+  const std::uint64_t ticket = ++data_tickets_;
+  data_asked_[ticket] = std::move(done);
+  const std::uint32_t to = agent::server::owner_of(domain, parts_.shards);
+  post(to, base::Duration::zero(),
+       [asked = agent::server::DataRequest{domain, client, std::move(request), ticket}](
+           Shard& one, base::Now at, Output& o) { one.on_data(asked, at, o); });
 }
 
 void ServerNode::reload(std::size_t shard, const base::DomainId& domain) {

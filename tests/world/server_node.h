@@ -58,6 +58,9 @@ class ServerNode : public Timeline::Machine {
   void resolved(const base::DomainId& domain, const ports::Resolution& resolution);
   // What a domain is told by somebody else: a back end that knows more of the attack, a data channel.
   void tell_domain(const base::DomainId& domain, signal::server::Event event) { to_domain({domain, std::move(event)}); }
+  // A request on the data channel, as HTTPS hands it over.
+  using DataDone = std::function<void(const ports::HttpAnswer&)>;
+  void ask_data(const base::DomainId& domain, const base::ClientId& client, ports::HttpRequest request, DataDone done);
   void set_redirects(const std::shared_ptr<const agent::server::Redirects>& redirects);
   void set_session_bounds(const std::shared_ptr<const policy::SessionBounds>& bounds);
 
@@ -93,6 +96,8 @@ class ServerNode : public Timeline::Machine {
   std::unique_ptr<CommitThread> commits_;
   std::unique_ptr<Runner> runner_;
   agent::server::BackEnds back_ends_{1};
+  std::map<std::uint64_t, DataDone> data_asked_;  // by ticket
+  std::uint64_t data_tickets_ = 0;
   std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
 };
 

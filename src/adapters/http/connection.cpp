@@ -24,8 +24,11 @@ HttpConnection::~HttpConnection() { charge(0); }
 bool HttpConnection::charge(std::size_t bytes) {
   WaitingBytes& all = *settings_->waiting;
   if (bytes <= kFreeBytes) bytes = 0;
-  if (bytes > charged_ && all.used + (bytes - charged_) > all.limit) return false;
+  for (const WaitingBytes* held : {&all, static_cast<const WaitingBytes*>(of_domain_.get())}) {
+    if (bytes > charged_ && held->used + (bytes - charged_) > held->limit) return false;
+  }
   all.used = all.used + bytes - charged_;
+  of_domain_->used = of_domain_->used + bytes - charged_;
   charged_ = bytes;
   return true;
 }

@@ -4,10 +4,12 @@
 // requests wait in the client's own socket. docs/decisions/https.md.
 #pragma once
 
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 
 #include "adapters/http/answer_writer.h"
 #include "adapters/http/http_limits.h"
@@ -52,6 +54,9 @@ class HttpConnection {
   HttpConnection(const HttpConnection&) = delete;
   HttpConnection& operator=(const HttpConnection&) = delete;
 
+  // What the domain of this client holds together; from now on.
+  void share(std::shared_ptr<WaitingBytes> of_domain) { of_domain_ = std::move(of_domain); }
+
   void on_bytes(base::ByteView bytes, base::Now now, ConnectionEffects& out);
   // REQUIRES: handles().
   void on_answer(ports::HttpAnswer answer, base::Now now, ConnectionEffects& out);
@@ -80,7 +85,7 @@ class HttpConnection {
   void refuse(HttpFault fault, base::Now now, ConnectionEffects& out);
   void begin_answer(ports::HttpAnswer answer, bool keep_alive, base::Now now, ConnectionEffects& out);
   void send(base::ByteView plaintext, ConnectionEffects& out);
-  // False when all connections together hold too much.
+  // False when all connections together, or those of the domain, hold too much.
   bool charge(std::size_t bytes);
 
   std::shared_ptr<const ConnectionSettings> settings_;
@@ -93,6 +98,7 @@ class HttpConnection {
   bool head_only_ = false, keep_alive_ = true;  // of the request that is handled
   bool close_after_ = false;                    // the answer that leaves
   std::size_t charged_ = 0;
+  std::shared_ptr<WaitingBytes> of_domain_ = std::make_shared<WaitingBytes>(WaitingBytes{SIZE_MAX, 0});
 
   base::SteadyTime since_;                 // of what is waited for now
   std::optional<base::SteadyTime> begun_;  // the request that is read

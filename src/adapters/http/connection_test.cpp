@@ -315,5 +315,25 @@ TEST_F(Connection, AllTogetherHoldABoundedAmount) {
   EXPECT_EQ(settings->waiting->used, 0u);
 }
 
+// Who reads slowly holds the share of its domain, and not that of the others.
+TEST_F(Connection, ADomainHoldsItsShare) {
+  const auto share = std::make_shared<WaitingBytes>(WaitingBytes{200000, 150000});
+  open();
+  connection->share(share);
+  in(get("/"));
+  answer({200, {}, std::string(100000, 'x')});
+  EXPECT_EQ(statuses(), (Texts{"503"}));
+  EXPECT_EQ(settings->waiting->used, 0u);
+  share->used = 0;
+  drains = false;
+  in(get("/"));
+  answer({200, {}, std::string(100000, 'x')});
+  EXPECT_EQ(statuses(), (Texts{"503", "200"}));
+  EXPECT_EQ(share->used, 100000u);
+  EXPECT_EQ(settings->waiting->used, 100000u);
+  connection.reset();
+  EXPECT_EQ(share->used, 0u);
+}
+
 }  // namespace
 }  // namespace dots::adapters::http

@@ -15,8 +15,9 @@ struct HttpLimits {
   std::size_t header_bytes = 16384;                   // request line and header section; half of it for the target
   std::size_t body_bytes = std::size_t{4} << 20;      // of one request
   std::size_t waiting_bytes = std::size_t{64} << 20;  // bodies and answers of all connections together
-  std::uint32_t requests_per_s = 200;                 // of one domain, in the long run
-  std::uint32_t requests_burst = 400;                 // ... and at once, after a pause
+  std::size_t waiting_bytes_per_domain = std::size_t{32} << 20;
+  std::uint32_t requests_per_s = 200;  // of one domain, in the long run
+  std::uint32_t requests_burst = 400;  // ... and at once, after a pause
 
   base::Duration handshake_time = std::chrono::seconds{10};
   base::Duration idle_time = std::chrono::seconds{300};   // between two requests

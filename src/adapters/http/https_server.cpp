@@ -19,6 +19,8 @@ namespace {
 constexpr std::size_t kUnsentBytes = 262144;
 // A peer that is gone and acknowledges nothing.
 constexpr base::Duration kDeadAfter = std::chrono::seconds{60};
+// A body or an answer counts as a further request for each of these.
+constexpr std::size_t kBytesOfARequest = 65536;
 constexpr int kTurns = 16;  // pieces of an answer in a row; then the others have their turn
 
 ports::HttpAnswer plain_text(const HttpFault& fault) {
@@ -52,6 +54,7 @@ struct HttpsServer::State {
   using Shared = std::shared_ptr<Live>;
   struct Domain {
     std::size_t connections = 0;
+    std::shared_ptr<WaitingBytes> share = std::make_shared<WaitingBytes>();  // of the waiting bytes
     base::RequestBucket bucket;
   };
 
@@ -149,6 +152,8 @@ std::optional<HttpFault> HttpsServer::State::judge(Live& live, const model::Peer
     return HttpFault{503, "there are too many connections of this domain"};
   }
   ++domain.connections;
+  domain.share->limit = options.limits.waiting_bytes_per_domain;
+  live.machine->share(domain.share);
   live.counted = true;
   return std::nullopt;
 }
@@ -215,14 +220,20 @@ void HttpsServer::State::handle(const Shared& live, ports::HttpRequest request) 
       [this, weak = std::weak_ptr<Live>{live}](ports::HttpAnswer answer) {
         const Shared there = weak.lock();
         if (!there || there->gone || !there->machine->handles()) return;
+        // What it took to make it counts against the next requests.
+        if (const auto weight = static_cast<std::uint32_t>(answer.body.size() / kBytesOfARequest); weight > 0) {
+          domains[there->client->domain].bucket.charge({options.limits.requests_per_s, options.limits.requests_burst},
+                                                       loop.now().steady, weight);
+        }
         ConnectionEffects effects;
         there->machine->on_answer(std::move(answer), loop.now(), effects);
         run(there, std::move(effects));
       },
       render({503, "the request was not answered"}));
   const ports::HttpClient& client = *live->client;
+  const auto weight = static_cast<std::uint32_t>(1 + request.body.size() / kBytesOfARequest);
   if (!domains[client.domain].bucket.take({options.limits.requests_per_s, options.limits.requests_burst},
-                                          loop.now().steady)) {
+                                          loop.now().steady, weight)) {
     sink.message("HTTPS_THROTTLED", model::to_string(client.peer) + ", domain " + client.domain.value);
     return ticket->give(render({429, "the domain asks too often; come again in a moment"}));
   }
@@ -299,6 +310,7 @@ void HttpsServer::State::arm() {
 }
 
 void HttpsServer::State::round_over() {
+  mailbox->drain();
   if (by_path.size() != told_connections) {
     told_connections = by_path.size();
     sink.gauge("dots_https_connections", "", static_cast<double>(told_connections));

@@ -461,5 +461,20 @@ TEST_F(Https, SessionsResumeByTickets) {
   EXPECT_NE(tickets.out.find("Max Early Data: 0"), std::string::npos) << tickets.out;
 }
 
+// A large answer counts as many requests, so that one domain cannot keep a shard busy with it.
+TEST_F(Https, ALargeAnswerCountsAsManyRequests) {
+  options.limits.requests_per_s = 1;
+  options.limits.requests_burst = 3;
+  handle = [](ports::HttpRequest, const ports::HttpClient&, ports::HttpReply reply) {
+    reply({200, {}, std::string(300000, 'x') + "end"});
+  };
+  start();
+  auto client = connect();
+  client->send(kGet);
+  EXPECT_TRUE(client->wait_for("xend"));
+  client->send(kGet);
+  EXPECT_TRUE(client->wait_for("HTTP/1.1 429"));
+}
+
 }  // namespace
 }  // namespace dots::adapters::http

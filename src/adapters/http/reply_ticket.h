@@ -6,13 +6,15 @@
 #include <memory>
 #include <mutex>
 #include <utility>
+#include <vector>
 
 #include "adapters/net/event_loop.h"
 #include "ports/http.h"
 
 namespace dots::adapters::http {
 
-// Open while the server is there. Threads: any.
+// Open while the server is there. What is posted arrives even when the queue of the loop is full: it waits here, at
+// most one answer and one turn for each connection. Threads: any; drain() is the loop's.
 class Mailbox {
  public:
   explicit Mailbox(net::EventLoop& loop) : loop_(&loop) {}
@@ -22,13 +24,26 @@ class Mailbox {
   }
   void post(net::Task task) {
     const std::lock_guard lock{mutex_};
-    // One answer for each connection at most, and there are fewer connections than places in the queue.
-    if (loop_ != nullptr) loop_->post(std::move(task), net::Priority::reserved);
+    if (loop_ == nullptr) return;
+    waiting_.push_back(std::move(task));
+    if (!called_) called_ = loop_->post([this] { drain(); }, net::Priority::reserved);
+  }
+  // Also after each round, for what came when the queue was full.
+  void drain() {
+    std::vector<net::Task> tasks;
+    {
+      const std::lock_guard lock{mutex_};
+      tasks.swap(waiting_);
+      called_ = false;
+    }
+    for (net::Task& task : tasks) task();
   }
 
  private:
-  std::mutex mutex_;  // guards loop_
+  std::mutex mutex_;  // guards what follows
   net::EventLoop* loop_;
+  std::vector<net::Task> waiting_;
+  bool called_ = false;  // a drain() is in the queue
 };
 
 class ReplyTicket {

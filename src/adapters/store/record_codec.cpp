@@ -108,6 +108,15 @@ std::optional<model::PortRange> port_range_of(const json::value& value) {
   return model::PortRange{*lower, *upper};
 }
 
+std::optional<model::AclActivation> acl_of(const json::value& value) {
+  const auto* pair = value.if_array();
+  if (pair == nullptr || pair->size() != 2) return std::nullopt;
+  auto name = text_of((*pair)[0]);
+  const auto type = number_in<std::uint8_t>((*pair)[1]);
+  if (!name || !type || *type < 1 || *type > 3) return std::nullopt;
+  return model::AclActivation{std::move(*name), static_cast<model::ActivationType>(*type)};
+}
+
 base::Result<void> read_member(std::string_view name, const json::value& value, model::MitigationRequest& request) {
   auto& scope = request.scope;
   if (name == "prefixes") return read_list(value, scope.target_prefix, name, prefix_of);
@@ -127,6 +136,8 @@ base::Result<void> read_member(std::string_view name, const json::value& value, 
     const auto status = number_in<std::uint8_t>(value);
     if (!status || *status < 1 || *status > 2) return damaged(name);
     request.attack_status = static_cast<model::AttackStatus>(*status);
+  } else if (name == "acls") {
+    return read_list(value, request.acl_list, name, acl_of);
   }
   return {};
 }
@@ -180,6 +191,10 @@ std::string encode_request(const model::MitigationRequest& request) {
   if (request.attack_status) {
     out += ",\"attack_status\":" + std::to_string(static_cast<unsigned>(*request.attack_status));
   }
+  append_member(out, "acls", request.acl_list, [&](const model::AclActivation& acl) {
+    out += '[' + json::serialize(json::string_view(acl.acl_name)) + ',' +
+           std::to_string(static_cast<unsigned>(acl.type)) + ']';
+  });
   out += '}';
   return out;
 }

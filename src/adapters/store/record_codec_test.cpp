@@ -21,6 +21,10 @@ TEST(RecordCodec, TheTextOfARequestIsFixed) {
             R"({"v":1,"prefixes":["192.0.2.1/24"],"ports":[[80,80],[443,65535]],"protocols":[6],)"
             R"("fqdns":["www.example.net"],"lifetime":-1,"trigger":true})");
   EXPECT_EQ(*decode_request(encode_request(sample())), sample());
+  model::MitigationRequest filters;
+  filters.acl_list = {{"a \"b\"", model::ActivationType::deactivate}, {"c", model::ActivationType::immediate}};
+  EXPECT_EQ(encode_request(filters), R"({"v":1,"trigger":true,"acls":[["a \"b\"",3],["c",2]]})");
+  EXPECT_EQ(*decode_request(encode_request(filters)), filters);
   EXPECT_EQ(*decode_request(encode_request({})), model::MitigationRequest{});
 }
 
@@ -54,6 +58,9 @@ TEST(RecordCodec, DamagedTextIsAnErrorAndNeverHalfARequest) {
                            R"({"v":1,"fqdns":[null]})",
                            R"({"v":1,"lifetime":"60"})",
                            R"({"v":1,"trigger":1})",
+                           R"({"v":1,"acls":[["x"]]})",
+                           R"({"v":1,"acls":[["x",4]]})",
+                           R"({"v":1,"acls":[[1,1]]})",
                            R"({"v":1,"attack_status":0})",
                            R"({"v":1,"attack_status":3})",
                            R"({"v":1} trailing)",

@@ -133,6 +133,32 @@ base::Result<void> take_scope(const std::string& key, const json::value& value, 
   return {};
 }
 
+// [{"acl-name": NAME, "activation-type": TYPE}]; the type is the default of RFC 9133 when it is left out.
+base::Result<std::vector<model::AclActivation>> acl_list_of(const std::string& key, const json::value& value) {
+  const base::Error wrong{key + R"( must be a list like [{"acl-name": "x", "activation-type": "deactivate"}])"};
+  if (!value.is_array() || value.as_array().size() > kMaxListEntries) return wrong;
+  std::vector<model::AclActivation> list;
+  for (const json::value& entry : value.as_array()) {
+    if (!entry.is_object()) return wrong;
+    model::AclActivation acl;
+    for (const auto& member : entry.as_object()) {
+      const auto text = text_of(std::string(member.key()), member.value());
+      if (!text) return text.error();
+      if (member.key() == "acl-name") {
+        acl.acl_name = *text;
+      } else if (member.key() == "activation-type") {
+        const auto type = model::activation_type_named(*text);
+        if (!type) return base::Error{"'" + *text + "' is no activation-type"};
+        acl.type = *type;
+      } else {
+        return wrong;
+      }
+    }
+    list.push_back(std::move(acl));
+  }
+  return list;
+}
+
 }  // namespace
 
 base::Result<MitigateArguments> parse_mitigate(const json::object& arguments) {
@@ -155,6 +181,10 @@ base::Result<MitigateArguments> parse_mitigate(const json::object& arguments) {
       const auto text = text_of(key, value);
       if (!text) return text.error();
       (key == "note" ? out.wanted.note : out.server) = *text;
+    } else if (key == "acl-list") {
+      auto list = acl_list_of(key, value);
+      if (!list) return list.error();
+      out.wanted.acl_list = std::move(*list);
     } else if (key == "wait") {
       const auto wait = wait_of(value);
       if (!wait) return wait.error();
@@ -194,6 +224,10 @@ base::Result<Selection> parse_selection(const json::object& arguments) {
       if (!out.attack_status) {
         return base::Error{"attack-status must be 'under-attack' or 'attack-successfully-mitigated'"};
       }
+    } else if (key == "acl-list") {
+      auto list = acl_list_of(key, value);
+      if (!list) return list.error();
+      out.acl_list = std::move(*list);
     } else if (key == "force") {
       if (!value.is_bool()) return base::Error{"force must be true or false"};
       out.force = value.as_bool();

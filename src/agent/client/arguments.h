@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "base/ids.h"
 #include "base/result.h"
@@ -32,6 +33,7 @@ struct Selection {
   std::string note;
   base::Duration wait{};
   std::optional<model::AttackStatus> attack_status;
+  std::vector<model::AclActivation> acl_list;
   bool force = false;
   std::size_t limit = 100;
 };

@@ -21,8 +21,9 @@ void ClientAgent::handle(CallTicket ticket, const Call& call, base::Now now, Cli
 
 void ClientAgent::State::dispatch(CallTicket ticket, const Call& call, base::Now now, ClientEffects& out) {
   const std::string& operation = call.operation;
-  const bool writes =
-      operation == "mitigate" || operation == "withdraw" || operation == "refresh" || operation == "efficacy";
+  const bool changes =
+      operation == "withdraw" || operation == "refresh" || operation == "efficacy" || operation == "filter-control";
+  const bool writes = changes || operation == "mitigate";
   if (writes && !call.caller.may_write) {
     answer(ticket,
            call_failed(Outcome::forbidden, author_of(call.caller) + " may look but not change anything",
@@ -46,7 +47,9 @@ void ClientAgent::State::dispatch(CallTicket ticket, const Call& call, base::Now
     answer(ticket, call_failed(Outcome::bad_request, selection.error().message), out);
   } else if (operation == "efficacy" && !selection->attack_status) {
     answer(ticket, call_failed(Outcome::bad_request, "attack-status is missing"), out);
-  } else if (operation == "withdraw" || operation == "refresh" || operation == "efficacy") {
+  } else if (operation == "filter-control" && selection->acl_list.empty()) {
+    answer(ticket, call_failed(Outcome::bad_request, "acl-list is missing"), out);
+  } else if (changes) {
     change(ticket, call, *selection, now, out);
   } else if (operation == "status") {
     answer(ticket, status(now), out);
@@ -59,10 +62,11 @@ void ClientAgent::State::dispatch(CallTicket ticket, const Call& call, base::Now
   } else if (operation == "audit") {
     out.audit.push_back({ticket, selection->limit});
   } else {
-    answer(ticket,
-           call_failed(Outcome::bad_request, "a client has no operation '" + operation + "'",
-                       "use status, list, show, explain, mitigate, withdraw, refresh, efficacy or audit"),
-           out);
+    answer(
+        ticket,
+        call_failed(Outcome::bad_request, "a client has no operation '" + operation + "'",
+                    "use status, list, show, explain, mitigate, withdraw, refresh, efficacy, filter-control or audit"),
+        out);
   }
 }
 
@@ -261,6 +265,18 @@ void ClientAgent::State::change(CallTicket ticket, const Call& call, const Selec
     answer(ticket,
            call_failed(Outcome::conflict, "mid " + std::to_string(mid.value) + " is over already: " + view->reason),
            out);
+    return;
+  }
+  if (call.operation == "filter-control") {
+    keep_mids_apart(*server);
+    const auto created =
+        requests.control_filters(mid, selection.acl_list, author_of(call.caller), selection.note, now, effects);
+    take(*server, std::move(effects));
+    if (!created) {
+      answer(ticket, call_failed(Outcome::conflict, created.error().message), out);
+      return;
+    }
+    conclude(ticket, *server, created->mid, selection.wait, now);
     return;
   }
   const auto result = call.operation == "withdraw"

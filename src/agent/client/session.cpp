@@ -36,7 +36,13 @@ signal::client::Answer answer_of(signal::client::SendId id, const coap::Response
     if (redirect) {
       answer.redirect = std::move(*redirect);
     } else {
-      answer.diagnostic = "its redirection cannot be read: " + redirect.error().diagnostic;
+      // Or it says which filters could not be switched (RFC 9133 3.2.1).
+      auto filters = wire::decode_mitigation_answer(response.payload);
+      if (filters && !filters->empty()) {
+        answer.entries = std::move(*filters);
+      } else {
+        answer.diagnostic = "its redirection cannot be read: " + redirect.error().diagnostic;
+      }
     }
     return answer;
   }

@@ -41,10 +41,11 @@ std::optional<GetMitigation::Filter> filter_of(const std::vector<std::string>& q
   return std::nullopt;
 }
 
-Routed route_put(const coap::Request& request, const wire::MitigatePath& path, const Origin& origin) {
+Routed route_put(const coap::Request& request, const wire::MitigatePath& path, const Origin& origin,
+                 wire::FilterControl filter_control) {
   if (!path.cuid) return bad_request("cuid is missing from the path");
   if (!path.mid) return bad_request("mid is missing from the path");
-  auto body = wire::decode_mitigation_request(request.payload);
+  auto body = wire::decode_mitigation_request(request.payload, filter_control);
   if (!body) return Refusal{body.error().code, body.error().diagnostic};
   PutMitigation put{origin, *path.cuid, *path.mid, std::move(*body), PutMitigation::IfMatch::absent};
   if (!request.if_match.empty()) {
@@ -73,11 +74,12 @@ Routed route_delete(const wire::MitigatePath& path, const Origin& origin) {
   return DeleteMitigation{origin, *path.cuid, *path.mid};
 }
 
-Routed route_mitigate(const coap::Request& request, const wire::MitigatePath& path, const Origin& origin) {
+Routed route_mitigate(const coap::Request& request, const wire::MitigatePath& path, const Origin& origin,
+                      wire::FilterControl filter_control) {
   // A cdid that comes straight from a client is ignored (RFC 9132 4.4.1.2).
   switch (request.method) {
     case wire::Method::put:
-      return route_put(request, path, origin);
+      return route_put(request, path, origin, filter_control);
     case wire::Method::get:
       return route_get(request, path, origin);
     case wire::Method::del:
@@ -121,11 +123,12 @@ std::optional<Refusal> refuse_blocks(const coap::Request& request) {
   return check_formats(request);
 }
 
-Routed route(const coap::Request& request, const Origin& origin) {
+Routed route(const coap::Request& request, const Origin& origin, wire::FilterControl filter_control) {
   const auto path = wire::parse_path(request.uri_path);
   if (!path) return Refusal{path.error().code, path.error().diagnostic};
   if (auto refusal = check_formats(request)) return *refusal;
-  if (const auto* mitigate = std::get_if<wire::MitigatePath>(&*path)) return route_mitigate(request, *mitigate, origin);
+  if (const auto* mitigate = std::get_if<wire::MitigatePath>(&*path))
+    return route_mitigate(request, *mitigate, origin, filter_control);
   if (std::holds_alternative<wire::HeartbeatPath>(*path)) return route_heartbeat(request);
   return route_config(request, std::get<wire::ConfigPath>(*path), origin);
 }

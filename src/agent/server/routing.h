@@ -25,6 +25,6 @@ using Routed = std::variant<Refusal, wire::Heartbeat, signal::server::PutMitigat
 std::optional<Refusal> refuse_blocks(const coap::Request& request);
 
 // Checks in the order path, method, content format, path parameters, body. `origin` is copied into the domain's events.
-Routed route(const coap::Request& request, const signal::server::Origin& origin);
+Routed route(const coap::Request& request, const signal::server::Origin& origin, wire::FilterControl filter_control);
 
 }  // namespace dots::agent::server

@@ -29,7 +29,8 @@ coap::Request put() {
 }
 
 Routed routed(const coap::Request& r) {
-  return route(r, Origin{base::SessionId{1}, base::ExchangeId{2}, base::ClientId{"client"}, {}});
+  return route(r, Origin{base::SessionId{1}, base::ExchangeId{2}, base::ClientId{"client"}, {}},
+               wire::FilterControl::on);
 }
 std::string code(const coap::Request& r) {
   const Routed result = routed(r);

@@ -181,7 +181,8 @@ void Session::handle(coap::IncomingRequest& incoming, base::Now now, SessionOutp
     }
   }
   if (incoming.request.block1 && !assemble(incoming.exchange, incoming.request, now, out)) return;
-  Routed routed = route(incoming.request, Origin{id_, incoming.exchange, client_->client, incoming.token});
+  Routed routed = route(incoming.request, Origin{id_, incoming.exchange, client_->client, incoming.token},
+                        settings_->filter_control);
   std::visit(base::Overload{
                  [&](Refusal& refusal) { refuse(incoming.exchange, refusal, now, out); },
                  [&](wire::Heartbeat& heartbeat) {

@@ -39,7 +39,8 @@ struct SessionSettings {
   base::Duration stranger_time = std::chrono::seconds{60};
   base::Duration block_time = std::chrono::seconds{30};  // how long a large answer is kept for its blocks
   std::size_t block_bytes = 65536;                       // of a large answer, and of all bodies that come in blocks
-  base::RequestRate rate;                                // heartbeats and withdrawals are served beyond it
+  wire::FilterControl filter_control = wire::FilterControl::on;  // RFC 9133
+  base::RequestRate rate;                                        // heartbeats and withdrawals are served beyond it
 };
 
 struct SessionOutput {

@@ -191,8 +191,9 @@ class Shard {
     std::vector<Release> deferred;                          // withdrawals, reports and edges that came while reloading
     std::shared_ptr<const policy::DomainRules> next_rules;  // came while reloading
     signal::server::ClientCounts clients{};                 // as added to the shard's
+    std::vector<data::Outcome> beside = {};                 // of the data channel, by the step that is being made
   };
-  Owned owned_by(std::shared_ptr<const policy::DomainRules> rules) const;
+  Owned owned_by(std::shared_ptr<const policy::DomainRules> rules);
   using SessionMap = std::unordered_map<base::SessionId, Live>;
 
   void forget_orphans(const ports::Snapshot& snapshot, base::Now now);

@@ -49,7 +49,14 @@ void Shard::on_data(const DataRequest& asked, base::Now now, ShardOutput& out) {
   }
   Owned& owned = it->second;
   ++out.counts.data_requests;
-  show_later(asked.domain, owned, owned.data.request(asked.request, {asked.client, false}, now), asked.ticket);
+  data::Outcome outcome = owned.data.request(asked.request, {asked.client, false}, now);
+  const auto switched = std::move(outcome.activations);
+  show_later(asked.domain, owned, std::move(outcome), asked.ticket);
+  if (switched.empty()) return;
+  // Who observes a mitigation hears of it (RFC 9133 3.2.1). One request is about one cuid.
+  signal::server::FiltersChanged news{switched.front().cuid, {}};
+  for (const auto& change : switched) news.acl_list.push_back(change.acl);
+  step(asked.domain, owned, news, now);
 }
 
 void Shard::load_data(const base::DomainId& id, Owned& owned, const ports::Snapshot& snapshot, base::Now now) {

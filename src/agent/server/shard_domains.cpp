@@ -141,6 +141,8 @@ void Shard::step(const base::DomainId& id, Owned& owned, const Event& event, bas
   std::optional<Release> release;
   if (is_withdrawal(event)) release = Release{id, event, tries};
   gate_.add(id, owned.machine.step(event, now), std::move(release));
+  // In the same batch as what the step itself changes.
+  for (auto& outcome : std::exchange(owned.beside, {})) show_later(id, owned, std::move(outcome), 0);
   arm(id, owned);
   tally(owned);
 }

@@ -16,7 +16,7 @@ std::shared_ptr<const policy::DomainRules> nothing_owned(const policy::DomainPol
 
 }  // namespace
 
-Shard::Owned Shard::owned_by(std::shared_ptr<const policy::DomainRules> rules) const {
+Shard::Owned Shard::owned_by(std::shared_ptr<const policy::DomainRules> rules) {
   data::Options data_options = settings_.data;
   data_options.cuid_owner = [this, id = rules->policy().id](const base::Cuid& cuid) -> std::optional<base::ClientId> {
     const auto owned = domains_.find(id);
@@ -28,15 +28,46 @@ Shard::Owned Shard::owned_by(std::shared_ptr<const policy::DomainRules> rules) c
     const auto owned = domains_.find(id);
     return owned == domains_.end() ? std::nullopt : owned->second.data.alias(client, cuid, name);
   };
-  return {signal::server::Domain(std::move(rules), planner_, settings_.domain, std::move(aliases)),
-          signal::server::SessionConfigs(settings_.bounds, settings_.configs),
-          data::Domain(data_rules, std::move(data_options)),
-          std::nullopt,
-          false,
-          {},
-          {},
-          nullptr,
-          {}};
+  signal::server::DataChannel data_channel;
+  data_channel.cuid_owner = [this, id = rules->policy().id](const base::Cuid& cuid) -> std::optional<base::ClientId> {
+    const auto owned = domains_.find(id);
+    return owned == domains_.end() ? std::nullopt : owned->second.data.owner_of(cuid);
+  };
+  data_channel.release = [this, id = rules->policy().id](const base::Cuid& cuid, const std::string& actor,
+                                                         base::Now now) -> std::optional<std::string> {
+    Owned& owned = domains_.at(id);
+    auto done = owned.data.release(cuid, actor, now);
+    if (!done) return std::nullopt;
+    std::string text = done->events.empty() ? std::string{} : done->events.front().text;
+    owned.beside.push_back(std::move(*done));
+    return text;
+  };
+  data_channel.activation = [this, id = rules->policy().id](
+                                const base::ClientId& client, const base::Cuid& cuid,
+                                const std::string& acl) -> std::optional<model::ActivationType> {
+    const auto owned = domains_.find(id);
+    return owned == domains_.end() ? std::nullopt : owned->second.data.activation(client, cuid, acl);
+  };
+  data_channel.activate = [this, id = rules->policy().id](
+                              const base::Cuid& cuid, const std::vector<model::AclActivation>& acl_list,
+                              const std::string& why,
+                              base::Now now) -> std::optional<signal::server::DataChannel::Failure> {
+    Owned& owned = domains_.at(id);
+    auto done = owned.data.activate(cuid, acl_list, why, now);
+    if (!done) return signal::server::DataChannel::Failure{done.error().failed, done.error().reason};
+    owned.beside.push_back(std::move(*done));
+    return std::nullopt;
+  };
+  return {
+      signal::server::Domain(std::move(rules), planner_, settings_.domain, std::move(aliases), std::move(data_channel)),
+      signal::server::SessionConfigs(settings_.bounds, settings_.configs),
+      data::Domain(data_rules, std::move(data_options)),
+      std::nullopt,
+      false,
+      {},
+      {},
+      nullptr,
+      {}};
 }
 
 void Shard::set_domains(const std::vector<std::shared_ptr<const policy::DomainRules>>& domains, base::Now now,

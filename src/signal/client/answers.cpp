@@ -57,6 +57,9 @@ std::string explain(const model::ConflictInformation& conflict) {
 
 std::string explain(const Answer& answer) {
   std::string text = model::to_string(answer.code);
+  for (const model::MitigationEntry& entry : answer.entries) {
+    if (!entry.acl_list.empty()) text += ": " + describe(entry.acl_list);
+  }
   if (const auto* conflict = conflict_of(answer)) text += ": " + explain(*conflict);
   if (!answer.diagnostic.empty()) text += ": " + answer.diagnostic;
   return text;
@@ -106,6 +109,7 @@ void Requests::State::on_put_answer(Entry& entry, const Answer& answer, base::No
     on_put_accepted(entry, answer, now, out);
     return;
   }
+  if (is_filter_failure(entry, answer) && !entry.carried) return on_filter_failure(entry, answer, now, out);
   const auto* conflict = conflict_of(answer);
   if (answer.code == ResponseCode::service_unavailable) {
     // RFC 9132 4.4.3: not before Max-Age is over.
@@ -179,7 +183,7 @@ void Requests::State::on_put_accepted(Entry& entry, const Answer& answer, base::
   const base::Mid mid = entry.record.mid;
   std::vector<base::Mid> replaced;
   for (const auto& [other_mid, other] : live) {
-    if (other_mid < mid && other.wanted() && other.immediate() == entry.immediate() &&
+    if (other_mid < mid && other.wanted() && !other.filters_failed && other.immediate() == entry.immediate() &&
         other.record.cuid == entry.record.cuid &&
         share_a_target(other.record.request.scope, entry.record.request.scope)) {
       replaced.push_back(other_mid);

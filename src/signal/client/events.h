@@ -28,6 +28,7 @@ struct Wanted {
   model::MitigationScope scope;
   std::optional<model::Lifetime> lifetime;  // absent: the configured default
   bool trigger_mitigation = true;
+  std::vector<model::AclActivation> acl_list;  // filters to be switched by the request (RFC 9133)
   std::string author;
   std::string note;
 };

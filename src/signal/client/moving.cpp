@@ -57,6 +57,7 @@ void Requests::move(const std::string& why, const std::optional<std::set<base::M
 }
 
 void Requests::State::carry(Entry& entry, const std::string& why, Effects& out) {
+  if (entry.filters_failed && entry.phase == Phase::waiting) return;  // its time comes
   cancel_all(entry, out);
   forget_efficacy(entry, out);
   entry.deactivated = false;

@@ -148,7 +148,14 @@ void Requests::load(const ports::Snapshot& snapshot, base::Now now, Effects& out
     if (entry->phase == Phase::withdrawing) {
       s.del(*entry, out);
     } else if (entry->phase == Phase::requesting) {
-      s.put_when_free(*entry, out);
+      if (entry->record.request.acl_list.empty()) {
+        s.put_when_free(*entry, out);
+      } else {
+        // A newer request may stand in its place already.
+        entry->phase = Phase::waiting;
+        entry->filters_failed = true;
+        entry->retry_at = now.steady;
+      }
     } else {
       s.get(*entry, true, out);  // the server may have lost it, or ended it, while we were away
     }
@@ -168,9 +175,15 @@ base::Result<Requests::Accepted> Requests::mitigate(const Wanted& wanted, base::
                        " is neither -1 (indefinite) nor 1..4294967295 seconds"};
   }
 
+  if (const auto reason = invalid_acls(wanted.acl_list)) return base::Error{*reason};
+  if (!wanted.acl_list.empty() && !wanted.trigger_mitigation) {
+    return base::Error{"a request that waits for the loss of the signal switches no filters"};
+  }
+
   const model::MitigationScope scope = model::normalised(wanted.scope);
   for (auto& [mid, entry] : s.live) {
     if (!entry.wanted() || entry.immediate() != wanted.trigger_mitigation) continue;
+    if (entry.filters_failed || !wanted.acl_list.empty()) continue;  // to switch filters takes a new mid
     if (model::normalised(entry.record.request.scope) != scope) continue;
     const base::Mid known = mid;
     if (entry.record.request.lifetime != lifetime) {
@@ -193,33 +206,13 @@ base::Result<Requests::Accepted> Requests::mitigate(const Wanted& wanted, base::
     for (auto& [mid, entry] : s.live) {
       if (!entry.wanted()) continue;
       const auto& record = entry.record;
-      recreated.push_back({record.request.scope, record.request.lifetime, false, record.author, record.note});
+      recreated.push_back({record.request.scope, record.request.lifetime, false, {}, record.author, record.note});
       s.begin_withdrawal(entry, "client", "mids start again at 0", now, out);
     }
   }
-  const auto create = [&](const Wanted& wish, model::Lifetime asked) -> std::optional<base::Mid> {
-    auto mid = s.mids.take();
-    while (mid && s.live.contains(*mid)) mid = s.mids.take();
-    if (!mid) return std::nullopt;
-    Entry& entry = s.live[*mid];
-    entry.record.server = s.settings.server;
-    entry.record.cuid = s.working_cuid();
-    entry.record.mid = *mid;
-    entry.record.request.scope = wish.scope;
-    entry.record.request.lifetime = asked;
-    entry.record.request.trigger_mitigation = wish.trigger_mitigation;
-    entry.record.author = wish.author;
-    entry.record.note = wish.note;
-    s.persist(entry, out);
-    s.audit(entry, "operator " + wish.author, "request", "requested",
-            describe(wish.scope) + (wish.note.empty() ? "" : ": " + wish.note), now, out);
-    s.put_when_free(entry, out);
-    return mid;
-  };
-  const auto mid = create(wanted, lifetime);
+  const auto mid = s.create(wanted, lifetime, now, out);
   if (!mid) return base::Error{"no mid is left until the present attack is over"};
-  for (const Wanted& wish : recreated) create(wish, *wish.lifetime);
-  out.push_back(Persist{ports::PutCounter{s.counter_name("next-mid"), s.mids.next()}});
+  for (const Wanted& wish : recreated) s.create(wish, *wish.lifetime, now, out);
   return Accepted{*mid, false};
 }
 
@@ -266,6 +259,7 @@ base::Result<void> Requests::efficacy(base::Mid mid, model::AttackStatus status,
   s.audit(*entry, "operator " + author, "efficacy", "requested", std::string(model::name_of(status)), now, out);
   model::MitigationRequest request = entry->record.request;
   request.attack_status = status;
+  request.acl_list.clear();  // RFC 9133 3.2.1
   out.push_back(SendPut{*entry->efficacy, entry->record.cuid, mid, std::move(request)});
   return {};
 }
@@ -317,6 +311,7 @@ static RequestView view_of(const Entry& entry, base::Now now) {
   view.conflict = entry.conflict;
   view.attack_status = entry.told;
   view.counters = entry.counters;
+  view.switched = entry.switched;
   if (entry.news_at) view.news_age = now.steady - *entry.news_at;
   if (entry.retry_at) view.retry_in = std::max(base::Duration::zero(), *entry.retry_at - now.steady);
   view.reason = entry.reason;

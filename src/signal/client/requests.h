@@ -55,6 +55,7 @@ struct RequestView {
   std::optional<std::uint64_t> mitigation_start_s;
   std::optional<model::ConflictInformation> conflict;
   model::DropCounters counters;
+  std::vector<model::AclActivation> switched;        // filters that the server says it has switched itself
   std::optional<model::AttackStatus> attack_status;  // last told to the server, and taken by it
   std::optional<base::Duration> news_age;            // since the server last said something about it
   std::optional<base::Duration> retry_in;            // with Phase::waiting
@@ -80,6 +81,11 @@ class Requests {
     bool existed = false;
   };
   base::Result<Accepted> mitigate(const Wanted& wanted, base::Now now, Effects& out);
+  // Switches filters while the mitigation of this request runs: a request with a new mid and the same scope takes its
+  // place (RFC 9133 3.2.1).
+  base::Result<Accepted> control_filters(base::Mid mid, std::vector<model::AclActivation> acl_list,
+                                         const std::string& author, const std::string& note, base::Now now,
+                                         Effects& out);
   base::Result<void> withdraw(base::Mid mid, const std::string& author, const std::string& note, base::Now now,
                               Effects& out);
   base::Result<void> refresh(base::Mid mid, const std::string& author, base::Now now, Effects& out);

@@ -9,6 +9,7 @@ namespace dots::signal::client {
 namespace {
 
 constexpr std::size_t kMaxTextBytes = 2048;
+constexpr std::size_t kMaxAcls = 256;
 
 std::optional<std::string> invalid_text(const std::vector<std::string>& values, const char* attribute) {
   for (const std::string& value : values) {
@@ -62,6 +63,16 @@ std::optional<std::string> invalid_scope(const model::MitigationScope& scope, st
   return invalid_text(scope.alias_name, "alias-name");
 }
 
+std::optional<std::string> invalid_acls(const std::vector<model::AclActivation>& acl_list) {
+  if (acl_list.size() > kMaxAcls) return "more than 256 filters in one request";
+  std::set<std::string_view> names;
+  for (const model::AclActivation& acl : acl_list) {
+    if (acl.acl_name.empty() || acl.acl_name.size() > kMaxTextBytes) return "acl-name is empty or too long";
+    if (!names.insert(acl.acl_name).second) return "acl-name '" + acl.acl_name + "' stands there twice";
+  }
+  return std::nullopt;
+}
+
 bool share_a_target(const model::MitigationScope& left, const model::MitigationScope& right) {
   const model::MitigationScope a = model::normalised(left);
   const model::MitigationScope b = model::normalised(right);
@@ -72,6 +83,17 @@ bool share_a_target(const model::MitigationScope& left, const model::MitigationS
   }
   return share_an_entry(a.target_fqdn, b.target_fqdn) || share_an_entry(a.target_uri, b.target_uri) ||
          share_an_entry(a.alias_name, b.alias_name);
+}
+
+std::string describe(const std::vector<model::AclActivation>& acl_list) {
+  std::string text;
+  for (const model::AclActivation& acl : acl_list) {
+    text += (text.empty() ? "filter " : ", filter ") + acl.acl_name + " " + std::string(model::name_of(acl.type));
+  }
+  // The names can be the server's.
+  std::replace_if(
+      text.begin(), text.end(), [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7f; }, ' ');
+  return text;
 }
 
 std::string describe(const model::MitigationScope& scope) {

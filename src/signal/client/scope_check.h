@@ -17,5 +17,9 @@ bool share_a_target(const model::MitigationScope& a, const model::MitigationScop
 
 // "192.0.2.1/32, www.example.net udp port 53", for people.
 std::string describe(const model::MitigationScope& scope);
+// "filter a deactivate, filter b immediate"
+std::string describe(const std::vector<model::AclActivation>& acl_list);
+// Why the list cannot be sent.
+std::optional<std::string> invalid_acls(const std::vector<model::AclActivation>& acl_list);
 
 }  // namespace dots::signal::client

@@ -85,6 +85,12 @@ void Requests::State::begin_withdrawal(Entry& entry, const std::string& actor, c
   persist(entry, out);
   audit(entry, actor, "withdraw", "requested", text, now, out);
   del(entry, out);
+  // Filters that wait for their time were for this mitigation.
+  std::vector<base::Mid> over;
+  for (const auto& [mid, other] : live) {
+    if (other.filters_failed && same_scope(other) == nullptr) over.push_back(mid);
+  }
+  for (const base::Mid mid : over) end(*find_live(mid), Phase::ended, "the mitigation was withdrawn", now, out);
 }
 
 void Requests::State::end(Entry& entry, Phase how, const std::string& reason, base::Now now, Effects& out) {
@@ -141,6 +147,9 @@ void Requests::on_timer(base::Now now, Effects& out) {
       entry.retry_at.reset();
       if (entry.phase == Phase::withdrawing) {
         s.del(entry, out);
+      } else if (entry.filters_failed) {
+        s.ask_filters_again(entry, now, out);
+        continue;
       } else {
         entry.phase = entry.record.acknowledged ? Phase::active : Phase::requesting;
         s.put_when_free(entry, out);

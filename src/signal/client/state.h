@@ -33,10 +33,12 @@ struct Entry {
 
   model::AttackStatus telling{};  // by the efficacy update on its way
   std::optional<model::AttackStatus> told;
-  bool deactivated = false;  // waiting because of a conflict; the server may have kept it
-  bool carried = false;      // accepted by one server, not yet by the one that took over
-  bool overtaken = false;    // a PUT was under way when the withdrawal began: it may arrive after the DELETE
-  bool no_filter = false;    // the server does not take c=n
+  bool deactivated = false;     // waiting because of a conflict; the server may have kept it
+  bool carried = false;         // accepted by one server, not yet by the one that took over
+  bool overtaken = false;       // a PUT was under way when the withdrawal began: it may arrive after the DELETE
+  bool no_filter = false;       // the server does not take c=n
+  bool filters_failed = false;  // waiting: asked for again with a new mid (RFC 9133 3.2.1)
+  std::vector<model::AclActivation> switched;  // by the server
   std::optional<model::MitigationStatus> status;
   std::optional<std::uint64_t> mitigation_start_s;
   std::optional<model::ConflictInformation> conflict;
@@ -87,6 +89,16 @@ struct Requests::State {
   void audit(const Entry& entry, const std::string& actor, const char* action, const char* verdict,
              const std::string& text, base::Now now, Effects& out) const;
   void tell(const char* id, const Entry& entry, const std::string& text, Effects& out) const;
+
+  // filters.cpp
+  std::optional<base::Mid> create(const Wanted& wish, model::Lifetime asked, base::Now now, Effects& out);
+  // The request that has the same scope and is wanted without regard to filters.
+  Entry* same_scope(const Entry& entry);
+  bool is_filter_failure(const Entry& entry, const Answer& answer) const;
+  void on_filter_failure(Entry& entry, const Answer& answer, base::Now now, Effects& out);
+  // Max-Age is over: the same with a new mid, or no more. `entry` is gone afterwards.
+  void ask_filters_again(Entry& entry, base::Now now, Effects& out);
+  void note_switched(Entry& entry, const std::vector<model::AclActivation>& acl_list, Effects& out);
 
   // answers.cpp
   void on_put_answer(Entry& entry, const Answer& answer, base::Now now, Effects& out);

@@ -49,6 +49,7 @@ void Requests::State::on_status(Entry& entry, const model::MitigationEntry& told
   if (told.counters.pkts_dropped) entry.counters.pkts_dropped = told.counters.pkts_dropped;
   if (told.counters.pps_dropped) entry.counters.pps_dropped = told.counters.pps_dropped;
   note_conflict(entry, told.conflict, out);
+  note_switched(entry, told.acl_list, out);
   if (entry.phase == Phase::withdrawing || !told.status) return;
 
   switch (*told.status) {

@@ -422,5 +422,27 @@ TEST_F(Conflicts, TheOperatorReleasesACuid) {
   EXPECT_FALSE(operator_answers[0].ok);
 }
 
+// D8783-5.1-13: a cuid belongs to one client on both channels.
+TEST_F(Conflicts, ACuidOfTheDataChannelBelongsToItsClient) {
+  registered["shared"] = "a";
+  EXPECT_EQ(put(1, request_for("192.0.2.1/32"), "b", "shared").code, ResponseCode::conflict);
+  EXPECT_EQ(put(1, request_for("192.0.2.1/32"), "a", "shared").code, ResponseCode::created);
+  step(OperatorWithdraw{6, base::Cuid{"shared"}, base::Mid{1}, "root", ""});
+  step(OperatorReleaseCuid{7, base::Cuid{"shared"}, "root", ""});
+  EXPECT_TRUE(operator_answers[0].ok);
+  EXPECT_TRUE(registered.empty());
+  EXPECT_EQ(put(1, request_for("198.51.100.1/32"), "b", "shared").code, ResponseCode::created);
+}
+
+// Also one that nobody uses on the signal channel.
+TEST_F(Conflicts, TheOperatorReleasesARegistration) {
+  registered["shared"] = "a";
+  step(OperatorReleaseCuid{7, base::Cuid{"shared"}, "root", ""});
+  EXPECT_TRUE(operator_answers[0].ok) << operator_answers[0].text;
+  EXPECT_THAT(audited("release-cuid"),
+              ElementsAre("it belonged to client a; registered on the data channel its registration"));
+  EXPECT_EQ(put(1, request_for("198.51.100.1/32"), "b", "shared").code, ResponseCode::created);
+}
+
 }  // namespace
 }  // namespace dots::signal::server

@@ -14,6 +14,7 @@ std::optional<base::ClientId> Machine::cuid_owner(const base::Cuid& cuid) const 
 
 std::optional<base::ClientId> Machine::taken_by_other(const base::Cuid& cuid, const base::ClientId& client) const {
   auto owner = cuid_owner(cuid);
+  if (!owner && data_channel_.cuid_owner) owner = data_channel_.cuid_owner(cuid);
   return owner == client ? std::nullopt : owner;
 }
 
@@ -55,14 +56,20 @@ void Machine::on_event(const OperatorReleaseCuid& release, base::Now now) {
     out_.emplace_back(OperatorAnswer{release.ticket, ok, std::move(text)});
   };
   const auto found = cuids_.find(release.cuid);
-  if (found == cuids_.end()) {
+  const auto registered = data_channel_.cuid_owner ? data_channel_.cuid_owner(release.cuid) : std::nullopt;
+  if (found == cuids_.end() && !registered) {
     return answer(false, "no client of domain " + domain().value + " uses the cuid " + release.cuid.value);
   }
-  const base::ClientId owner = found->second.record.client;
-  const std::size_t mitigations = found->second.mitigations.size();
+  const base::ClientId owner = found != cuids_.end() ? found->second.record.client : *registered;
+  const std::size_t mitigations = found != cuids_.end() ? found->second.mitigations.size() : 0;
   if (mitigations > 0) {
     return answer(false, client_text(owner) + " has " + std::to_string(mitigations) +
                              " mitigations under this cuid: withdraw them first");
+  }
+  std::string held;
+  if (registered) {
+    const auto text = data_channel_.release(release.cuid, "operator " + release.author, now);
+    if (text) held = "; registered on the data channel " + *text;
   }
   ports::AuditRecord record;
   record.at = now.wall;
@@ -71,10 +78,11 @@ void Machine::on_event(const OperatorReleaseCuid& release, base::Now now) {
   record.action = "release-cuid";
   record.subject = "cuid=" + release.cuid.value;
   record.verdict = "accepted";
-  record.text = "it belonged to " + client_text(owner) + (release.note.empty() ? "" : ": " + release.note);
+  record.text = "it belonged to " + client_text(owner) + held + (release.note.empty() ? "" : ": " + release.note);
   persist(ports::AppendAudit{std::move(record)});
-  free_cuid(release.cuid);
-  answer(true, "the cuid " + release.cuid.value + " belongs to nobody now; it belonged to " + client_text(owner));
+  if (found != cuids_.end()) free_cuid(release.cuid);
+  answer(true,
+         "the cuid " + release.cuid.value + " belongs to nobody now; it belonged to " + client_text(owner) + held);
 }
 
 }  // namespace dots::signal::server

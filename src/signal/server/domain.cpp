@@ -15,8 +15,9 @@ struct Domain::State : Machine {
 };
 
 Domain::Domain(std::shared_ptr<const policy::DomainRules> rules, Planner planner, const DomainLimits& limits,
-               AliasLookup aliases)
-    : state_(std::make_unique<State>(std::move(rules), std::move(planner), limits, std::move(aliases))) {}
+               AliasLookup aliases, DataChannel data_channel)
+    : state_(std::make_unique<State>(std::move(rules), std::move(planner), limits, std::move(aliases),
+                                     std::move(data_channel))) {}
 Domain::~Domain() = default;
 Domain::Domain(Domain&&) noexcept = default;
 Domain& Domain::operator=(Domain&&) noexcept = default;

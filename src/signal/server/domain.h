@@ -31,6 +31,28 @@ using Planner = std::function<std::vector<model::Rule>(const model::MitigationSc
 using AliasLookup = std::function<std::optional<model::Alias>(const base::ClientId& client, const base::Cuid& cuid,
                                                               const std::string& name)>;
 
+// What else the data channel knows of clients, and does for them: injected like aliases. What it changes is committed
+// together with the changes of the step that calls it, or is undone like them.
+struct DataChannel {
+  // Who has registered this cuid there.
+  std::function<std::optional<base::ClientId>(const base::Cuid& cuid)> cuid_owner;
+  // The registration ends, with all that it holds. What it was, in words; nothing without one.
+  std::function<std::optional<std::string>(const base::Cuid& cuid, const std::string& actor, base::Now now)> release;
+  // RFC 9133:
+  // When a list of this client is enforced; nothing for a name that it has not made.
+  std::function<std::optional<model::ActivationType>(const base::ClientId& client, const base::Cuid& cuid,
+                                                     const std::string& acl)>
+      activation;
+  struct Failure {
+    std::vector<model::AclActivation> failed;
+    std::string reason;
+  };
+  // All of them or none; what it answers with could not be done.
+  std::function<std::optional<Failure>(const base::Cuid& cuid, const std::vector<model::AclActivation>& acl_list,
+                                       const std::string& why, base::Now now)>
+      activate;
+};
+
 struct DomainLimits {
   std::size_t observers = 4096;  // of the domain
   std::size_t observers_per_session = 16;
@@ -42,6 +64,7 @@ struct DomainLimits {
   std::size_t credentials = 4096;                             // whose cuids are kept for their clients, of the domain
   base::Duration loss_threshold = std::chrono::seconds{450};  // no sign of life for so long: the signal is lost
   std::uint32_t refusals_audited_per_minute = 10;             // of one client; the rest is counted in the next line
+  bool filters_only_when_mitigating = false;  // acl-list needs a mitigation of the client that runs already
 };
 
 // A mitigation as operators see it (dotsctl list, show, explain).
@@ -66,9 +89,9 @@ struct ClientCounts {
 
 class Domain {
  public:
-  // Without `aliases` no alias-name is known.
+  // Without `aliases` no alias-name is known, without `data_channel` nobody is registered there.
   Domain(std::shared_ptr<const policy::DomainRules> rules, Planner planner, const DomainLimits& limits,
-         AliasLookup aliases = {});
+         AliasLookup aliases = {}, DataChannel data_channel = {});
   ~Domain();
   Domain(Domain&&) noexcept;
   Domain& operator=(Domain&&) noexcept;

@@ -85,7 +85,8 @@ class DomainTest : public ::testing::Test {
   void start(policy::DomainPolicy policy, DomainLimits limits = {}) {
     policy_ = std::move(policy);
     limits_ = limits;
-    domain_ = std::make_unique<Domain>(std::make_shared<policy::DomainRules>(policy_), plain_plan, limits_, lookup());
+    domain_ = std::make_unique<Domain>(std::make_shared<policy::DomainRules>(policy_), plain_plan, limits_, lookup(),
+                                       data_channel());
     store = {};
     rules.clear();
     mitigating.clear();
@@ -99,9 +100,41 @@ class DomainTest : public ::testing::Test {
           return model::Alias{name, found->second};
         };
   }
+  // Their filters there, by cuid and name; those in `stuck` cannot be switched.
+  DataChannel data_channel() {
+    DataChannel control;
+    control.cuid_owner = [this](const base::Cuid& cuid) -> std::optional<base::ClientId> {
+      const auto found = registered.find(cuid.value);
+      if (found == registered.end()) return std::nullopt;
+      return base::ClientId{found->second};
+    };
+    control.release = [this](const base::Cuid& cuid, const std::string&, base::Now) -> std::optional<std::string> {
+      if (registered.erase(cuid.value) == 0) return std::nullopt;
+      return "its registration";
+    };
+    control.activation = [this](const base::ClientId&, const base::Cuid& cuid,
+                                const std::string& acl) -> std::optional<model::ActivationType> {
+      const auto found = filters.find({cuid.value, acl});
+      if (found == filters.end()) return std::nullopt;
+      return found->second;
+    };
+    control.activate = [this](const base::Cuid& cuid, const std::vector<model::AclActivation>& acl_list,
+                              const std::string& why, base::Now) -> std::optional<DataChannel::Failure> {
+      DataChannel::Failure failure{{}, "stuck"};
+      for (const auto& acl : acl_list) {
+        if (stuck.count(acl.acl_name) > 0) failure.failed.push_back(acl);
+      }
+      if (!failure.failed.empty()) return failure;
+      for (const auto& acl : acl_list) filters.at({cuid.value, acl.acl_name}) = acl.type;
+      switched_why.push_back(why);
+      return std::nullopt;
+    };
+    return control;
+  }
   // A new process: the store is all that is left.
   void restart() {
-    domain_ = std::make_unique<Domain>(std::make_shared<policy::DomainRules>(policy_), plain_plan, limits_, lookup());
+    domain_ = std::make_unique<Domain>(std::make_shared<policy::DomainRules>(policy_), plain_plan, limits_, lookup(),
+                                       data_channel());
     rules.clear();
     mitigating.clear();
     take(domain_->load(store.snapshot(), now, false));
@@ -308,6 +341,10 @@ class DomainTest : public ::testing::Test {
   std::map<std::string, bool> mitigating;
 
   std::map<std::pair<std::string, std::string>, model::MitigationScope> made_aliases;
+  std::map<std::pair<std::string, std::string>, model::ActivationType> filters;
+  std::set<std::string> stuck;
+  std::map<std::string, std::string> registered;  // cuids of the data channel, and their clients
+  std::vector<std::string> switched_why;          // one for each request that switched filters
 
   policy::DomainPolicy policy_;
   DomainLimits limits_;

@@ -141,12 +141,17 @@ struct OperatorReleaseCuid {
   std::string author;
   std::string note;
 };
+// Filters of a client have another activation-type, and not by a mitigation request.
+struct FiltersChanged {
+  base::Cuid cuid;
+  std::vector<model::AclActivation> acl_list;
+};
 struct TimerFired {};
 
 using Event =
     std::variant<PutMitigation, GetMitigation, DeleteMitigation, SessionEdge, SignalGuard, ObservationCancelled,
                  NameResolved, RulesReport, BackEndsReport, AttackReport, AcceptListReport, CountersReport,
-                 OperatorWithdraw, OperatorReleaseCuid, TimerFired, PutConfig, GetConfig, DeleteConfig>;
+                 OperatorWithdraw, OperatorReleaseCuid, FiltersChanged, TimerFired, PutConfig, GetConfig, DeleteConfig>;
 
 // ---- effects ------------------------------------------------------------------------------------------------------
 

@@ -4,6 +4,7 @@
 //   retrieve.cpp   GET and its observers                               reports.cpp    what the back ends say
 //   withdraw.cpp   DELETE, the operator                                load.cpp       from the store, new policy,
 //   conflicts.cpp  between clients of the domain          armed.cpp      preconfigured requests
+//   filters.cpp    filters of the data channel that a request switches
 //   presence.cpp   is the signal of a client there?       cuids.cpp      who may use which cuid
 //   clocks lifetimes.cpp  deadlines, the terminating period, the end          domain.cpp     dispatch, views
 #pragma once
@@ -25,8 +26,12 @@ namespace dots::signal::server {
 class Machine {
  public:
   Machine(std::shared_ptr<const policy::DomainRules> rules, Planner planner, const DomainLimits& limits,
-          AliasLookup aliases)
-      : rules_(std::move(rules)), planner_(std::move(planner)), limits_(limits), aliases_(std::move(aliases)) {}
+          AliasLookup aliases, DataChannel data_channel)
+      : rules_(std::move(rules)),
+        planner_(std::move(planner)),
+        limits_(limits),
+        aliases_(std::move(aliases)),
+        data_channel_(std::move(data_channel)) {}
 
   std::vector<Effect> load(const ports::Snapshot& snapshot, base::Now now, bool keep_observers,
                            const std::set<model::RuleOwner>& unsaid);
@@ -89,6 +94,16 @@ class Machine {
   void refuse(const PutMitigation& put, const Origins& origins, const Answer& answer, const std::string& reason,
               const std::string& next_step, base::Now now);
   void refuse(const PutMitigation& put, const Origins& origins, const policy::Verdict& verdict, base::Now now);
+
+  // ---- filters.cpp
+  // A mitigation of this client runs.
+  bool mitigating(const base::Cuid& cuid) const;
+  // Both answer when not. The first changes nothing, the second switches.
+  bool may_switch(const PutMitigation& put, const Origins& origins, base::Now now);
+  bool switch_filters(const PutMitigation& put, const Origins& origins, base::Now now);
+  void on_event(const FiltersChanged& changes, base::Now now);
+  // What the server has switched since `told`, each once.
+  void add_filter_news(Answer& answer, const base::Cuid& cuid, std::uint64_t& told) const;
 
   // ---- cuids.cpp
   // The other client to whom this cuid belongs, by use or as the hash of its credential.
@@ -222,6 +237,7 @@ class Machine {
   Planner planner_;
   DomainLimits limits_;
   AliasLookup aliases_;
+  DataChannel data_channel_;
 
   std::optional<std::string> unable_;  // why no back end can install rules
 

@@ -105,6 +105,13 @@ void Machine::refresh(Mitigation& known, const PutMitigation& put, const Origins
                           "parameters other than lifetime differ from the request with this mid; use a higher mid"),
                   "a refresh with other parameters", "the client must use a new mid to change its scope", now);
   }
+  // A repetition may leave them out, and an efficacy update has none (RFC 9133 3.2.1).
+  if (!put.request.acl_list.empty() && !model::same_acls(record.request.acl_list, put.request.acl_list)) {
+    return refuse(
+        put, origins,
+        refused(ResponseCode::bad_request, "acl-list differs from the request with this mid; use a higher mid"),
+        "another acl-list for a known mid", "the client must use a new mid to switch filters", now);
+  }
   if (put.request.attack_status && known.rules == RulesReport::State::failed) {
     return refuse(put, origins, unavailable("the mitigation could not be installed yet", kFailureRetryS),
                   "an efficacy update, but the rules could not be installed: " + known.rules_reason,
@@ -203,6 +210,8 @@ void Machine::create(const PutMitigation& put, std::vector<model::Alias> aliases
                   "no back end can install rules: " + *unable_, "see the back end's message", now);
   }
 
+  if (!may_switch(put, origins, now)) return;
+
   const policy::DomainPolicy& policy = rules_->policy();
   if (total_ + 1 > policy.max_mitigations + replaced.size()) {
     return refuse(put, origins, unavailable("no more mitigations are taken now: the quota is used up", kQuotaRetryS),
@@ -216,7 +225,9 @@ void Machine::create(const PutMitigation& put, std::vector<model::Alias> aliases
                   "the client has mitigations under " + std::to_string(policy.max_cuids_per_client) + " other cuids",
                   "raise max_cuids_per_client of the domain, or let the client keep its cuid", now);
   }
+  if (!switch_filters(put, origins, now)) return;
   if (state == cuids_.end()) claim_cuid(put.cuid, put.origin.client, now);
+  if (auto& news = cuids_.at(put.cuid).filter_news; !news.empty() && !mitigating(put.cuid)) news.clear();
 
   Mitigation mitigation;
   ports::MitigationRecord& record = mitigation.record;

@@ -77,10 +77,18 @@ struct Contest {
   bool is_lost() const { return !winners.empty(); }
 };
 
+// A list that somebody else than the signal channel has switched while a mitigation runs (RFC 9133 3.2.1).
+struct FilterNews {
+  model::ActivationType type = model::ActivationType::activate_when_mitigating;
+  std::uint64_t number = 0;  // grows; what was told is below
+};
+
 struct CuidState {
   ports::CuidRecord record;
   std::map<base::Mid, Mitigation> mitigations;
   std::size_t lively = 0;
+  std::map<std::string, FilterNews> filter_news;  // by acl-name
+  std::uint64_t filter_news_polled = 0;           // told to those who do not observe
 };
 
 // Is the signal of a client there? (docs/decisions/armed-requests.md)
@@ -140,6 +148,7 @@ struct Observer {
   std::optional<base::Mid> mid;  // absent: all of the cuid
   GetMitigation::Filter filter = GetMitigation::Filter::all;
   base::SteadyTime last_sent{};
+  std::uint64_t filter_news_told = 0;
   bool dirty = false;
   std::vector<model::MitigationEntry> farewells;  // of mitigations that ended: shown once
   Timers::Handle timer;

@@ -46,6 +46,9 @@ Answer Machine::render(const base::ClientId& client, const base::Cuid& cuid, std
 void Machine::on_event(const GetMitigation& get, base::Now now) {
   if (get.observe == 1U) unobserve(get.origin.session, get.origin.token);
   Answer answer = render(get.origin.client, get.cuid, get.mid, get.filter, now);
+  if (const auto state = cuids_.find(get.cuid); answer.code == ResponseCode::content && state != cuids_.end()) {
+    add_filter_news(answer, get.cuid, state->second.filter_news_polled);
+  }
   const bool observes = get.observe == 0U && answer.code == ResponseCode::content && observe(get, now);
   reply(get.origin, std::move(answer), observes);
 }
@@ -66,6 +69,7 @@ bool Machine::observe(const GetMitigation& get, base::Now now) {
   observer.mid = get.mid;
   observer.filter = get.filter;
   observer.last_sent = now.steady;
+  observer.filter_news_told = next_number_ - 1;  // by this answer
   session.observers.insert(observer.number);
   session.next_notification = std::max(session.next_notification, now.steady + kSpacing);
   observer_of_[{observer.session, observer.token}] = observer.number;
@@ -162,6 +166,7 @@ void Machine::on_observer_timer(std::uint64_t number, base::Now now) {
     return;
   }
   Answer answer = render(observer.client, observer.cuid, observer.mid, observer.filter, now);
+  add_filter_news(answer, observer.cuid, observer.filter_news_told);
   const bool was_last_word = !observer.farewells.empty() && answer.code != ResponseCode::content;
   if (!observer.farewells.empty()) {
     if (was_last_word) {

@@ -112,6 +112,15 @@ std::string conflict_words(const json::value& m) {
   return out;
 }
 
+// "x deactivate, y immediate"
+std::string filter_words(const json::value& m, const char* name) {
+  json::array all;
+  for (const auto& one : list_of(m, name)) {
+    all.emplace_back(text_of(one, "acl-name") + " " + text_of(one, "activation-type"));
+  }
+  return joined(all);
+}
+
 std::string show_one(const json::value& m, std::int64_t now) {
   Facts facts;
   const std::string status = text_of(m, "status");
@@ -119,6 +128,8 @@ std::string show_one(const json::value& m, std::int64_t now) {
   facts.add("waits for", text_of(m, "waits-for"));
   facts.add("refusal", text_of(m, "refusal"));
   facts.add("reason", text_of(m, "reason"));
+  facts.add("switches filters", filter_words(m, "acl-list"));
+  facts.add("filters switched there", filter_words(m, "switched-by-the-server"));
   facts.add("conflict", conflict_words(m));
   facts.add("in conflict with", joined(list_of(m, "conflict-with")));
   if (member(m, "held-back") != nullptr) facts.add("held back", "the signal is lost, but a conflict is in its way");

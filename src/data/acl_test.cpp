@@ -496,6 +496,20 @@ TEST_F(Switching, IsVisibleAtOnceAndARefresh) {
   EXPECT_TRUE(says(R"("pending-lifetime":10080)")) << answer.body;
 }
 
+// S9133-3.2.1-06, S9133-3.2.1-21: what is in force is another thing at once, with either type while a mitigation runs.
+TEST_F(Switching, TakesEffectAtOnce) {
+  ASSERT_EQ(post(kFigure24), 201);
+  const auto in_force = [this] { return domain->effective([](const auto&) { return true; }).size(); };
+  EXPECT_EQ(activate({{"sample-ipv4-acl", Type::deactivate}}), "");
+  EXPECT_EQ(in_force(), 0u);
+  for (const Type type : {Type::immediate, Type::activate_when_mitigating}) {
+    EXPECT_EQ(activate({{"sample-ipv4-acl", type}}), "");
+    ASSERT_EQ(events.size(), 1u);
+    EXPECT_TRUE(events[0].filters) << "others are told to look at what is in force";
+    EXPECT_EQ(in_force(), 1u);
+  }
+}
+
 // S9133-3.1-03, S9133-6-02, S9133-6-03: a name means the list of that client alone.
 TEST_F(Switching, KnowsTheListsOfTheClientAlone) {
   ASSERT_EQ(post(kFigure24), 201);

@@ -266,6 +266,34 @@ TEST_F(Restconf, TheLibraryListsTheModules) {
   EXPECT_EQ(get("/restconf/data/ietf-yang-library:modules-state/module=ietf-dots-data-channel").status, 400);
 }
 
+// R8525-3-02: it follows from the names and revisions of all modules, so that another set has another one.
+TEST_F(Restconf, TheContentIdFollowsFromTheModules) {
+  get("/restconf/data/ietf-yang-library:modules-state");
+  const auto state = wire::parse_json(answer.body);
+  ASSERT_TRUE(state);
+  const auto* top = state->member("ietf-yang-library:modules-state");
+  ASSERT_TRUE(top != nullptr && top->member("module") != nullptr && top->member("module-set-id") != nullptr);
+  std::uint64_t hash = 14695981039346656037U;
+  for (const auto& module : top->member("module")->entries) {
+    for (const char c : module.member("name")->text + module.member("revision")->text) {
+      hash = (hash ^ static_cast<unsigned char>(c)) * 1099511628211U;
+    }
+  }
+  EXPECT_GE(top->member("module")->entries.size(), 9u);
+  EXPECT_EQ(top->member("module-set-id")->text, std::to_string(hash));
+  get("/restconf/data/ietf-yang-library:yang-library");
+  EXPECT_TRUE(says("\"content-id\":\"" + std::to_string(hash) + "\""));
+}
+
+// S9133-3.2.2-03: the module of filter control describes messages, it is nothing that RESTCONF manages.
+TEST_F(Restconf, FilterControlIsNoneOfItsModules) {
+  get("/restconf/data/ietf-yang-library:modules-state");
+  EXPECT_FALSE(says("ietf-dots-signal-control"));
+  get("/restconf/data/ietf-dots-signal-control:acl-list");
+  EXPECT_EQ(answer.status, 404) << answer.body;
+  EXPECT_EQ(ask("PUT", "/restconf/data/ietf-dots-signal-control:acl-list", "{}").status, 404);
+}
+
 // R8040-5.2-02, R8040-5.2-04, R8040-5.2-05, R8040-5.2-07, R8040-7.1-07, D8783-6.2-07
 TEST_F(Restconf, Accept) {
   for (const char* good : {"application/yang-data+json", "*/*", "application/*", "APPLICATION/yang-data+JSON",

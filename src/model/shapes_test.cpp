@@ -115,13 +115,20 @@ TEST(Shapes, ConfigurationBounds) {
   }
 }
 
-// S9133-3.2.1-07, S9133-3.2.2-02
+// S9133-3.2.1-07, S9133-3.2.2-01, S9133-3.2.2-02
 TEST(Shapes, FilterControlIsAMessageOfItsOwn) {
   EXPECT_EQ(presence(Message::mitigation_request, {Key::mitigation_scope, Key::scope, Key::control_acl_list}),
             std::nullopt);
   EXPECT_EQ(presence(Message::filter_control_request,
                      {Key::mitigation_scope, Key::scope, Key::control_acl_list, Key::acl_name}),
             Presence::mandatory);
+  const ShapeNode* list =
+      find(shape_of(Message::filter_control_request), {Key::mitigation_scope, Key::scope, Key::control_acl_list});
+  ASSERT_NE(list, nullptr);
+  EXPECT_EQ(list->list_key, Key::acl_name);
+  EXPECT_EQ(list->attribute->name, "ietf-dots-signal-control:acl-list");
+  EXPECT_EQ(presence(Message::filter_control_request, {Key::mitigation_scope, Key::scope, Key::acl_list}), std::nullopt)
+      << "key 22 is of a conflict";
 }
 
 }  // namespace

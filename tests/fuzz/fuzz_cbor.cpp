@@ -43,8 +43,8 @@ void documents(base::ByteView body, model::Message message, model::Manner manner
 }
 
 void nouns(base::ByteView body) {
-  if (const auto request = wire::decode_mitigation_request(body)) {
-    const auto again = wire::decode_mitigation_request(wire::encode(*request));
+  if (const auto request = wire::decode_mitigation_request(body, wire::FilterControl::on)) {
+    const auto again = wire::decode_mitigation_request(wire::encode(*request), wire::FilterControl::on);
     REQUIRE(again && *again == *request);
     REQUIRE(request->scope.names_a_target());
     REQUIRE(request->lifetime || request->attack_status);

@@ -137,7 +137,7 @@ TEST_F(Https, ClearTextIsNotServed) {
   EXPECT_EQ(handled, 0);
 }
 
-// R8040-2.5-01: who shows no certificate, or one of another authority, gets nothing and leaves a trace.
+// R8040-2.5-01, D8783-10-01: who shows no certificate, or one of another authority, gets nothing and leaves a trace.
 TEST_F(Https, WhoProvesNothingIsNotServed) {
   start();
   EXPECT_NE(run(curl(url("/"), nullptr)).code, 0);

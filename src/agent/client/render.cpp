@@ -53,15 +53,8 @@ json::object render_request(const RequestView& view, bool connected, base::Now n
   }
   if (record.request.lifetime) out["requested-lifetime"] = record.request.lifetime->seconds;
   if (!record.request.trigger_mitigation) out["trigger-mitigation"] = false;
-  const auto add_acls = [&out](const char* name, const std::vector<model::AclActivation>& acl_list) {
-    json::array list;
-    for (const model::AclActivation& acl : acl_list) {
-      list.push_back(json::object{{"acl-name", acl.acl_name}, {"activation-type", model::name_of(acl.type)}});
-    }
-    if (!list.empty()) out[name] = std::move(list);
-  };
-  add_acls("acl-list", record.request.acl_list);
-  add_acls("switched-by-the-server", view.switched);
+  add_acls(out, "acl-list", record.request.acl_list);
+  add_acls(out, "switched-by-the-server", view.switched);
   if (view.mitigation_start_s) out["mitigation-start"] = *view.mitigation_start_s;
   if (record.granted_at) out["accepted-at"] = base::unix_seconds(*record.granted_at);
   if (view.refreshing) out["refreshing"] = true;

@@ -57,6 +57,14 @@ json::object render_conflict(const model::ConflictInformation& conflict) {
   return out;
 }
 
+void add_acls(json::object& out, std::string_view name, const std::vector<model::AclActivation>& acl_list) {
+  json::array list;
+  for (const model::AclActivation& acl : acl_list) {
+    list.push_back(json::object{{"acl-name", acl.acl_name}, {"activation-type", model::name_of(acl.type)}});
+  }
+  if (!list.empty()) out[name] = std::move(list);
+}
+
 void add_counters(json::object& out, const model::DropCounters& counters) {
   if (counters.bytes_dropped) out["bytes-dropped"] = *counters.bytes_dropped;
   if (counters.pkts_dropped) out["pkts-dropped"] = *counters.pkts_dropped;

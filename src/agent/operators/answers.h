@@ -19,6 +19,8 @@ CallAnswer call_ok(boost::json::value body);
 void add_scope(boost::json::object& out, const model::MitigationScope& scope);
 // By the names of RFC 9132 4.4.1.3.
 boost::json::object render_conflict(const model::ConflictInformation& conflict);
+// By the names of RFC 9133; an empty list stays out.
+void add_acls(boost::json::object& out, std::string_view name, const std::vector<model::AclActivation>& acl_list);
 void add_counters(boost::json::object& out, const model::DropCounters& counters);
 
 boost::json::object render_audit(const std::vector<ports::AuditRecord>& records);

@@ -133,6 +133,7 @@ json::object render_mitigation(const MitigationView& view, base::Now now) {
     out["expires-at"] = base::unix_seconds(now.wall + *view.remaining);
   }
   if (!record.request.trigger_mitigation) out["trigger-mitigation"] = false;
+  add_acls(out, "acl-list", record.request.acl_list);
   if (record.started_at) out["mitigation-start"] = base::unix_seconds(*record.started_at);
   out["accepted-at"] = base::unix_seconds(record.accepted_at);
   out["rules"] = text_of(view.rules);

@@ -60,6 +60,18 @@ TEST_F(Filters, EachChangeIsANewMidWithTheSameScope) {
   EXPECT_EQ(h.observation(*third), h.gets.back().id) << "observed like any other";
 }
 
+// S9133-3.2.1-14, S9133-3.2.1-15: a request with filters is observed; without news it is asked for.
+TEST_F(Filters, IsObservedAndAskedFor) {
+  const base::Mid mid = ask(kOff);
+  h.accept();
+  const SendId observation = h.observation(mid);
+  h.answer(observation, RequestsHarness::code(ResponseCode::method_not_allowed));
+  h.gets.clear();
+  h.advance(60s);
+  ASSERT_FALSE(h.gets.empty());
+  EXPECT_EQ(h.gets[0].mid, mid);
+}
+
 // S9133-3.2.1-08: in idle time it is refused here.
 TEST_F(Filters, InIdleTimeNothingIsSent) {
   EXPECT_FALSE(control(base::Mid{1}, kOff));

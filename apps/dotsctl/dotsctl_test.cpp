@@ -262,6 +262,27 @@ TEST_F(Remote, MitigateSendsWhatWasAskedFor) {
             R"("target-protocol":[17,6],"target-fqdn":["www.example.net"],"lifetime":7200,"note":"flood"})");
 }
 
+TEST_F(Remote, FiltersAreSwitchedDuringAMitigation) {
+  answer(R"({"mitigation":{"mid":8}})");
+  EXPECT_EQ(ask({"filter", "deactivate", "partners", "vpn", "--mid", "7", "--note", "spoofed"}).code, kOk);
+  EXPECT_EQ(ask({"filter", "activate", "limit", "--mid", "8"}).code, kOk);
+  EXPECT_EQ(ask({"filter", "activate", "limit", "--when-mitigating", "--mid", "8"}).code, kOk);
+  EXPECT_EQ(ask({"mitigate", "--target-prefix", "203.0.113.7", "--activate", "a", "--deactivate", "b"}).code, kOk);
+  EXPECT_EQ(ask({"filter", "activate", "--mid", "8"}).code, kUsage);
+  EXPECT_EQ(ask({"filter", "activate", "limit"}).code, kUsage);
+  ASSERT_EQ(control_.calls.size(), 4u);
+  EXPECT_EQ(control_.calls[0].operation, "filter-control");
+  EXPECT_EQ(json::serialize(control_.calls[0].arguments),
+            R"({"mid":7,"note":"spoofed","acl-list":[{"acl-name":"partners","activation-type":"deactivate"},)"
+            R"({"acl-name":"vpn","activation-type":"deactivate"}]})");
+  EXPECT_EQ(json::serialize(control_.calls[1].arguments),
+            R"({"mid":8,"acl-list":[{"acl-name":"limit","activation-type":"immediate"}]})");
+  EXPECT_EQ(json::serialize(control_.calls[2].arguments.at("acl-list")),
+            R"([{"acl-name":"limit","activation-type":"activate-when-mitigating"}])");
+  EXPECT_EQ(json::serialize(control_.calls[3].arguments.at("acl-list")),
+            R"([{"acl-name":"a","activation-type":"immediate"},{"acl-name":"b","activation-type":"deactivate"}])");
+}
+
 TEST_F(Remote, BadArgumentsNeverLeave) {
   for (const std::vector<std::string>& bad :
        std::vector<std::vector<std::string>>{{"mitigate"},

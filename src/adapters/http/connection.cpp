@@ -1,5 +1,6 @@
 #include "adapters/http/connection.h"
 
+#include <initializer_list>
 #include <utility>
 
 namespace dots::adapters::http {
@@ -24,7 +25,7 @@ HttpConnection::~HttpConnection() { charge(0); }
 bool HttpConnection::charge(std::size_t bytes) {
   WaitingBytes& all = *settings_->waiting;
   if (bytes <= kFreeBytes) bytes = 0;
-  for (const WaitingBytes* held : {&all, static_cast<const WaitingBytes*>(of_domain_.get())}) {
+  for (const WaitingBytes* held : std::initializer_list<const WaitingBytes*>{&all, of_domain_.get()}) {
     if (bytes > charged_ && held->used + (bytes - charged_) > held->limit) return false;
   }
   all.used = all.used + bytes - charged_;

@@ -87,6 +87,32 @@ TEST(ClientCallsTest, EfficacyIsToldWithIfMatch) {
   EXPECT_EQ(body->scope.target_prefix, std::vector<model::Prefix>{*model::parse_prefix("203.0.113.1/32")});
 }
 
+// S9133-3.2.1-01, S9133-3.2.1-08, S9133-3.2.1-13: a new request with the same scope; refused while nothing is
+// mitigated.
+TEST(ClientCallsTest, FiltersAreSwitchedWithANewMid) {
+  ClientHarness h;
+  h.start();
+  h.advance(1s);
+  const boost::json::value off{{{"acl-name", "x"}, {"activation-type", "deactivate"}}};
+  EXPECT_EQ(h.answered(h.call("filter-control", {{"mid", 1}, {"acl-list", off}})).outcome, Outcome::not_found);
+  h.call("mitigate", {{"target-prefix", {"203.0.113.1/32"}}});
+  h.advance(1s);
+  EXPECT_EQ(h.answered(h.call("filter-control", {{"mid", 1}})).outcome, Outcome::bad_request);
+  EXPECT_EQ(h.answered(h.call("filter-control", {{"mid", 1}, {"acl-list", "x"}})).outcome, Outcome::bad_request);
+  const boost::json::value strange{{{"acl-name", "x"}, {"activation-type", "sometimes"}}};
+  EXPECT_EQ(h.answered(h.call("filter-control", {{"mid", 1}, {"acl-list", strange}})).outcome, Outcome::bad_request);
+  const auto ticket = h.call("filter-control", {{"mid", 1}, {"acl-list", off}});
+  h.advance(1s);
+  ASSERT_EQ(h.answered(ticket).outcome, Outcome::ok) << h.answered(ticket).message;
+  EXPECT_EQ(h.answered(ticket).body.at("mitigation").at("mid").to_number<int>(), 2);
+  const auto puts = h.requests("PUT mitigate");
+  ASSERT_EQ(puts.size(), 2u);
+  const auto body = wire::decode_mitigation_request(puts[1].request.payload, wire::FilterControl::on);
+  ASSERT_TRUE(body);
+  EXPECT_EQ(body->acl_list, (std::vector<model::AclActivation>{{"x", model::ActivationType::deactivate}}));
+  EXPECT_EQ(body->scope.target_prefix, std::vector<model::Prefix>{*model::parse_prefix("203.0.113.1/32")});
+}
+
 TEST(ClientCallsTest, WaitIsBounded) {
   ClientHarness h;
   h.lost_request = [](const coap::Request&) { return true; };

@@ -5,10 +5,10 @@ _dotsctl() {
   for ((i = 1; i < COMP_CWORD; i++)); do
     word="${COMP_WORDS[i]}"
     case "$word" in
-      --alias|--client|--config|--cuid|--domain|--file|--fqdn|--interval|--lifetime|--limit|--mitigator|--note|--port|--prefix|--protocol|--record|--rounds|--server|--signal-port|--socket|--status|--target-prefix|--to|--ttl|--uri|--wait-time) ((i++)) ;;
+      --activate|--alias|--client|--config|--cuid|--deactivate|--domain|--file|--fqdn|--interval|--lifetime|--limit|--mid|--mitigator|--note|--port|--prefix|--protocol|--record|--rounds|--server|--signal-port|--socket|--status|--target-prefix|--to|--ttl|--uri|--wait-time) ((i++)) ;;
       -*) ;;
       *)
-        case " status mitigate list show watch withdraw refresh efficacy cuid release-armed explain audit decode check-config reload redirect init emergency config-reference data-reference messages completion list remove-all clear-marker bash release " in
+        case " status mitigate list show watch withdraw refresh efficacy filter cuid release-armed explain audit decode check-config reload redirect init emergency config-reference data-reference messages completion list remove-all clear-marker bash release " in
           *" $word "*) path="${path:+$path }$word" ;;
         esac ;;
     esac
@@ -19,15 +19,18 @@ _dotsctl() {
     --protocol) mapfile -t COMPREPLY < <(compgen -W "tcp udp icmp icmpv6 sctp gre esp" -- "$current"); return ;;
   esac
   case "$path" in
-    "") words="status mitigate list show watch withdraw refresh efficacy cuid release-armed explain audit decode check-config reload redirect init emergency config-reference data-reference messages completion $global" ;;
+    "") words="status mitigate list show watch withdraw refresh efficacy filter cuid release-armed explain audit decode check-config reload redirect init emergency config-reference data-reference messages completion $global" ;;
     "status") words="--help -h $global" ;;
-    "mitigate") words="--help -h --target-prefix --fqdn --uri --alias --port --protocol --lifetime --note --server --armed --wait --wait-time $global" ;;
+    "mitigate") words="--help -h --target-prefix --fqdn --uri --alias --port --protocol --lifetime --note --server --activate --deactivate --armed --wait --wait-time $global" ;;
     "list") words="--help -h $global" ;;
     "show") words="--help -h --domain --cuid --server $global" ;;
     "watch") words="--help -h --interval --rounds $global" ;;
     "withdraw") words="--help -h --domain --cuid --server --force --note $global" ;;
     "refresh") words="--help -h --domain --cuid --server $global" ;;
     "efficacy") words="--help -h --domain --cuid --server --status $global" ;;
+    "filter") words="activate deactivate --help -h $global" ;;
+    "filter activate") words="--help -h --mid --server --note --when-mitigating $global" ;;
+    "filter deactivate") words="--help -h --mid --server --note $global" ;;
     "cuid") words="release --help -h $global" ;;
     "cuid release") words="--help -h --domain --note $global" ;;
     "release-armed") words="--help -h $global" ;;

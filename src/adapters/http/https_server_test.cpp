@@ -247,7 +247,7 @@ TEST_F(Https, SlowClientsEndAndDisturbNobody) {
   options.limits.stall_time = 300ms;
   options.limits.handshake_time = 300ms;
   handle = [](ports::HttpRequest request, const ports::HttpClient&, ports::HttpReply reply) {
-    reply({200, {}, request.target == "/large" ? std::string(50 << 20, 'x') : "small"});
+    reply({200, {}, request.target == "/large" ? std::string(20 << 20, 'x') : "small"});
   };
   start();
   HttpsClient mute{port, nullptr};

@@ -245,7 +245,9 @@ void FilterView::read_dispatch(const std::set<SetName>& wired) {
     for (const auto& jump : wanted.groups.at(group)) missed.insert(jump.number);
   }
   for (const auto& [prefix, chain] : elements) {
-    if (!wanted.elements.contains(prefix)) foreign.push_back("element of map " + to_string(filter_map(prefix)));
+    const auto right_group = wanted.elements.find(prefix);
+    if (right_group == wanted.elements.end()) foreign.push_back("element of map " + to_string(filter_map(prefix)));
+    if (right_group == wanted.elements.end() || right_group->second != chain) astray.push_back(prefix);
   }
   for (const auto& [number, memo] : lists) {
     if (!missed.contains(number)) reached.insert(number);

@@ -63,6 +63,7 @@ struct FilterView {
   FilterElements elements;
   std::vector<std::string> foreign;
   std::vector<std::string> removals;  // "<chain> handle <n>" of rules that are not ours
+  std::vector<Prefix> astray;         // elements that lead elsewhere than they should
 
  private:
   void read_list(std::uint64_t number, const std::map<std::string, std::vector<const Netlink::RuleText*>>& rows);

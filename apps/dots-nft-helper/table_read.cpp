@@ -118,6 +118,11 @@ std::string Table::remove_foreign(std::vector<std::string>& removed) {
   Contents contents;
   if (const std::string error = read(objects, &contents); !error.empty()) return error;
   std::string commands;
+  // Before the chains that they may lead to.
+  for (const Prefix& prefix : filters_.astray) {
+    commands += "delete element inet " + name_ + " " + to_string(filter_map(prefix)) + " { " +
+                to_string(prefix.address) + " }\n";
+  }
   for (const std::string& rule : filters_.removals) commands += "delete rule inet " + name_ + " " + rule + "\n";
   for (const std::string& command : structure_.foreign(objects).removals) commands += command + "\n";
   if (!commands.empty()) {

@@ -160,6 +160,112 @@ TEST_F(NftablesTest, SetsThatAreEmptyGoWhenTheTableIsOpenedAgain) {
   EXPECT_THAT(table, HasSubstr("tw_drop4_24_any"));
 }
 
+// A list of three entries, one of them a limit, one with a transport header.
+model::FilterList three(const char* name) {
+  auto list = tests::list_of(tests::list_key("d", "c", name), 0, {});
+  for (const char* entry : {"a", "b", "c"}) {
+    list.rules.push_back(tests::filter_rule(entry, {"192.0.2.0/24", "2001:db8::/32"}));
+  }
+  list.rules[0].entry.match.udp.emplace();
+  list.rules[1].entry.forwarding = model::Forwarding::accept;
+  list.rules[1].entry.rate_limit_hundredths = 100'000;
+  return list;
+}
+
+TEST_F(NftablesTest, AnAlteredListOfFiltersIsNotListedAsWholeAndCanBeInstalledAnew) {
+  NftablesMitigator mitigator(options());
+  open(mitigator);
+  const auto list = three("l");
+  const auto stands = [&] {
+    const auto listing = mitigator.list();
+    EXPECT_TRUE(listing.ok()) << listing.error().message;
+    return listing.ok() && listing->filters.size() == 1 && listing->filters[0].digest == model::digest_of(list) &&
+           listing->foreign.empty();
+  };
+  const auto put = [&] { ASSERT_TRUE(mitigator.apply_filters({tests::put_list(list)}).ok()); };
+  put();
+  ASSERT_TRUE(stands());
+  const std::string group = [] {
+    const std::string table = run("nft list table inet tidewall");
+    return table.substr(table.find("chain tw_d") + 6, 20);
+  }();
+  for (const std::string& change : {
+           std::string("flush chain inet tidewall tw_f@"),
+           std::string("add rule inet tidewall tw_f@ counter drop comment \"e2\""),
+           std::string("insert rule inet tidewall tw_f@ counter accept"),
+           std::string("flush chain inet tidewall tw_f@_e1"),
+           std::string("insert rule inet tidewall tw_f@_e1 accept comment \"limit\""),
+           std::string("flush chain inet tidewall tw_f@_l"),
+           std::string("flush chain inet tidewall tw_f@_m"),
+           std::string("add rule inet tidewall tw_f@_m return comment \"x\""),
+           std::string("add chain inet tidewall tw_f@_e7"),
+           std::string("flush chain inet tidewall ") + group,
+           std::string("insert rule inet tidewall ") + group + " accept",
+           std::string("insert rule inet tidewall ") + group + " accept comment \"tw_f0\"",
+           std::string("delete element inet tidewall tw_filter4_24 { 192.0.2.0 }"),
+           std::string("flush chain inet tidewall tw_v6"),
+           std::string("flush chain inet tidewall tw_guard"),
+       }) {
+    const std::string table = run("nft list table inet tidewall");
+    const auto at = table.find("\tchain tw_f");
+    ASSERT_NE(at, std::string::npos);
+    const std::string number = table.substr(at + 11, table.find(' ', at + 11) - at - 11);
+    std::string command = change;
+    if (const auto mark = command.find('@'); mark != std::string::npos) command.replace(mark, 1, number);
+    nft(command);
+    EXPECT_FALSE(stands()) << command;
+    // What the runner does: what is not ours goes, what lacks comes back.
+    ASSERT_TRUE(mitigator.remove_foreign().ok()) << command;
+    put();
+    EXPECT_TRUE(stands()) << command << "\n" << run("nft list table inet tidewall");
+  }
+  ASSERT_TRUE(mitigator.apply_filters({tests::remove_list(list.key)}).ok());
+  const std::string table = run("nft list table inet tidewall");
+  EXPECT_THAT(table, testing::Not(HasSubstr("chain tw_f")));
+  EXPECT_THAT(table, testing::Not(HasSubstr("chain tw_d")));
+}
+
+TEST_F(NftablesTest, ForeignObjectsBesideFiltersAreNamedAndRemovedAndTheListsStay) {
+  NftablesMitigator mitigator(options());
+  open(mitigator);
+  ASSERT_TRUE(mitigator.apply_filters({tests::put_list(three("l")), tests::put_list(three("m"))}).ok());
+  const std::string clean = run("nft list table inet tidewall");
+  nft("add chain inet tidewall stray");
+  nft("add rule inet tidewall stray jump tw_f1");
+  nft("add chain inet tidewall tw_d0123456789abcdef");
+  nft("add rule inet tidewall tw_f1 ip saddr 198.51.100.1 accept");
+  nft("add element inet tidewall tw_filter4_24 { 198.51.100.0 : drop }");
+  nft("add element inet tidewall tw_filter4_24 { 203.0.113.0 : jump stray }");
+  const auto listing = mitigator.list();
+  ASSERT_TRUE(listing.ok());
+  using testing::Contains;
+  EXPECT_THAT(listing->foreign, Contains("chain stray"));
+  EXPECT_THAT(listing->foreign, Contains("chain tw_d0123456789abcdef"));
+  EXPECT_THAT(listing->foreign, Contains(HasSubstr("rule in chain tw_f1, handle")));
+  EXPECT_THAT(listing->foreign, Contains("element of map tw_filter4_24").Times(2));
+  const auto removed = mitigator.remove_foreign();
+  ASSERT_TRUE(removed.ok()) << removed.error().message;
+  ASSERT_TRUE(mitigator.apply_filters({tests::put_list(three("l")), tests::put_list(three("m"))}).ok());
+  const auto after = mitigator.list();
+  ASSERT_TRUE(after.ok());
+  EXPECT_THAT(after->foreign, IsEmpty());
+  EXPECT_EQ(after->filters.size(), 2u);
+}
+
+TEST_F(NftablesTest, OneListIsReplacedAndTheChainsOfTheOthersStayAsTheyAre) {
+  NftablesMitigator mitigator(options());
+  open(mitigator);
+  ASSERT_TRUE(mitigator.apply_filters({tests::put_list(three("l")), tests::put_list(three("m"))}).ok());
+  const auto chain = [](const char* name) { return run(std::string("nft -a list chain inet tidewall ") + name); };
+  const std::string before = chain("tw_f2");
+  auto shorter = three("l");
+  shorter.rules.pop_back();
+  ASSERT_TRUE(mitigator.apply_filters({tests::put_list(shorter)}).ok());
+  EXPECT_EQ(chain("tw_f2"), before);  // rule by rule, with their handles: nothing was written anew
+  EXPECT_THAT(chain("tw_f1"), HasSubstr("No such file"));
+  EXPECT_THAT(before, HasSubstr("e2"));
+}
+
 TEST_F(NftablesTest, ADeadHelperFailsTheCallAndTheNextOpenStartsAnother) {
   NftablesMitigator mitigator(options());
   open(mitigator);
@@ -217,6 +323,33 @@ TEST_F(NftablesTest, CheckTriesTheCapabilityAndLeavesNothingBehind) {
   const auto checked = check(options());
   EXPECT_TRUE(checked.ok()) << checked.error().message;
   EXPECT_EQ(run("nft list ruleset"), "");
+}
+
+TEST_F(NftablesTest, FiltersOfAnEarlierHelperAreKnownAndTheTableOfAnEarlierReleaseIsRebuilt) {
+  // As it was before there were filters: the rules of mitigations in the chain of the family.
+  nft("add table inet tidewall");
+  nft("add chain inet tidewall tw_guard { type filter hook prerouting priority -300; policy accept; }");
+  for (const char* chain : {"tw_v4", "tw_v6"}) nft(std::string("add chain inet tidewall ") + chain);
+  nft("add set inet tidewall tw_drop4_32_port { type ipv4_addr . inet_proto . inet_service; counter; }");
+  nft("add rule inet tidewall tw_guard meta nfproto ipv4 jump tw_v4 comment \"tw_v4\"");
+  nft("add rule inet tidewall tw_guard meta nfproto ipv6 jump tw_v6 comment \"tw_v6\"");
+  nft("add rule inet tidewall tw_v4 ip daddr . meta l4proto . th dport @tw_drop4_32_port drop comment "
+      "\"tw_drop4_32_port\"");
+  nft("add element inet tidewall tw_drop4_32_port { 192.0.2.1 . 17 . 53 }");
+  {
+    NftablesMitigator mitigator(options());
+    open(mitigator);
+    EXPECT_THAT(rules(mitigator), ElementsAre(dns));
+    ASSERT_TRUE(mitigator.apply_filters({tests::put_list(three("l"))}).ok());
+  }
+  NftablesMitigator another(options());
+  open(another);
+  const auto listing = another.list();
+  ASSERT_TRUE(listing.ok());
+  EXPECT_THAT(listing->foreign, IsEmpty());
+  ASSERT_EQ(listing->filters.size(), 1u);
+  EXPECT_EQ(listing->filters[0].digest, model::digest_of(three("l")));
+  EXPECT_THAT(rules(another), ElementsAre(dns));
 }
 
 TEST_F(NftablesTest, TheEmergencyPathWorksWithoutAnOwner) {

@@ -313,5 +313,48 @@ def stopped(report, bin_dir):
         report.check(writer.there - writer.unsure <= now, "what was acknowledged is there", sorted(writer.there - now)[:5])
 
 
+# S9133-3.1-01, S9133-3.1-04, S9133-3.2.1-20, S9133-3.2.1-22
+def switched(report, bin_dir):
+    """Our client switches a filter over the signal channel while there is no HTTPS."""
+    need("curl")
+    with Rig(bin_dir) as rig:
+        web = Web(rig)
+        server = rig.start("server")
+        client = rig.start("client")
+        wait_for(lambda: "connected" in rig.ctl("client", "status")[1], 20)
+        cuid = json.loads(rig.ctl("client", "status", "--json")[1])["servers"][0]["cuid"]
+        me = f"{DATA}/dots-client={cuid}"
+        web.ask("POST", DATA, registration(cuid))
+        made = web.ask("PUT", f"{me}/acls/acl=partners", acls(drop_list("partners", activation="immediate")))
+        report.check(made.status == 201, "a filter is made", made)
+        idle = rig.ctl("client", "filter", "deactivate", "partners", "--mid", "1")
+        report.check(idle[0] != 0, "in idle time it is not switched", idle)
+        asked = rig.ctl("client", "mitigate", "--target-prefix", "203.0.113.7", "--wait")
+        report.check(asked[0] == 0, "an attack is mitigated", asked)
+
+        rig.stop(client)  # so that it need not wait for its next attempt
+        rig.stop(server)
+        listening = rig.config("server").read_text()
+        rig.config("server").write_text(listening.replace(f'listen = ["127.0.0.1:{web.port}"]', ""))
+        server = rig.start("server")
+        rig.start("client")
+        report.check(web.ask("GET", me).status == 0, "there is no HTTPS now")
+        done = rig.ctl("client", "filter", "deactivate", "partners", "--mid", "1")
+        report.check(done[0] == 0, "the client asks for its filter to be switched", done)
+        taken = wait_for(lambda: "accepted" in rig.ctl("client", "show", "2")[1], 60)
+        report.check(taken, "the server takes it", rig.ctl("client", "show", "2"))
+        unknown = rig.ctl("client", "filter", "deactivate", "nobody-made-this", "--mid", "2")
+        refused = wait_for(lambda: "4.04" in rig.ctl("client", "show", "3")[1], 20)
+        report.check(unknown[0] == 0 and refused, "a filter that is not there is refused", rig.ctl("client", "show", "3"))
+        audit = rig.ctl("server", "audit")[1]
+        report.check("deactivate, was immediate" in audit, "the audit log has the old and the new type", audit)
+
+        rig.stop(server)
+        rig.config("server").write_text(listening)
+        rig.start("server")
+        shown = web.ask("GET", f"{me}/acls/acl=partners/activation-type")
+        report.check(shown.status == 200 and "deactivate" in shown.body, "the data channel shows what was switched", shown)
+
+
 if __name__ == "__main__":
-    run_parts("data_channel", 170, [examples, strangers, killed, stopped])
+    run_parts("data_channel", 170, [examples, strangers, killed, stopped, switched])

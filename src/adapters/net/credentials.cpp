@@ -120,6 +120,7 @@ class Loader {
     }
     for (unsigned i = 0; i < anchors_.count; ++i) {
       const std::int64_t end = gnutls_x509_crt_get_expiration_time(anchors_.items[i]);
+      handles_.anchor_ends_unix_s.push_back(end);
       if (end < now_s_) handles_.warnings.push_back(sources_.ca_file + ": CA certificate expired on " + date(end));
     }
     gnutls_certificate_set_x509_trust(handles_.x509, anchors_.items, static_cast<int>(anchors_.count));

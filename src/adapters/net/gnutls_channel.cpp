@@ -97,21 +97,40 @@ void GnutlsChannel::keep_ticket() {
   wants_ticket_ = false;
 }
 
-bool GnutlsChannel::open(ports::ChannelEvents& events) {
-  resumed_ = gnutls_session_is_resumed(session_) != 0;
+bool GnutlsChannel::prove_peer(std::string& why) {
+  const Credentials::Handles& handles = credentials_->handles();
+  const base::WallTime now = clock_now().wall;
+  const auto key = chain_key(peer_chain(session_), context_.server_name);
+  if (resumed_ && key) {
+    if (const auto known = handles.verdicts.find(*key, now)) {
+      identity_ = known->identity;
+      expires_unix_s_ = known->expires_unix_s;
+      return true;
+    }
+  }
   if (resumed_ && !check_resumed_peer(session_)) {
     if (tickets_) tickets_->forget(ticket_key_);
-    gnutls_alert_send(session_, GNUTLS_AL_FATAL, GNUTLS_A_BAD_CERTIFICATE);
-    fail(context_.refusal, events);
+    why = context_.refusal;
     return false;
   }
   if (!take_identity()) {
+    why = "the peer has not proven who it is";
+    return false;
+  }
+  if (!key) return true;
+  expires_unix_s_ = chain_expires_unix_s(session_);
+  handles.verdicts.put(*key, {identity_, expires_unix_s_}, trust_ends_unix_s(handles, now), now);
+  return true;
+}
+
+bool GnutlsChannel::open(ports::ChannelEvents& events) {
+  resumed_ = gnutls_session_is_resumed(session_) != 0;
+  if (std::string why; !prove_peer(why)) {
     gnutls_alert_send(session_, GNUTLS_AL_FATAL, GNUTLS_A_BAD_CERTIFICATE);
-    fail("the peer has not proven who it is", events);
+    fail(std::move(why), events);
     return false;
   }
   state_ = State::open;
-  if (identity_.kind == model::CredentialKind::x509) expires_unix_s_ = chain_expires_unix_s(session_);
   checked_with_ = credentials_;
   if (tickets_ && resumed_) tickets_->served(ticket_key_);
   // A TLS 1.2 ticket serves many times and a resumed session brings none; TLS 1.3 gives a new one each time.

@@ -53,6 +53,9 @@ class GnutlsChannel : public ports::SecureChannel {
   bool resumed_ = false;
 
  private:
+  // Who the peer is, after the checks that its way of opening the session asks for; false: it is nobody, and `why`
+  // says more.
+  bool prove_peer(std::string& why);
   bool take_identity();
   void offer_ticket();
   std::int64_t expires_unix_s_ = INT64_MAX;        // the peer's chain

@@ -7,9 +7,11 @@
 #include <map>
 #include <optional>
 #include <set>
+#include <span>
 #include <string>
 #include <vector>
 
+#include "adapters/net/chain_verdicts.h"
 #include "adapters/net/credentials.h"
 #include "adapters/net/ticket_keys.h"
 #include "model/peer.h"
@@ -43,6 +45,8 @@ struct Credentials::Handles {
   base::Bytes decoy_secret;                                    // keys for identities that nobody has
   bool certificate = false, anchors = false, raw_key = false;  // what we can show and check
   std::map<std::string, std::set<base::Bytes>, std::less<>> peer_keys;  // raw public keys by server name
+  std::vector<std::int64_t> anchor_ends_unix_s;                         // when each authority expires
+  mutable ChainVerdicts verdicts;                                       // guards itself
   model::PeerIdentity own;
   std::vector<std::string> warnings;
 };
@@ -82,6 +86,13 @@ std::optional<std::string> why_refused_now(gnutls_session_t session, const Crede
                                            const Credentials::Handles& trusted, const std::string& server_name);
 // When the first certificate of the peer's chain expires; INT64_MAX without certificates.
 std::int64_t chain_expires_unix_s(gnutls_session_t session);
+
+// Names what was verified in Credentials::Handles::verdicts; nothing for an empty chain.
+std::optional<ChainVerdicts::Key> chain_key(std::span<const gnutls_datum_t> chain, const std::string& server_name);
+// The certificates that the peer showed, also of a resumed session; empty where it proved itself in another way.
+std::span<const gnutls_datum_t> peer_chain(gnutls_session_t session);
+// When the next of the authorities expires that have not yet; INT64_MAX for never.
+std::int64_t trust_ends_unix_s(const Credentials::Handles& handles, base::WallTime now);
 
 // Whose tickets a client may offer: server, transport and what it proves itself with.
 std::string ticket_cache_key(const Credentials::Handles& handles, const std::string& server_name, bool datagram);

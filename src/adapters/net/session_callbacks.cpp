@@ -178,6 +178,36 @@ std::int64_t chain_expires_unix_s(gnutls_session_t session) {
   return end;
 }
 
+std::span<const gnutls_datum_t> peer_chain(gnutls_session_t session) {
+  unsigned count = 0;
+  const gnutls_datum_t* chain = gnutls_certificate_get_peers(session, &count);
+  if (chain == nullptr || shows_raw_key(session)) return {};
+  return {chain, count};
+}
+
+std::optional<ChainVerdicts::Key> chain_key(std::span<const gnutls_datum_t> chain, const std::string& server_name) {
+  if (chain.empty()) return std::nullopt;
+  ChainVerdicts::Key key{};
+  gnutls_hash_hd_t hash = nullptr;
+  if (gnutls_hash_init(&hash, GNUTLS_DIG_SHA256) < 0) return std::nullopt;
+  const auto add = [hash](const void* data, std::uint32_t size) {
+    return gnutls_hash(hash, &size, sizeof size) >= 0 && gnutls_hash(hash, data, size) >= 0;
+  };
+  bool added = add(server_name.data(), static_cast<std::uint32_t>(server_name.size()));
+  for (const gnutls_datum_t& one : chain) added = add(one.data, one.size) && added;
+  gnutls_hash_deinit(hash, key.data());
+  if (!added) return std::nullopt;
+  return key;
+}
+
+std::int64_t trust_ends_unix_s(const Credentials::Handles& handles, base::WallTime now) {
+  std::int64_t first = INT64_MAX;
+  for (const std::int64_t end : handles.anchor_ends_unix_s) {
+    if (end >= static_cast<std::int64_t>(base::unix_seconds(now))) first = std::min(first, end);
+  }
+  return first;
+}
+
 std::string ticket_cache_key(const Credentials::Handles& handles, const std::string& server_name, bool datagram) {
   return server_name + (datagram ? " dtls " : " tls ") + base::to_hex(handles.own.fingerprint);
 }

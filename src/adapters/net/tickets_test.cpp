@@ -1,6 +1,7 @@
 // Resumption by tickets over DTLS: what it needs, what it checks again, and what a bad path does to it.
 #include <random>
 
+#include "adapters/net/gnutls_handles.h"
 #include "adapters/net/ticket_set.h"
 #include "tests/support/dtls_fixture.h"
 
@@ -215,6 +216,38 @@ TEST_F(Tickets, AnExpiredClientIsNotResumed) {
   const auto p = connect(client);
   EXPECT_FALSE(p->server.opened);
   EXPECT_EQ(p->server.reason, "its certificate chain has expired");
+}
+
+// The signatures of a chain are not verified again for each resumption: what was found is told apart here by a name
+// that the certificate has not. A full handshake takes nobody's word.
+TEST_F(Tickets, AResumptionTakesTheVerdictOnAChainThatWasGoodJustNow) {
+  const auto credentials = load(server_sources(), Side::server);
+  serve(credentials, open_keys(kept_));
+  EXPECT_FALSE(resumed(*connect()));
+  ChainVerdicts& verdicts = credentials->handles().verdicts;
+  ASSERT_EQ(verdicts.size(), 1U);
+  unsigned count = 0;
+  gnutls_x509_crt_t* own = nullptr;
+  ASSERT_GE(gnutls_certificate_get_x509_crt(client_credentials()->handles().x509, 0, &own, &count), 0);
+  base::Bytes der(8192);
+  std::size_t size = der.size();
+  ASSERT_GE(gnutls_x509_crt_export(own[0], GNUTLS_X509_FMT_DER, der.data(), &size), 0);
+  for (unsigned i = 0; i < count; ++i) gnutls_x509_crt_deinit(own[i]);
+  gnutls_free(own);
+  const gnutls_datum_t chain{der.data(), static_cast<unsigned>(size)};
+  const auto key = chain_key({&chain, 1}, "");
+  ASSERT_TRUE(key);
+  ASSERT_TRUE(verdicts.find(*key, wall_now()));
+  ProvenPeer other;
+  other.identity.names = {"known"};
+  verdicts.put(*key, other, INT64_MAX, wall_now());
+  const auto p = connect();
+  EXPECT_TRUE(resumed(*p));
+  EXPECT_EQ(p->server.channel->identity().names, std::vector<std::string>{"known"});
+  cache_ = std::make_shared<TicketCache>();
+  const auto full = connect();
+  EXPECT_FALSE(resumed(*full));
+  EXPECT_EQ(full->server.channel->identity(), client_credentials()->own_identity());
 }
 
 TEST_F(Tickets, AClientOfACaThatIsTrustedNoLongerIsNotResumed) {

@@ -34,8 +34,11 @@ struct ReceiveBuffers::Slots {
   std::array<Slot, kDatagramsPerCall> slots;
   std::array<mmsghdr, kDatagramsPerCall> headers{};
 
-  void prepare() {
-    for (std::size_t i = 0; i < kDatagramsPerCall; ++i) {
+  Slots() { prepare(kDatagramsPerCall); }
+
+  // The kernel writes lengths and flags into those that it used; the others are as they were.
+  void prepare(std::size_t used) {
+    for (std::size_t i = 0; i < used; ++i) {
       Slot& slot = slots[i];
       slot.where = {slot.bytes.data(), slot.bytes.size()};
       msghdr& header = headers[i].msg_hdr;
@@ -89,7 +92,6 @@ base::Result<UdpSocket> UdpSocket::connect(const model::SocketAddress& server, s
 
 std::size_t UdpSocket::receive(ReceiveBuffers& buffers, std::vector<model::Datagram>& out) {
   auto& slots = *buffers.slots_;
-  slots.prepare();
   int count = -1;
   // A connected socket reports the ICMP errors of what it sent before; they say nothing that a peer could not forge.
   for (int tries = 0; tries < 4 && count < 0; ++tries) {
@@ -117,7 +119,9 @@ std::size_t UdpSocket::receive(ReceiveBuffers& buffers, std::vector<model::Datag
     datagram.bytes.assign(slot.bytes.data(), slot.bytes.data() + message.msg_len);
     out.push_back(std::move(datagram));
   }
-  return count < 0 ? 0 : static_cast<std::size_t>(count);
+  if (count <= 0) return 0;
+  slots.prepare(static_cast<std::size_t>(count));
+  return static_cast<std::size_t>(count);
 }
 
 SendCount UdpSocket::send(std::span<const model::Datagram> datagrams) {
@@ -125,7 +129,7 @@ SendCount UdpSocket::send(std::span<const model::Datagram> datagrams) {
   std::array<mmsghdr, kDatagramsPerCall> headers;
   std::array<iovec, kDatagramsPerCall> where;
   std::array<NativeAddress, kDatagramsPerCall> peers;
-  std::array<Control, kDatagramsPerCall> controls;
+  std::array<Control, kDatagramsPerCall> controls;  // NOLINT: written before it is read
   while (!datagrams.empty()) {
     const std::size_t count = std::min(datagrams.size(), kDatagramsPerCall);
     for (std::size_t i = 0; i < count; ++i) {

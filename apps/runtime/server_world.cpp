@@ -60,7 +60,7 @@ bool ServerRuntime::State::to_data(agent::server::DataRequest asked) {
   const bool taken =
       shards[to]->post([asked = std::make_shared<const agent::server::DataRequest>(std::move(asked))](
                            Shard& shard, base::Now now, ShardOutput& out) { shard.on_data(*asked, now, out); },
-                       Priority::normal);
+                       Priority::patient);
   if (!taken) sink.count("dots_hand_over_refused_total", "data", 1);
   return taken;
 }

@@ -8,6 +8,7 @@
 #include <boost/asio/post.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <chrono>
+#include <deque>
 #include <map>
 #include <mutex>
 #include <utility>
@@ -57,10 +58,12 @@ struct EventLoop::State {
   ReceiveBuffers buffers;
   std::vector<model::Datagram> received;
 
-  std::mutex mutex;  // guards `waiting` and `woken`
+  std::mutex mutex;  // guards `waiting`, `patient` and `woken`
   std::vector<Task> waiting;
+  std::deque<Task> patient;
   bool woken = false;
   std::vector<Task> now_running;
+  bool round_over = false;  // whatever else is ready
 
   std::atomic<bool> stopped{false};
   std::atomic<std::uint64_t> count_received{0}, count_sent{0}, count_dropped{0}, count_refused{0};
@@ -87,13 +90,24 @@ struct EventLoop::State {
   }
 
   void run_tasks() {
+    Task long_one;
+    bool more = false;
     {
       const std::lock_guard lock{mutex};
       std::swap(waiting, now_running);
-      woken = false;
+      if (!patient.empty()) {
+        long_one = std::move(patient.front());
+        patient.pop_front();
+      }
+      woken = more = !patient.empty();
     }
     for (Task& task : now_running) task();
     now_running.clear();
+    if (long_one) {
+      long_one();
+      round_over = true;
+    }
+    if (more) asio::post(io, [this] { run_tasks(); });
   }
 
   // The timer is only moved to an earlier time: moving it runs a handler, which ends a round, after which the deadline
@@ -148,8 +162,9 @@ void EventLoop::run() {
   State& s = *state_;
   while (!s.stopped.load()) {
     if (s.io.run_one() == 0) return;
-    for (int i = 1; i < kHandlersPerRound && !s.stopped.load() && s.io.poll_one() > 0; ++i) {
+    for (int i = 1; i < kHandlersPerRound && !s.round_over && !s.stopped.load() && s.io.poll_one() > 0; ++i) {
     }
+    s.round_over = false;
     if (s.handlers.after_round) s.handlers.after_round();
   }
 }
@@ -167,11 +182,15 @@ bool EventLoop::post(Task task, Priority priority) {
     const std::size_t limit = priority == Priority::reserved
                                   ? s.options.tasks
                                   : s.options.tasks - std::min(s.options.tasks, s.options.reserved_tasks);
-    if (s.waiting.size() >= limit) {
+    if (s.waiting.size() + s.patient.size() >= limit) {
       s.count_refused.fetch_add(1, std::memory_order_relaxed);
       return false;
     }
-    s.waiting.push_back(std::move(task));
+    if (priority == Priority::patient) {
+      s.patient.push_back(std::move(task));
+    } else {
+      s.waiting.push_back(std::move(task));
+    }
     wake = !std::exchange(s.woken, true);
   }
   if (wake) asio::post(s.io, [&s] { s.run_tasks(); });

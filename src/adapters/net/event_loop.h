@@ -26,7 +26,9 @@ struct EventLoopOptions {
   std::size_t reserved_tasks = 4096;  // of these, for Priority::reserved alone
 };
 
-enum class Priority : std::uint8_t { normal, reserved };
+// patient: work that may take milliseconds. One of them in a round, after the others, so that datagrams have their turn
+// between two.
+enum class Priority : std::uint8_t { normal, reserved, patient };
 
 // Threads: run() is the loop's thread; post(), stop() and counters() are for all; the rest is for the loop's thread, or
 // for any one thread before run().
@@ -73,7 +75,7 @@ class EventLoop {
   void run();
   void stop();
 
-  // In order of arrival, whatever the priority. False when full: the task is gone, and counted.
+  // In order of arrival, normal and reserved ones together. False when full: the task is gone, and counted.
   bool post(Task task, Priority priority = Priority::normal);
 
   // Replaces the one before; on_deadline is called once, not before this time.

@@ -157,6 +157,32 @@ TEST(EventLoop, FullQueueRefusesButKeepsRoomForTheReserved) {
   EXPECT_EQ(order, (std::vector<int>{1, 2, 4, 5})) << "order of arrival";
 }
 
+// Many long tasks at once must not hold up what a round brings: answers leave between any two of them.
+TEST(EventLoop, OnePatientTaskInARound) {
+  EventLoop loop;
+  std::string story;
+  loop.set_handlers({.on_datagrams = {}, .on_deadline = {}, .after_round = [&] { story += '|'; }});
+  for (const char name : {'a', 'b', 'c'}) {
+    EXPECT_TRUE(loop.post(
+        [&, name] {
+          story += name;
+          if (name == 'c') loop.stop();
+        },
+        Priority::patient));
+  }
+  EXPECT_TRUE(loop.post([&] { story += '1'; }));
+  EXPECT_TRUE(loop.post([&] { story += '2'; }));
+  loop.run();
+  EXPECT_EQ(story, "12a|b|c|");
+}
+
+TEST(EventLoop, PatientTasksAreBounded) {
+  EventLoop loop{{.tasks = 4, .reserved_tasks = 1}};
+  for (int i = 0; i < 3; ++i) EXPECT_TRUE(loop.post([] {}, Priority::patient));
+  EXPECT_FALSE(loop.post([] {}, Priority::patient));
+  EXPECT_TRUE(loop.post([] {}, Priority::reserved));
+}
+
 TEST(EventLoop, TasksMayBeMoveOnlyAndMayPost) {
   EventLoop loop;
   auto value = std::make_unique<int>(42);

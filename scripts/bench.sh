@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Measures again all that docs/performance.md says, on this machine: ./scripts/bench.sh [preset] (default release).
-# Takes some fifteen minutes, wants root for the row about nftables, and means something on a quiet machine alone.
+# Takes some ten minutes, wants root for the row about nftables, and means something on a quiet machine alone.
 # Writes docs/performance/run.json and growth.csv, the plots and the figures of the page.
 set -euo pipefail
 cd "$(dirname "$0")/.."

@@ -32,8 +32,8 @@ constexpr std::uint32_t kMostMitigations = 1'000'000;
 constexpr std::chrono::seconds kStartTime = 60s;
 constexpr std::uint32_t kLeastPort = 5000;
 
-bool is_free(std::uint16_t port) {
-  const int fd = ::socket(AF_INET6, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+bool is_free(std::uint16_t port, int type) {
+  const int fd = ::socket(AF_INET6, type | SOCK_CLOEXEC, 0);
   sockaddr_in6 own{};
   own.sin6_family = AF_INET6;  // both families
   own.sin6_port = htons(port);
@@ -43,7 +43,7 @@ bool is_free(std::uint16_t port) {
 }
 
 // Below the ports that the kernel hands out: our own sessions take hundreds of those before the daemon binds its port.
-base::Result<std::uint16_t> free_port() {
+base::Result<std::uint16_t> free_port(int type = SOCK_DGRAM) {
   std::uint32_t first_handed_out = 0;
   std::ifstream{"/proc/sys/net/ipv4/ip_local_port_range"} >> first_handed_out;
   if (first_handed_out <= kLeastPort || first_handed_out > 65535) first_handed_out = 32768;
@@ -51,9 +51,9 @@ base::Result<std::uint16_t> free_port() {
   std::random_device random;
   for (int tries = 0; tries < 100; ++tries) {
     const auto port = static_cast<std::uint16_t>(kLeastPort + random() % choice);
-    if (is_free(port)) return port;
+    if (is_free(port, type)) return port;
   }
-  return base::Error{std::string{"no free UDP port: "} + std::strerror(errno)};
+  return base::Error{std::string{"no free port: "} + std::strerror(errno)};
 }
 
 std::string client_name(std::size_t number) { return fmt::format("bench-{}", number); }
@@ -140,6 +140,15 @@ base::Result<void> ConfigSet::write(const SetOptions& options) {
     keys += client_name(i) + ":" + base::to_hex(*key) + "\n";
     psk_.push_back({client_name(i), std::move(*key)});
     if (i > 0) domains += domain_toml(fmt::format("domain-{}", i), i);
+  }
+  if (options.data_channel) {
+    const auto data_port = free_port(SOCK_STREAM);
+    if (!data_port) return data_port.error();
+    data_server_ = {server_.ip, *data_port};
+    // A limit that is reached would be measured.
+    domains += fmt::format(
+        "\n[data_channel]\nlisten = [\"127.0.0.1:{}\"]\nrequests_per_s = 1000000\nrequests_burst = 1000000\n",
+        *data_port);
   }
   if (auto done = append(file("psk.txt"), keys); !done) return done;
   return append(file("server.toml"), domains);

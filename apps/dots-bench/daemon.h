@@ -17,6 +17,7 @@ struct SetOptions {
   std::size_t domains = 1000;  // beside the one domain that all can share
   std::string mitigator = "dry-run";
   unsigned heartbeat_interval_s = 30;  // of the server
+  bool data_channel = false;           // HTTPS on a port beside that of the signal channel
 };
 
 // What `dotsctl init` writes, with more domains and clients in it.
@@ -30,6 +31,7 @@ class ConfigSet {
   const std::string& folder() const { return folder_; }
   std::string file(const std::string& name) const { return folder_ + "/" + name; }
   const model::SocketAddress& server() const { return server_; }
+  const model::SocketAddress& data_server() const { return data_server_; }  // with SetOptions::data_channel
   const adapters::net::Psk& psk(std::size_t domain) const { return psk_[domain]; }
   void keep() { keep_ = true; }
   // Empties the state folder of the server. REQUIRES: no daemon runs on it.
@@ -45,7 +47,7 @@ class ConfigSet {
   base::Result<std::vector<ClientCredentials>> psk_clients(std::size_t first, std::size_t count) const;
 
   std::string folder_;
-  model::SocketAddress server_;
+  model::SocketAddress server_, data_server_;
   std::vector<adapters::net::Psk> psk_;  // first that of the shared domain
   bool keep_ = false;
 };

@@ -20,6 +20,7 @@ base::Result<Rows> handshake_rows(Rig& rig);
 base::Result<Rows> flood_rows(Rig& rig);
 base::Result<Rows> idle_rows(const RunOptions& options, const std::string& self);
 base::Result<Rows> nftables_rows(const RunOptions& options, const std::string& self, const Disk& disk);
+base::Result<Rows> data_rows(const RunOptions& options, const std::string& self);
 base::Result<Rows> loss_rows(const RunOptions& options, const std::string& self);
 
 }  // namespace dots::bench

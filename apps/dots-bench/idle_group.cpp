@@ -4,6 +4,7 @@
 #include <array>
 #include <utility>
 
+#include "dots-bench/crowd.h"
 #include "dots-bench/groups.h"
 
 namespace dots::bench {
@@ -21,24 +22,18 @@ struct Idle {
 };
 
 // Opens the sessions, lets them beat for the periods and measures; the memory is that of the end.
-base::Result<Idle> beat(Process& process, Daemon* daemon, const OpenOptions& open, const RunOptions& options,
+base::Result<Idle> beat(Process& process, Daemon* daemon, const model::SocketAddress& server,
+                        const ClientCredentials& credentials, const RunOptions& options,
                         const std::function<Workload()>& workload) {
   const auto before = process.resident_bytes();
   if (!before) return before.error();
-  auto opened = open_sessions(open);
-  if (!opened) return opened.error();
-  Load load{std::move(opened->lanes)};
-  LoadOptions beats;
-  beats.spacing = std::chrono::seconds{options.idle_interval_s};
-  beats.in_flight = open.sessions;
-  beats.requests = open.sessions * options.idle_periods;
-  beats.patience = beats.spacing + std::chrono::seconds{20};
-  load.spread_over(beats.spacing);
+  auto crowd = Crowd::open(server, credentials, options.idle_sessions);
+  if (!crowd) return crowd.error();
   const auto counted = daemon != nullptr ? daemon->metrics() : base::Result<Metrics>{Metrics{}};
   if (!counted) return counted.error();
   const auto cpu_before = process.cpu_s();
   if (!cpu_before) return cpu_before.error();
-  auto loaded = load.run(workload(), beats);
+  auto loaded = crowd->beat(workload(), std::chrono::seconds{options.idle_interval_s}, options.idle_periods);
   if (!loaded) return loaded.error();
   const auto cpu_after = process.cpu_s();
   const auto after = process.resident_bytes();
@@ -50,11 +45,12 @@ base::Result<Idle> beat(Process& process, Daemon* daemon, const OpenOptions& ope
     for (const auto& reason : spoiled(*counted, *now)) return base::Error{"the run is spoiled: " + reason};
   }
   Idle idle;
-  const auto exchanges = static_cast<double>(beats.requests + loaded->peer_requests);
+  const auto exchanges = static_cast<double>(loaded->sent + loaded->peer_requests);
   idle.sample = {*cpu_after - *cpu_before, loaded->wall_s, exchanges, std::move(loaded->latencies)};
   loaded->latencies = {};
   idle.load = std::move(*loaded);
-  idle.bytes_each = (static_cast<double>(*after) - static_cast<double>(*before)) / static_cast<double>(open.sessions);
+  idle.bytes_each =
+      (static_cast<double>(*after) - static_cast<double>(*before)) / static_cast<double>(options.idle_sessions);
   return idle;
 }
 
@@ -69,30 +65,21 @@ base::Result<Rows> idle_rows(const RunOptions& options, const std::string& self)
   if (!rig) return rig.error();
   const auto clients = (*rig)->set().one_client();
   if (!clients) return clients.error();
-  OpenOptions open;
-  open.credentials = *clients;
-  open.sessions = options.idle_sessions;
-
   Row ours{.name = fmt::format("{} idle sessions, a beat in {} s", options.idle_sessions, options.idle_interval_s),
            .reference = kBareLoop,
            .goals = {ratio_at_most(kCpuGoal, kBareLoop), at_most_bytes_each(kBytesGoal)}};
   Row bare{.name = kBareLoop};
-  if (options.idle_sessions + kSpareDescriptors > allowed_descriptors()) {
-    ours.skipped = fmt::format("they need a socket each and {} are allowed", allowed_descriptors());
-    return Rows{ours};
-  }
   if (auto started = (*rig)->start_daemon(); !started) return started.error();
-  open.server = (*rig)->set().server();
-  auto idle = beat((*rig)->daemon().process(), &(*rig)->daemon(), open, options, heartbeats);
+  auto idle = beat((*rig)->daemon().process(), &(*rig)->daemon(), (*rig)->set().server(), clients->front(), options,
+                   heartbeats);
   if (!idle) return base::Error{ours.name + ": " + idle.error().message};
   (*rig)->stop_daemon();
 
   auto reference = (*rig)->start_reference({"dtls", "--folder", (*rig)->set().folder(), "--beat-s",
                                             std::to_string(std::max(kLeastServerInterval, options.idle_interval_s))});
   if (!reference) return reference.error();
-  open.server = reference->address;
   const auto size = [](double bytes) { return static_cast<std::size_t>(bytes + 0.5); };
-  auto loop = beat(*reference->process, nullptr, open, options,
+  auto loop = beat(*reference->process, nullptr, reference->address, clients->front(), options,
                    [&] { return echo(size(idle->load.request_bytes), size(idle->load.answer_bytes)); });
   if (!loop) return base::Error{bare.name + ": " + loop.error().message};
 

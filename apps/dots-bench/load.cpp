@@ -1,29 +1,10 @@
 #include "dots-bench/load.h"
 
 #include <algorithm>
-#include <array>
 
-#include "model/response_code.h"
-#include "wire/coap_view.h"
-#include "wire/coap_writer.h"
+#include "dots-bench/exchange.h"
 
 namespace dots::bench {
-namespace {
-
-constexpr std::size_t kTokenBytes = 4;
-
-// Without a look at the options, which an echo does not have.
-std::optional<std::uint32_t> token_of(base::ByteView message) {
-  if (message.size() < 4 + kTokenBytes || (message[0] & 0x0f) != kTokenBytes) return std::nullopt;
-  std::uint32_t token = 0;
-  for (std::size_t i = 0; i < kTokenBytes; ++i) token = token << 8 | message[4 + i];
-  return token;
-}
-
-bool is_request(base::ByteView message) { return message.size() >= 4 && message[1] > 0 && message[1] < 0x20; }
-
-}  // namespace
-
 Load::Load(std::vector<Lane> lanes) : lanes_(std::move(lanes)) {
   for (std::size_t i = 0; i < lanes_.size(); ++i) poller_.add(lanes_[i].fd(), i);
 }
@@ -45,9 +26,7 @@ base::Duration Load::pause(base::SteadyTime now, base::Duration spacing) const {
 base::Result<void> Load::issue(const Workload& workload, LoadResult& result) {
   Lane& lane = lanes_[next_lane_];
   const std::uint32_t token = next_token_++;
-  std::array<std::uint8_t, kTokenBytes> bytes;
-  for (std::size_t i = 0; i < kTokenBytes; ++i) bytes[i] = static_cast<std::uint8_t>(token >> (24 - 8 * i));
-  const Outgoing outgoing = workload.make(next_lane_, lane.next_message_id++, bytes);
+  const Outgoing outgoing = workload.make(next_lane_, lane.next_message_id++, token_of_number(token));
   lane.last_send = steady_now();
   const std::size_t datagram_bytes = lane.send(outgoing.message);
   if (datagram_bytes == 0) return base::Error{"a request could not be sent"};
@@ -62,10 +41,12 @@ base::Result<void> Load::issue(const Workload& workload, LoadResult& result) {
 base::Result<void> Load::take(std::size_t lane, base::ByteView message, const Workload& workload, LoadResult& result) {
   if (is_request(message)) {
     ++result.peer_requests;
-    answer_heartbeat(lane, message);
+    if (const base::Bytes answer = answer_to_heartbeat(message, lanes_[lane].next_message_id++); !answer.empty()) {
+      lanes_[lane].send(answer);
+    }
     return {};
   }
-  const auto token = token_of(message);
+  const auto token = number_of_token(message);
   const auto found = token ? pending_.find(*token) : pending_.end();
   if (found == pending_.end()) return base::Error{"something came that answers nothing: " + base::to_hex(message)};
   if (const auto wrong = workload.check(message, found->second.tag)) return base::Error{*wrong};
@@ -73,16 +54,6 @@ base::Result<void> Load::take(std::size_t lane, base::ByteView message, const Wo
   result.answer_bytes += static_cast<double>(message.size());
   pending_.erase(found);
   return {};
-}
-
-// The server's heartbeats want an answer like those of any client (RFC 9132 4.7).
-void Load::answer_heartbeat(std::size_t lane, base::ByteView message) {
-  const auto request = wire::view(message);
-  if (!request) return;
-  wire::MessageWriter writer{wire::MessageType::non_confirmable,
-                             static_cast<std::uint8_t>(model::ResponseCode::changed), lanes_[lane].next_message_id++,
-                             request->token};
-  lanes_[lane].send(writer.take());
 }
 
 base::Result<LoadResult> Load::run(const Workload& workload, const LoadOptions& options) {

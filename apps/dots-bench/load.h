@@ -58,7 +58,6 @@ class Load {
   base::Duration pause(base::SteadyTime now, base::Duration spacing) const;
   base::Result<void> issue(const Workload& workload, LoadResult& result);
   base::Result<void> take(std::size_t lane, base::ByteView message, const Workload& workload, LoadResult& result);
-  void answer_heartbeat(std::size_t lane, base::ByteView message);
 
   std::vector<Lane> lanes_;
   Poller poller_;

@@ -139,6 +139,8 @@ int main(int argc, char** argv) {
   std::string folder;
   auto* dtls = reference->add_subcommand("dtls", "DTLS 1.2 over GnuTLS");
   dtls->add_option("--folder", folder, "Credentials as `dotsctl init` makes them")->required();
+  auto* https = reference->add_subcommand("https", "Boost.Beast over GnuTLS");
+  https->add_option("--folder", folder, "Credentials as `dotsctl init` makes them")->required();
   unsigned beat_s = 0;
   dtls->add_option("--beat-s", beat_s, "A heartbeat to each session so often; 0: none");
 
@@ -146,6 +148,7 @@ int main(int argc, char** argv) {
   try {
     if (run_command->parsed()) return run_all(options);
     if (growth_command->parsed()) return run_growth(growth_options, growth);
+    if (https->parsed()) return run_https(folder);
     return dtls->parsed() ? run_dtls_echo(folder, std::chrono::seconds{beat_s}) : run_udp_echo();
   } catch (const std::exception& error) {
     return fail(1, error.what());

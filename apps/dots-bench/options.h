@@ -9,7 +9,7 @@
 namespace dots::bench {
 
 inline constexpr const char* kWorkloads[] = {"heartbeat", "get",  "refresh",  "put-new", "handshake",
-                                             "flood",     "idle", "nftables", "loss"};
+                                             "flood",     "idle", "nftables", "loss",    "data"};
 
 struct RunOptions {
   std::string dotsd;                     // program; empty: beside dots-bench
@@ -41,6 +41,12 @@ struct RunOptions {
   std::size_t loss_clients = 16;
   std::uint64_t loss_requests = 20;  // of each client
 
+  std::size_t connections = 16;       // to the data channel
+  std::uint64_t web_requests = 4000;  // of one measurement there
+  std::size_t aliases = 100000;       // that are there already, in one domain
+  std::size_t lists = 10;             // ... beside them, with so many entries each
+  std::size_t entries = 1000;
+
   bool wants(const std::string& workload) const { return only.empty() || only.count(workload) != 0; }
   void make_quick() {
     quick = true;
@@ -60,6 +66,11 @@ struct RunOptions {
     rules = 10;
     loss_clients = 4;
     loss_requests = 1;
+    connections = 4;
+    web_requests = 100;
+    aliases = 2000;
+    lists = 2;
+    entries = 100;
   }
 };
 

@@ -32,5 +32,9 @@ int run_udp_echo();
 // `folder` holds pki/ and psk.txt as dotsctl init makes them. Resumes sessions by tickets, answers hellos without a
 // cookie with one and keeps nothing of them. With a period it also sends a heartbeat of DOTS to each session so often.
 int run_dtls_echo(const std::string& folder, base::Duration heartbeat_period);
+// The same credentials over TLS as the data channel speaks it. A request says with the field kAnswerBytes how large the
+// body of its answer is to be.
+int run_https(const std::string& folder);
+inline constexpr const char* kAnswerBytes = "Answer-Bytes";
 
 }  // namespace dots::bench

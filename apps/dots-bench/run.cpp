@@ -1,5 +1,6 @@
 #include "dots-bench/run.h"
 
+#include <algorithm>
 #include <chrono>
 #include <ctime>
 #include <iterator>
@@ -18,7 +19,7 @@ std::string today() {
 }
 
 base::Result<Report> run(const RunOptions& options, const std::string& self) {
-  allow_descriptors(options.idle_sessions + kSpareDescriptors);  // a socket for each session
+  allow_descriptors(std::max(options.sessions, options.domains) + kSpareDescriptors);  // a socket for each session
   Report report;
   report.options = options;
   report.machine = this_machine();
@@ -40,6 +41,7 @@ base::Result<Report> run(const RunOptions& options, const std::string& self) {
   }
   report.suites = (*rig)->suites();
   rig->reset();
+  if (auto done = take(data_rows(options, self)); !done) return done.error();
   if (auto done = take(idle_rows(options, self)); !done) return done.error();
   if (auto done = take(nftables_rows(options, self, *disk)); !done) return done.error();
   if (auto done = take(loss_rows(options, self)); !done) return done.error();

@@ -7,46 +7,12 @@
 
 #include "dots-bench/ask.h"
 #include "dots-bench/poller.h"
+#include "dots-bench/watch.h"
 #include "wire/coap_writer.h"
 
 namespace dots::bench {
-namespace {
 
 using namespace std::chrono_literals;
-
-// What the daemon counted in a window, held against what was sent.
-class Watch {
- public:
-  static base::Result<Watch> begin(Daemon* daemon) {
-    Watch watch;
-    watch.daemon_ = daemon;
-    if (daemon == nullptr) return watch;
-    auto metrics = daemon->metrics();
-    if (!metrics) return metrics.error();
-    watch.before_ = std::move(*metrics);
-    return watch;
-  }
-  // `metric` must have grown by at least `operations`: the counters are alive.
-  base::Result<void> end(std::string_view metric, std::string_view label, std::uint64_t operations) const {
-    if (daemon_ == nullptr) return {};
-    const auto after = daemon_->metrics();
-    if (!after) return after.error();
-    for (const auto& reason : spoiled(before_, *after)) return base::Error{"the run is spoiled: " + reason};
-    const double grown =
-        label.empty() ? after->sum(metric) - before_.sum(metric) : after->of(metric, label) - before_.of(metric, label);
-    if (grown < static_cast<double>(operations)) {
-      return base::Error{"dotsd says it did " + std::to_string(static_cast<long long>(grown)) + " of " +
-                         std::to_string(operations) + " operations (" + std::string{metric} + ")"};
-    }
-    return {};
-  }
-
- private:
-  Daemon* daemon_ = nullptr;
-  Metrics before_;
-};
-
-}  // namespace
 
 base::Result<Measured> measure(Target& target, const Workload& workload, std::uint64_t requests,
                                std::size_t in_flight) {

@@ -135,7 +135,7 @@ base::Result<void> Crowd::take(std::size_t number, base::ByteView message, const
     if (auto sent = member.channel->send(answer, events); !sent) return sent;
     return send(number, events);
   }
-  if (!member.waits || number_of_token(message) != number) {
+  if (!member.waits || number_of_token(message) != member.token) {
     return base::Error{"something came that answers nothing: " + base::to_hex(message)};
   }
   if (const auto wrong = workload.check(message, member.tag)) return base::Error{*wrong};
@@ -159,8 +159,8 @@ base::Result<LoadResult> Crowd::beat(const Workload& workload, base::Duration pe
       const std::size_t number = result.sent % members_.size();
       Member& member = members_[number];
       if (member.waits) return base::Error{"a session waits for the answer to its beat for a whole period"};
-      const Outgoing outgoing =
-          workload.make(number, member.next_message_id++, token_of_number(static_cast<std::uint32_t>(number)));
+      member.token = next_token_++;
+      const Outgoing outgoing = workload.make(number, member.next_message_id++, token_of_number(member.token));
       ports::ChannelEvents events;
       if (auto sent = member.channel->send(outgoing.message, events); !sent) return sent.error();
       member.sent = steady_now();

@@ -29,6 +29,7 @@ class Crowd {
     std::uint16_t next_message_id = 0;
     base::SteadyTime sent{};
     std::uint64_t tag = 0;
+    std::uint32_t token = 0;  // of the beat that waits; never the same again, or a cache would answer
     bool waits = false;
   };
   Crowd() = default;
@@ -42,6 +43,7 @@ class Crowd {
   model::SocketAddress server_;
   std::vector<adapters::net::UdpSocket> sockets_;
   std::vector<Member> members_;
+  std::uint32_t next_token_ = 1;
   std::unique_ptr<Poller> poller_ = std::make_unique<Poller>();
   std::unique_ptr<adapters::net::ReceiveBuffers> buffers_ = std::make_unique<adapters::net::ReceiveBuffers>();
   std::vector<model::Datagram> received_;

@@ -62,6 +62,22 @@ int list(const ops::Config& config, const Options& options, Streams streams) {
                                  {"packets", installed.counters.packets},
                                  {"bytes", installed.counters.bytes}});
     }
+    for (const auto& list : listing->filters) {
+      model::RuleCounters sum;
+      for (const auto& entry : list.counters) {
+        sum.packets += entry.counters.packets;
+        sum.bytes += entry.counters.bytes;
+      }
+      const std::string name = printable(model::to_string(list.key));
+      const auto entries = static_cast<std::uint64_t>(list.counters.size());
+      table.add({name + ", " + std::to_string(entries) + (entries == 1 ? " entry" : " entries"),
+                 short_number(sum.packets), bytes_words(sum.bytes)});
+      all.push_back(json::object{{"mitigator", m.name},
+                                 {"filters", name},
+                                 {"entries", entries},
+                                 {"packets", sum.packets},
+                                 {"bytes", sum.bytes}});
+    }
     for (const auto& foreign : listing->foreign) {
       table.add({"not ours: " + foreign, "", ""});
       all.push_back(json::object{{"mitigator", m.name}, {"foreign", foreign}});
@@ -91,17 +107,23 @@ int remove_all(const ops::Config& config, const Options& options, Streams stream
   for (const ops::MitigatorConfig& m : config.mitigators) {
     if (m.kind != "nftables") continue;
     mitigators::NftablesMitigator back_end{options_of(m, false)};
-    const auto rules = mitigators::remove_all(back_end);
-    if (!rules) {
-      code = fail(options, streams, kRefused, m.name + ": " + rules.error().message,
+    const auto there = mitigators::remove_all(back_end);
+    if (!there) {
+      code = fail(options, streams, kRefused, m.name + ": " + there.error().message,
                   "by hand: nft delete table inet " + m.table);
       continue;
     }
-    for (const auto& rule : *rules)
-      removed.push_back(json::object{{"mitigator", m.name}, {"rule", model::to_string(rule)}});
+    for (const auto& one : there->rules)
+      removed.push_back(json::object{{"mitigator", m.name}, {"rule", model::to_string(one.rule)}});
+    for (const auto& one : there->filters)
+      removed.push_back(json::object{{"mitigator", m.name}, {"filters", printable(model::to_string(one.key))}});
     if (options.json) continue;
-    streams.out << m.name << ": " << rules->size() << (rules->size() == 1 ? " rule" : " rules") << " removed.\n";
-    for (const auto& rule : *rules) streams.out << "  " << model::to_string(rule) << "\n";
+    const std::size_t rules = there->rules.size(), lists = there->filters.size();
+    streams.out << m.name << ": " << rules << (rules == 1 ? " rule" : " rules");
+    if (lists != 0) streams.out << " and " << lists << (lists == 1 ? " list of filters" : " lists of filters");
+    streams.out << " removed.\n";
+    for (const auto& one : there->rules) streams.out << "  " << model::to_string(one.rule) << "\n";
+    for (const auto& one : there->filters) streams.out << "  " << printable(model::to_string(one.key)) << "\n";
   }
   bool stays = true;
   if (options.emergency.clear_marker && code == kOk) {

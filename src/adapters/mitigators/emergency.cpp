@@ -7,17 +7,17 @@ base::Result<ports::Mitigator::Listing> list_all(ports::Mitigator& mitigator) {
   return mitigator.list();
 }
 
-base::Result<std::vector<model::Rule>> remove_all(ports::Mitigator& mitigator) {
+base::Result<ports::Mitigator::Listing> remove_all(ports::Mitigator& mitigator) {
   if (auto opened = mitigator.open(); !opened) return opened.error();
-  std::vector<model::Rule> rules;
+  ports::Mitigator::Listing there;
   // When the table cannot be read it has to go all the more.
-  if (const auto listing = mitigator.list(); listing.ok()) {
-    for (const auto& installed : listing->rules) rules.push_back(installed.rule);
+  if (auto listing = mitigator.list(); listing.ok()) {
+    there = std::move(*listing);
   } else if (auto reopened = mitigator.open(); !reopened) {
     return reopened.error();
   }
   if (auto cleared = mitigator.clear(); !cleared) return cleared.error();
-  return rules;
+  return there;
 }
 
 }  // namespace dots::adapters::mitigators

@@ -9,7 +9,7 @@
 namespace dots::adapters::mitigators {
 
 base::Result<ports::Mitigator::Listing> list_all(ports::Mitigator& mitigator);
-// The rules that were there. Foreign objects in our table go too.
-base::Result<std::vector<model::Rule>> remove_all(ports::Mitigator& mitigator);
+// What was there. Foreign objects in our table go too.
+base::Result<ports::Mitigator::Listing> remove_all(ports::Mitigator& mitigator);
 
 }  // namespace dots::adapters::mitigators

@@ -357,6 +357,7 @@ TEST_F(NftablesTest, TheEmergencyPathWorksWithoutAnOwner) {
     NftablesMitigator daemon(options());
     open(daemon);
     ASSERT_TRUE(daemon.apply({install(dns)}).ok());
+    ASSERT_TRUE(daemon.apply_filters({tests::put_list(three("l"))}).ok());
   }
   NftablesOptions look = options();
   look.only_look = true;
@@ -367,7 +368,10 @@ TEST_F(NftablesTest, TheEmergencyPathWorksWithoutAnOwner) {
   EXPECT_EQ(listing->rules[0].rule, dns);
   const auto removed = remove_all(operators);
   ASSERT_TRUE(removed.ok());
-  EXPECT_THAT(*removed, ElementsAre(dns));
+  ASSERT_EQ(removed->rules.size(), 1u);
+  EXPECT_EQ(removed->rules[0].rule, dns);
+  ASSERT_EQ(removed->filters.size(), 1u);
+  EXPECT_EQ(removed->filters[0].key.list, "l");
   EXPECT_EQ(run("nft list ruleset"), "");
   EXPECT_TRUE(remove_all(operators).ok());  // again is no error
 }

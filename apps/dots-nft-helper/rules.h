@@ -87,6 +87,7 @@ struct SetName {
 
   bool exempts() const { return kind <= Kind::exempt_local; }
   bool holds_rules() const { return kind >= Kind::blackhole; }
+  bool looks_at_ports() const { return exempts() || (holds_rules() && shape <= Shape::range); }
   // The order of the rules in their chain: kind, longest prefix, shape, layer.
   friend bool operator<(const SetName& a, const SetName& b);
   friend bool operator==(const SetName&, const SetName&) = default;

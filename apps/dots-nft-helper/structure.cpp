@@ -16,10 +16,20 @@ namespace {
 constexpr const char* kGuard = "tw_guard";
 constexpr const char* kNeighbours = "tw_neighbours";
 constexpr const char* kEnd = "tw_end";
-constexpr const char* kChains[] = {kGuard, "tw_v4", "tw_v6", "tw_rules4", "tw_rules6"};
+constexpr const char* kChains[] = {kGuard, "tw_v4", "tw_v6", "tw_rules4", "tw_rules6", "tw_later4", "tw_later6"};
 std::string chain_of(Family family) { return family == Family::v4 ? "tw_v4" : "tw_v6"; }
 // The rules of mitigations, after exemptions and filters.
 std::string rules_of(Family family) { return family == Family::v4 ? "tw_rules4" : "tw_rules6"; }
+// The same without those that look at ports, for later fragments: the kernel (seen with 6.18) takes the octets where
+// the ports of a later fragment would stand for its ports.
+std::string later_of(Family family) { return family == Family::v4 ? "tw_later4" : "tw_later6"; }
+const char* later_test(Family family) {
+  return family == Family::v4 ? "ip frag-off & 0x1fff != 0" : "frag frag-off != 0";
+}
+// A fragment of a DOTS datagram is of no use without the others, and only the first has its ports.
+const char* whole_test(Family family) {
+  return family == Family::v4 ? "ip frag-off & 0x3fff == 0 " : "exthdr frag missing ";
+}
 std::string chain_of(const SetName& set) { return set.holds_rules() ? rules_of(set.family) : chain_of(set.family); }
 bool our_chain(const std::string& name) {
   return std::find(std::begin(kChains), std::end(kChains), name) != std::end(kChains);
@@ -58,7 +68,8 @@ std::string rule_text(const SetName& set) {
   const bool out = set.kind == SetName::Kind::exempt_out;
   // The masked address is the target of a rule, or the peer of an exemption: its source on the way in.
   const bool local = set.kind == SetName::Kind::exempt_local;
-  std::string text = local ? "fib daddr type local " : "";
+  std::string text = set.exempts() ? whole_test(set.family) : "";
+  if (local) text += "fib daddr type local ";
   text += ip + (local || set.kind == SetName::Kind::exempt_in ? " saddr" : " daddr");
   if (set.length < width(set.family)) text += " & " + mask_of(set.family, set.length);
   if (set.exempts() && !local) text += " . " + ip + (out ? " saddr" : " daddr");
@@ -75,12 +86,19 @@ std::string rule_text(const SetName& set) {
 
 // chain -> the comments of our rules in order
 std::map<std::string, std::vector<std::string>> expected(const std::set<SetName>& sets) {
-  std::map<std::string, std::vector<std::string>> out{
-      {kGuard, {"tw_v4", "tw_v6"}}, {"tw_v4", {}}, {"tw_v6", {kNeighbours}}, {"tw_rules4", {}}, {"tw_rules6", {}}};
-  for (const SetName& set : sets) out[chain_of(set)].push_back(to_string(set));
+  std::map<std::string, std::vector<std::string>> out{{kGuard, {"tw_v4", "tw_v6"}},
+                                                      {"tw_v4", {}},
+                                                      {"tw_v6", {kNeighbours}},
+                                                      {"tw_rules4", {"tw_later4"}},
+                                                      {"tw_rules6", {"tw_later6"}}};
+  for (const SetName& set : sets) {
+    out[chain_of(set)].push_back(to_string(set));
+    if (set.holds_rules() && !set.looks_at_ports()) out[later_of(set.family)].push_back(to_string(set));
+  }
   for (const auto family : {Family::v4, Family::v6}) {
     out[chain_of(family)].push_back(rules_of(family));
     out[rules_of(family)].emplace_back(kEnd);
+    out[later_of(family)].emplace_back(kEnd);
   }
   return out;
 }
@@ -90,10 +108,13 @@ bool our_rule(const Netlink::RuleText& rule) {
   if (rule.chain == chain_of(Family::v6) && rule.comment == kNeighbours) return true;
   for (const auto family : {Family::v4, Family::v6}) {
     if (rule.chain == chain_of(family) && rule.comment == rules_of(family)) return true;
-    if (rule.chain == rules_of(family) && rule.comment == kEnd) return true;
+    if (rule.chain == rules_of(family) && (rule.comment == kEnd || rule.comment == later_of(family))) return true;
+    if (rule.chain == later_of(family) && rule.comment == kEnd) return true;
   }
   const auto set = parse_set_name(rule.comment);
-  return set && rule.chain == chain_of(*set);
+  if (!set) return false;
+  const bool later = set->holds_rules() && !set->looks_at_ports() && rule.chain == later_of(set->family);
+  return later || rule.chain == chain_of(*set);
 }
 
 }  // namespace
@@ -117,6 +138,7 @@ std::string Structure::build(const std::set<SetName>& sets, const std::vector<Se
   text += "add chain " + at + kGuard + " { type filter hook prerouting priority -300; policy accept; }\n";
   for (const auto family : {Family::v4, Family::v6}) {
     text += "add chain " + at + chain_of(family) + "\nadd chain " + at + rules_of(family) + "\n";
+    text += "add chain " + at + later_of(family) + "\n";
   }
   for (const char* chain : kChains) text += std::string("flush chain ") + at + chain + "\n";
   for (const SetName& set : unwanted) text += std::string("delete ") + kind_of(set) + " " + at + to_string(set) + "\n";
@@ -130,12 +152,22 @@ std::string Structure::build(const std::set<SetName>& sets, const std::vector<Se
       " ip6 hoplimit 255 icmpv6 type { nd-router-solicit, nd-router-advert, nd-neighbor-solicit, nd-neighbor-advert,"
       " nd-redirect } limit rate 1000/second burst 1000 packets accept comment \"" +
       kNeighbours + "\"\n";
-  for (const SetName& set : sets) text += "add rule " + at + chain_of(set) + " " + rule_text(set) + "\n";
+  for (const auto family : {Family::v4, Family::v6}) {
+    text += "add rule " + at + rules_of(family) + " " + later_test(family) + " goto " + later_of(family) +
+            " comment \"" + later_of(family) + "\"\n";
+  }
+  for (const SetName& set : sets) {
+    text += "add rule " + at + chain_of(set) + " " + rule_text(set) + "\n";
+    if (!set.holds_rules() || set.looks_at_ports()) continue;
+    text += "add rule " + at + later_of(set.family) + " " + rule_text(set) + "\n";
+  }
   for (const auto family : {Family::v4, Family::v6}) {
     text +=
         "add rule " + at + chain_of(family) + " goto " + rules_of(family) + " comment \"" + rules_of(family) + "\"\n";
     // Who comes from a filter must not go back to the filters after it.
-    text += "add rule " + at + rules_of(family) + " accept comment \"" + kEnd + "\"\n";
+    for (const std::string& chain : {rules_of(family), later_of(family)}) {
+      text += "add rule " + at + chain + " accept comment \"" + kEnd + "\"\n";
+    }
   }
   return run_nft(text);
 }
@@ -163,7 +195,7 @@ std::set<SetName> Structure::wired(const Netlink::Objects& objects) const {
   }
   for (const auto& rule : objects.rules) {
     const auto set = parse_set_name(rule.comment);
-    if (!set || !our_rule(rule) || !reached.contains(set->family)) continue;
+    if (!set || rule.chain != chain_of(*set) || !reached.contains(set->family)) continue;
     if (!set->holds_rules() || on_to_rules.contains(set->family)) out.insert(*set);
   }
   return out;

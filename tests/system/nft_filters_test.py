@@ -168,7 +168,7 @@ def test_limit(helper):
     remove(helper, "syn")
 
 
-# D8783-4.1-02, D8783-4.1-03, D8783-A-01
+# D8783-4.1-03, D8783-A-01
 def test_order(helper):
     victim, bad = udp("v", VICTIM, 53), udp("a", BAD)
 

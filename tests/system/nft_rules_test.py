@@ -157,6 +157,27 @@ def test_drop(helper):
     check(drain(victim53) == 20, "after the removal it passes again")
 
 
+def test_fragments(helper):
+    """The octets of a later fragment are not its ports."""
+    victim = udp("v", "10.71.2.2", 53)
+    attacker = udp("a")
+    victim6, attacker6 = udp("v", "fd71:2::2", 53), udp("a", "fd71:1::2")
+    for target, sender, receiver in (("10.71.2.2", attacker, victim), ("fd71:2::2", attacker6, victim6)):
+        prefix = f"{target}/{128 if ':' in target else 32}"
+        helper.add("drop", prefix, UDP, 53, 53)
+        sender.sendto(b"\x00\x35" * 1500, (target, 53))
+        check(drain(receiver, 0.2) == 0 and helper.counted(prefix, UDP, 53, 53)[0] == 1,
+              f"a rule with a port takes the first fragment alone, whatever the others look like ({target})")
+        helper.remove("drop", prefix, UDP, 53, 53)
+        helper.add("drop", prefix, UDP)
+        sender.sendto(b"\x00\x35" * 1500, (target, 53))
+        check(drain(receiver, 0.2) == 0 and helper.counted(prefix, UDP)[0] == 3,
+              f"a rule without ports takes all three ({target})")
+        helper.remove("drop", prefix, UDP)
+        sender.sendto(b"\x00\x35" * 1500, (target, 53))
+        check(drain(receiver, 0.2) == 1, f"after the removal the datagram arrives whole ({target})")
+
+
 def test_drop_v6(helper):
     victim = udp("v", "fd71:2::2", 53)
     attacker = udp("a", "fd71:1::2")
@@ -277,6 +298,7 @@ def main(program):
         helper.ask("open")
         test_drop(helper)
         test_drop_v6(helper)
+        test_fragments(helper)
         test_limit(helper)
         test_exemption(helper, "r", "10.71.1.1", "server on the router")
         test_exemption(helper, "v", "10.71.2.2", "server one hop away")

@@ -262,7 +262,7 @@ bool takes(const FilterRule& rule, const PacketHeader& packet) {
 }
 
 // D8783-4.1-03, D8783-4.1-06, D8783-4.2-01, D8783-4.2-02, D8783-4.2-03, D8783-4.2-04, D8783-4.2-05, D8783-4.2-06,
-// D8783-4.2-07, D8783-7.2-11, D8783-7.2-13, D8783-7.2-14, D8783-4.3-35
+// D8783-4.2-07, D8783-7.2-11, D8783-7.2-13, D8783-7.2-14, D8783-4.3-35, D8783-A-02
 TEST_F(FilterPackets, TheFirstEntryThatMatchesCountsThePacket) {
   std::map<std::string, int> decided;
   for (unsigned seed = 1; seed <= 40; ++seed) {

@@ -20,11 +20,12 @@ void MitigatorRunner::State::run() {
     const bool more = round();
     std::unique_lock lock(mutex);
     if (stopping) break;
-    if (more || !wants.empty() || new_exemptions || reading || held != was_held) continue;
+    if (more || !wants.empty() || !new_filters.empty() || new_exemptions || reading || held != was_held) continue;
     const auto until = std::chrono::steady_clock::time_point{
         std::chrono::duration_cast<std::chrono::steady_clock::duration>(next_time(runner_now()).time_since_epoch())};
-    wake.wait_until(lock, until,
-                    [this] { return stopping || !wants.empty() || new_exemptions || reading || held != was_held; });
+    wake.wait_until(lock, until, [this] {
+      return stopping || !wants.empty() || !new_filters.empty() || new_exemptions || reading || held != was_held;
+    });
   }
   finish();
 }
@@ -35,7 +36,9 @@ base::SteadyTime MitigatorRunner::State::next_time(base::Now now) const {
   if (!available) return std::min(next, open_at);
   if (!reader && abilities.counts) next = std::min(next, read_at);
   if (now.steady < grace_until) next = std::min(next, grace_until);
-  if (const auto deadline = reconciler.next_deadline()) next = std::min(next, *deadline);
+  for (const auto& deadline : {reconciler.next_deadline(), filters.next_deadline()}) {
+    if (deadline) next = std::min(next, *deadline);
+  }
   return next;
 }
 
@@ -71,7 +74,12 @@ void MitigatorRunner::State::take_inputs(base::Now now) {
   wants.clear();
   reconciler.want(batch, now);
   reconciler.wake(now);
-  if (now.steady >= grace_until) reconciler.keep_unexplained(false);
+  for (const auto& of_domain : std::exchange(new_filters, {})) filters.want(of_domain, now);
+  filters.wake(now);
+  if (now.steady >= grace_until) {
+    reconciler.keep_unexplained(false);
+    filters.keep_unexplained(false);
+  }
   if (new_exemptions) {
     exemptions = std::move(*new_exemptions);
     new_exemptions.reset();
@@ -80,15 +88,20 @@ void MitigatorRunner::State::take_inputs(base::Now now) {
   if (was_held && !held) {
     // Whatever happened meanwhile: look anew.
     reconciler.forget_installed();
+    filters.forget_installed();
     available = false;
     open_at = now.steady;
   }
   if (!was_held && held) {
     reconciler.forget_installed();
+    filters.forget_installed();
     available = false;
     why_not = "held";
   }
-  if (was_held != held) reconciler.report_all();
+  if (was_held != held) {
+    reconciler.report_all();
+    filters.report_all();
+  }
   was_held = held;
 }
 
@@ -100,6 +113,7 @@ bool MitigatorRunner::State::open(base::Now now) {
     const std::lock_guard lock(mutex);
     available = true;
     reconciler.report_all();
+    filters.report_all();
   }
   back_off = options.back_off;
   read_at = now.steady;
@@ -119,6 +133,8 @@ bool MitigatorRunner::State::learn(base::Now now) {
     const std::lock_guard lock(mutex);
     reconciler.learned(rules, now);
     version = reconciler.version();
+    if (abilities.filters) filters.learned(listing->filters, now);
+    filters_version = filters.version();
   }
   remove_foreign(listing->foreign);
   return true;
@@ -144,7 +160,56 @@ bool MitigatorRunner::State::send_exemptions(base::Now now) {
   return true;
 }
 
+// One batch of each kind, so that nobody's lists hold up somebody's rules for long. A list goes when no rule is left to
+// be changed, so that what it accepts is not dropped between the two.
 bool MitigatorRunner::State::step() {
+  using Phase = mitigation::FilterReconciler::Phase;
+  bool more = step_filters(Phase::install);
+  if (available) more = step_rules() || more;
+  bool rules_due = false;
+  {
+    const std::lock_guard lock(mutex);
+    rules_due = reconciler.due();
+  }
+  if (available && !rules_due) more = step_filters(Phase::remove) || more;
+  return more && available;
+}
+
+bool MitigatorRunner::State::step_filters(mitigation::FilterReconciler::Phase phase) {
+  if (!abilities.filters) return false;
+  mitigation::FilterReconciler::Difference batch;
+  {
+    const std::lock_guard lock(mutex);
+    batch = filters.next(phase, options.filter_batch);
+  }
+  if (batch.empty()) return false;
+  const auto applied = mitigator->apply_filters(batch.changes);
+  ++changes;
+  const base::Now after = runner_now();
+  const auto settled = [&](bool ok) {
+    const std::lock_guard lock(mutex);
+    filters.applied(batch.version, ok, ok ? std::string{} : applied.error().message, after, options.retry_after);
+    filters_version = filters.version();
+  };
+  if (!applied) return refused(applied.error().message, after, [&] { settled(false); });
+  strikes = 0;
+  sink.count("dots_mitigator_filter_changes_total", options.name, batch.changes.size());
+  settled(true);
+  return true;
+}
+
+bool MitigatorRunner::State::refused(const std::string& reason, base::Now now, const std::function<void()>& blame) {
+  sink.count("dots_mitigator_failures_total", options.name, 1);
+  // Was it the content, or is the back end gone? Who can still list has refused. A back end that goes twice in a row
+  // during a change may well go because of it.
+  const bool alive = mitigator->list().ok();
+  if (alive || ++strikes > 1) blame();
+  if (!alive) down(reason, now);
+  if (alive) strikes = 0;
+  return alive;
+}
+
+bool MitigatorRunner::State::step_rules() {
   mitigation::Reconciler::Difference batch;
   {
     const std::lock_guard lock(mutex);
@@ -165,17 +230,10 @@ bool MitigatorRunner::State::step() {
     version = reconciler.version();
     return true;
   }
-  sink.count("dots_mitigator_failures_total", options.name, 1);
-  // Was it the rules, or is the back end gone? Who can still list has refused. A back end that goes twice in a row
-  // during a change may well go because of it.
-  const bool alive = mitigator->list().ok();
-  if (alive || ++strikes > 1) {
+  return refused(applied.error().message, after, [&] {
     const std::lock_guard lock(mutex);
     reconciler.applied(batch.version, false, applied.error().message, after, options.retry_after);
-  }
-  if (!alive) down(applied.error().message, after);
-  if (alive) strikes = 0;
-  return alive;
+  });
 }
 
 void MitigatorRunner::State::down(const std::string& reason, base::Now now) {
@@ -183,7 +241,11 @@ void MitigatorRunner::State::down(const std::string& reason, base::Now now) {
     const std::lock_guard lock(mutex);
     why_not = "unavailable: " + reason;
     reconciler.forget_installed();
-    if (available || !told_unavailable) reconciler.report_all();
+    filters.forget_installed();
+    if (available || !told_unavailable) {
+      reconciler.report_all();
+      filters.report_all();
+    }
     available = false;
   }
   exemptions_due = true;

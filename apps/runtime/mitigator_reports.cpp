@@ -14,6 +14,7 @@ constexpr base::Duration kAllCountersEvery = std::chrono::seconds{10};
 }  // namespace
 
 void MitigatorRunner::State::report() {
+  report_filters();
   std::vector<OwnerReport> reports;
   std::size_t rules = 0;
   {
@@ -34,7 +35,7 @@ void MitigatorRunner::State::report() {
 }
 
 void MitigatorRunner::State::tell(std::vector<OwnerReport> reports) {
-  const bool unwell = !failed.empty();
+  const bool unwell = !failed.empty() || !failed_filters.empty();
   for (const OwnerReport& one : reports) {
     if (one.state != RuleState::failed) {
       failed.erase(one.owner);
@@ -45,17 +46,47 @@ void MitigatorRunner::State::tell(std::vector<OwnerReport> reports) {
                                        ": " + one.reason);
     }
   }
-  if (unwell != !failed.empty()) {
-    sink.health("MITIGATOR_REFUSES", options.name, !failed.empty(), reports.front().reason);
-  }
+  tell_health(unwell, reports.front().reason);
   if (callbacks.reported) callbacks.reported(reports);
+}
+
+void MitigatorRunner::State::tell_health(bool was_unwell, const std::string& reason) {
+  const bool unwell = !failed.empty() || !failed_filters.empty();
+  if (unwell != was_unwell) sink.health("MITIGATOR_REFUSES", options.name, unwell, reason);
+}
+
+void MitigatorRunner::State::report_filters() {
+  std::vector<mitigation::FilterReport> reports;
+  std::size_t lists = 0;
+  const bool unwell = !failed.empty() || !failed_filters.empty();
+  {
+    const std::lock_guard lock(mutex);
+    reports = filters.reports();
+    lists = filters.lists();
+    std::erase_if(failed_filters, [this](const auto& key) { return !filters.wants(key); });
+  }
+  if (lists > 0 && !abilities.filters && !std::exchange(told_no_filters, true)) {
+    sink.message("FILTERS_UNSUPPORTED", options.name);
+  }
+  std::string reason;
+  for (const auto& one : reports) {
+    if (one.state != RuleState::failed) {
+      failed_filters.erase(one.key);
+    } else if (available) {
+      failed_filters.insert(one.key);
+      reason = one.reason;
+      sink.message("FILTER_REFUSED", options.name + ": " + model::to_string(one.key) + ": " + one.reason);
+    }
+  }
+  if (!reports.empty()) sink.gauge("dots_mitigator_filters", options.name, static_cast<double>(lists));
+  tell_health(unwell, reason);
 }
 
 void MitigatorRunner::State::read_here(base::Now now) {
   read_at = now.steady + options.counters_every;
   auto listing = mitigator->list();
   if (!listing) return down(listing.error().message, now);
-  take_reading({std::move(*listing), changes, version}, runner_now());
+  take_reading({std::move(*listing), changes, version, filters_version}, runner_now());
 }
 
 void MitigatorRunner::State::take_reading(Reading seen, base::Now now) {
@@ -66,8 +97,9 @@ void MitigatorRunner::State::take_reading(Reading seen, base::Now now) {
     if (seen.changes == changes && seen.listing.foreign.empty()) {
       std::vector<model::Rule> rules;
       for (const auto& one : seen.listing.rules) rules.push_back(one.rule);
-      agrees = reconciler.agrees_with(rules);
+      agrees = reconciler.agrees_with(rules) && (!abilities.filters || filters.agrees_with(seen.listing.filters));
     }
+    filters.counted(seen.listing.filters, seen.filters_version);
     std::vector<std::pair<model::Rule, model::RuleCounters>> counters;
     counters.reserve(seen.listing.rules.size());
     for (auto& one : seen.listing.rules) counters.emplace_back(std::move(one.rule), one.counters);
@@ -88,6 +120,7 @@ void MitigatorRunner::State::report_counters(base::Now now) {
   if (all) counted_all_at = now.steady + kAllCountersEvery;
   std::vector<mitigation::OwnerCounters> fresh;
   model::RuleCounters total;
+  std::vector<mitigation::FilterCounts> filter_counts;
   {
     const std::lock_guard lock(mutex);
     for (auto& one : reconciler.owner_counters(now)) {
@@ -100,7 +133,9 @@ void MitigatorRunner::State::report_counters(base::Now now) {
       }
     }
     total = reconciler.dropped();
+    filter_counts = filters.fresh_counts();
   }
+  if (!filter_counts.empty() && callbacks.filters_counted) callbacks.filters_counted(std::move(filter_counts));
   if (total.packets > dropped.packets) {
     sink.count("dots_dropped_packets_total", options.name, total.packets - dropped.packets);
     sink.count("dots_dropped_bytes_total", options.name, total.bytes - dropped.bytes);
@@ -118,6 +153,7 @@ void MitigatorRunner::State::read_beside() {
     Reading seen;
     seen.changes = changes;
     seen.version = version;
+    seen.filters_version = filters_version;
     open = open || reader->open().ok();
     auto listing = open ? reader->list() : base::Result<ports::Mitigator::Listing>(base::Error{"not open"});
     if (listing) {

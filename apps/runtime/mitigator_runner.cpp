@@ -14,6 +14,7 @@ MitigatorRunner::MitigatorRunner(std::unique_ptr<ports::Mitigator> mitigator, st
                                      sink)) {
   state_->held = state_->options.hold;
   state_->reconciler.keep_unexplained(true);
+  state_->filters.keep_unexplained(true);
 }
 
 MitigatorRunner::~MitigatorRunner() { stop(); }
@@ -37,13 +38,15 @@ void MitigatorRunner::stop() {
   if (state_->reader_thread.joinable()) state_->reader_thread.join();
 }
 
-void MitigatorRunner::want(std::vector<mitigation::Reconciler::Want> wants) {
+void MitigatorRunner::want(std::vector<mitigation::Reconciler::Want> wants,
+                           std::vector<mitigation::DomainFilters> filters) {
   {
     const std::lock_guard lock(state_->mutex);
     for (auto& want : wants) {
       const model::RuleOwner owner = want.owner;
       state_->wants.insert_or_assign(owner, std::move(want));
     }
+    std::move(filters.begin(), filters.end(), std::back_inserter(state_->new_filters));
   }
   state_->wake.notify_all();
 }
@@ -74,6 +77,13 @@ agent::server::BackEndView MitigatorRunner::view() const {
                : state_->available ? "ready"
                                    : state_->why_not;
   view.stories = state_->reconciler.stories();
+  view.filters = state_->filters.stories();
+  if (!state_->abilities.filters) {
+    for (auto& story : view.filters) {
+      story.state = mitigation::RuleState::failed;
+      story.failure = "this back end takes no lists of filters";
+    }
+  }
   return view;
 }
 
@@ -84,7 +94,9 @@ bool MitigatorRunner::available() const {
 
 bool MitigatorRunner::quiescent() const {
   const std::lock_guard lock(state_->mutex);
-  return state_->available && state_->wants.empty() && !state_->new_exemptions && state_->reconciler.quiescent();
+  const bool filters_rest = !state_->abilities.filters || state_->filters.quiescent();
+  return state_->available && state_->wants.empty() && state_->new_filters.empty() && !state_->new_exemptions &&
+         state_->reconciler.quiescent() && filters_rest;
 }
 
 base::Result<std::unique_ptr<MitigatorRunner>> make_runner(const ops::MitigatorConfig& config, bool hold,

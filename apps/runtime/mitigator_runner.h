@@ -11,6 +11,7 @@
 
 #include "base/result.h"
 #include "base/time.h"
+#include "mitigation/filters.h"
 #include "mitigation/reconcile.h"
 #include "ops/facts/messages.h"
 #include "ports/mitigator.h"
@@ -29,13 +30,15 @@ struct RunnerCallbacks {  // on a thread of the runner
   std::function<void(const std::vector<mitigation::OwnerCounters>&)> counted;
   // The back end has been away for longer than RunnerOptions::patience, or is back.
   std::function<void(bool able, const std::string& reason)> able;
+  std::function<void(std::vector<mitigation::FilterCounts>)> filters_counted = {};
 };
 
 struct RunnerOptions {
   std::string name;   // of the back end, for people
   bool hold = false;  // emergency: keeps what is wanted, installs and removes nothing, says so to owners
   bool remove_on_stop = false;
-  std::size_t batch = 512;  // changes in one transaction
+  std::size_t batch = 512;          // changes in one transaction
+  std::size_t filter_batch = 1024;  // entries of lists in one transaction; a longer list has one of its own
   base::Duration counters_every = std::chrono::seconds{1};
   base::Duration retry_after = std::chrono::seconds{10};     // a refused rule
   base::Duration back_off = std::chrono::milliseconds{100};  // an unavailable back end: doubled up to ...
@@ -62,8 +65,9 @@ class MitigatorRunner {
   void stop();
 
   // Threads: any, before and after start(). They never block on the back end. Wants of one call are carried out
-  // together; a newer want of an owner replaces one that still waits.
-  void want(std::vector<mitigation::Reconciler::Want> wants);
+  // together; a newer want of an owner replaces one that still waits. Lists of filters that come with rules are in
+  // before them, and go after them (docs/decisions/data-channel.md).
+  void want(std::vector<mitigation::Reconciler::Want> wants, std::vector<mitigation::DomainFilters> filters = {});
   void exempt(std::vector<ports::SignalExemption> exemptions);
   void hold(bool on);
   agent::server::BackEndView view() const;

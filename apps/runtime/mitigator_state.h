@@ -29,6 +29,7 @@ struct MitigatorRunner::State {
     ports::Mitigator::Listing listing;
     std::uint64_t changes = 0;
     std::uint64_t version = 0;
+    std::uint64_t filters_version = 0;
   };
 
   const std::unique_ptr<ports::Mitigator> mitigator;
@@ -43,15 +44,18 @@ struct MitigatorRunner::State {
   std::condition_variable wake;
   std::condition_variable reader_wake;
   std::map<model::RuleOwner, mitigation::Reconciler::Want> wants;  // not yet told to the reconciler
+  std::vector<mitigation::DomainFilters> new_filters;              // likewise
   std::optional<std::vector<ports::SignalExemption>> new_exemptions;
   std::optional<Reading> reading;
   bool held = false;
   bool stopping = false;
   mitigation::Reconciler reconciler;
+  mitigation::FilterReconciler filters;
   bool available = false;
   std::string why_not = "not yet started";
   std::atomic<std::uint64_t> changes{0};  // calls that may have changed the back end
   std::atomic<std::uint64_t> version{0};  // of the reconciler
+  std::atomic<std::uint64_t> filters_version{0};
 
   // ---- the worker's own -------------------------------------------------------------------------------------------
   base::Duration back_off;
@@ -67,6 +71,8 @@ struct MitigatorRunner::State {
   bool again = false;  // a reading gave work
   int strikes = 0;     // batches in a row that the back end did not survive
   std::set<model::RuleOwner> failed;
+  std::set<model::FilterListKey> failed_filters;
+  bool told_no_filters = false;
   std::map<model::RuleOwner, model::DropCounters> counted;
   base::SteadyTime counted_all_at{};
   model::RuleCounters dropped;
@@ -83,11 +89,17 @@ struct MitigatorRunner::State {
   bool learn(base::Now now);
   bool send_exemptions(base::Now now);
   bool step();
+  bool step_rules();
+  bool step_filters(mitigation::FilterReconciler::Phase phase);
+  // The back end has refused a batch: whether that was because of its content, not because it is gone.
+  bool refused(const std::string& reason, base::Now now, const std::function<void()>& blame);
   void read_here(base::Now now);
   void take_reading(Reading seen, base::Now now);
   void remove_foreign(const std::vector<std::string>& seen);
   void down(const std::string& reason, base::Now now);
   void report();
+  void report_filters();
+  void tell_health(bool was_unwell, const std::string& reason);
   void report_counters(base::Now now);
   void tell(std::vector<mitigation::OwnerReport> reports);
   base::SteadyTime next_time(base::Now now) const;

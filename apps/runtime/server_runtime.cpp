@@ -138,23 +138,25 @@ base::Result<void> ServerRuntime::State::open_back_ends(bool hold) {
   if (std::all_of(back.begin(), back.end(), [](const auto& m) { return m.kind == "dry-run"; }))
     sink.health("MITIGATOR_DRY", "", true, "");
   for (std::size_t i = 0; i < config.mitigators.size(); ++i) {
-    auto runner = make_runner(config.mitigators[i], hold, sink,
-                              {[this, i](const std::vector<mitigation::OwnerReport>& reports) {
-                                 const std::lock_guard lock(back_ends_mutex);
-                                 to_domains(back_ends.reported(i, reports));
-                               },
-                               [this, i](const std::vector<mitigation::OwnerCounters>& counters) {
-                                 const std::lock_guard lock(back_ends_mutex);
-                                 to_domains(back_ends.counted(i, counters));
-                               },
-                               [this, i](bool able, const std::string& reason) {
-                                 const std::lock_guard lock(back_ends_mutex);
-                                 auto report = back_ends.able(i, able, reason);
-                                 if (!report) return;
-                                 sink.message(able ? "MITIGATION_ABLE" : "MITIGATION_UNABLE", report->reason);
-                                 able_report = std::move(*report);
-                                 shards_to_tell.assign(shards.size(), true);
-                               }});
+    auto runner =
+        make_runner(config.mitigators[i], hold, sink,
+                    {[this, i](const std::vector<mitigation::OwnerReport>& reports) {
+                       const std::lock_guard lock(back_ends_mutex);
+                       to_domains(back_ends.reported(i, reports));
+                     },
+                     [this, i](const std::vector<mitigation::OwnerCounters>& counters) {
+                       const std::lock_guard lock(back_ends_mutex);
+                       to_domains(back_ends.counted(i, counters));
+                     },
+                     [this, i](bool able, const std::string& reason) {
+                       const std::lock_guard lock(back_ends_mutex);
+                       auto report = back_ends.able(i, able, reason);
+                       if (!report) return;
+                       sink.message(able ? "MITIGATION_ABLE" : "MITIGATION_UNABLE", report->reason);
+                       able_report = std::move(*report);
+                       shards_to_tell.assign(shards.size(), true);
+                     },
+                     [this](std::vector<mitigation::FilterCounts> counts) { filters_counted(std::move(counts)); }});
     if (!runner) return runner.error();
     runners.push_back(std::move(*runner));
   }

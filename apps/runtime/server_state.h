@@ -4,6 +4,7 @@
 
 #include <atomic>
 #include <functional>
+#include <map>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -55,7 +56,8 @@ struct ServerRuntime::State {
   ShardWorld world();
   bool commit(std::uint32_t from, std::vector<ports::Change> changes, base::Now now);
   bool read(std::uint32_t from, const base::DomainId& domain);
-  void want(signal::server::DesiredRules rules);
+  void want(std::vector<signal::server::DesiredRules> rules, std::vector<mitigation::DomainFilters> filters);
+  void filters_counted(std::vector<mitigation::FilterCounts> counts);
   void resolve(const base::DomainId& domain, const std::string& name);
   void peers(const std::vector<model::Path>& opened, const std::vector<model::Path>& closed);
   bool to_domain(agent::server::ToDomain message);
@@ -139,7 +141,9 @@ struct ServerRuntime::State {
   agent::server::BackEnds back_ends;
   signal::server::BackEndsReport able_report;  // guarded by back_ends_mutex
   std::vector<bool> shards_to_tell;            // guarded by back_ends_mutex: who has not heard able_report
-  std::mutex exemptions_mutex;                 // guards exemptions: changed by the shards' threads
+  // Guarded by back_ends_mutex: what was counted for entries of filters and is not handed over.
+  std::map<model::FilterListKey, std::map<std::string, model::RuleCounters>> uncounted;
+  std::mutex exemptions_mutex;  // guards exemptions: changed by the shards' threads
   agent::server::Exemptions exemptions;
   std::atomic<base::WallTime> newest_commit{base::WallTime{}};  // what is stored, by the wall clock of then
   bool clock_is_behind = false;                                 // the first shard's thread

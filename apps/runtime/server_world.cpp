@@ -26,7 +26,9 @@ ShardWorld ServerRuntime::State::world() {
         return commit(from, std::move(changes), now);
       },
       [this](std::uint32_t from, const base::DomainId& domain) { return read(from, domain); },
-      [this](signal::server::DesiredRules rules) { want(std::move(rules)); },
+      [this](std::vector<signal::server::DesiredRules> rules, std::vector<mitigation::DomainFilters> filters) {
+        want(std::move(rules), std::move(filters));
+      },
       [this](const base::DomainId& domain, const std::string& name) { resolve(domain, name); },
       [this](const signal::server::OperatorAnswer& answer) { tickets.answer(answer); },
       [this](std::uint64_t ticket, ports::HttpAnswer answer) {
@@ -107,20 +109,60 @@ void ServerRuntime::State::hand_over(std::uint32_t to, const char* what, ShardTh
   if (!shards[to]->post(std::move(step), priority)) sink.count("dots_hand_over_refused_total", what, 1);
 }
 
-void ServerRuntime::State::want(signal::server::DesiredRules rules) {
-  std::vector<mitigation::Reconciler::Want> wants;
-  for (auto& want : rules.wants) {
-    {
-      const std::lock_guard lock(back_ends_mutex);
-      if (want.rules.empty()) {
-        back_ends.forget(want.owner);
-      } else if (const auto told = back_ends.wanted(want.owner)) {
-        to_domains({*told});
+// What one round made durable goes to the back ends together: rules, and the filters that come and go with them.
+void ServerRuntime::State::want(std::vector<signal::server::DesiredRules> rules,
+                                std::vector<mitigation::DomainFilters> filters) {
+  // A later wish of the same owner takes the place of an earlier one.
+  std::map<model::RuleOwner, mitigation::Reconciler::Want> wants;
+  for (auto& one : rules) {
+    for (auto& want : one.wants) {
+      {
+        const std::lock_guard lock(back_ends_mutex);
+        if (want.rules.empty()) {
+          back_ends.forget(want.owner);
+        } else if (const auto told = back_ends.wanted(want.owner)) {
+          to_domains({*told});
+        }
       }
+      const model::RuleOwner owner = want.owner;
+      wants.insert_or_assign(owner, mitigation::Reconciler::Want{std::move(want.owner), std::move(want.rules),
+                                                                 std::move(want.reason), want.until});
     }
-    wants.push_back({std::move(want.owner), std::move(want.rules), std::move(want.reason), want.until});
   }
-  for (auto& runner : runners) runner->want(wants);
+  std::vector<mitigation::Reconciler::Want> list;
+  list.reserve(wants.size());
+  for (auto& [owner, want] : wants) list.push_back(std::move(want));
+  for (auto& runner : runners) runner->want(list, filters);
+}
+
+// On a runner's thread. What finds no room in a queue stays and goes with the next.
+void ServerRuntime::State::filters_counted(std::vector<mitigation::FilterCounts> counts) {
+  const std::lock_guard lock(back_ends_mutex);
+  for (const auto& one : counts) {
+    auto& entries = uncounted[one.key];
+    for (const auto& [entry, more] : one.counters) {
+      model::RuleCounters& sum = entries[entry];
+      sum.packets += more.packets;
+      sum.bytes += more.bytes;
+    }
+  }
+  std::map<std::uint32_t, std::vector<mitigation::FilterCounts>> by_shard;
+  for (const auto& [key, entries] : uncounted) {
+    auto& list = by_shard[agent::server::owner_of(key.domain, static_cast<std::uint32_t>(shards.size()))];
+    list.push_back({key, {}});
+    for (const auto& [entry, more] : entries) list.back().counters.push_back({entry, more});
+  }
+  for (auto& [to, list] : by_shard) {
+    const auto shared = std::make_shared<const std::vector<mitigation::FilterCounts>>(std::move(list));
+    const bool taken =
+        shards[to]->post([shared](Shard& shard, base::Now now, ShardOutput&) { shard.on_filter_counts(*shared, now); },
+                         Priority::normal);
+    if (!taken) {
+      sink.count("dots_hand_over_refused_total", "reports", 1);
+      continue;
+    }
+    for (const auto& one : *shared) uncounted.erase(one.key);
+  }
 }
 
 void ServerRuntime::State::resolve(const base::DomainId& domain, const std::string& name) {

@@ -146,7 +146,7 @@ void ShardThread::perform(ShardOutput out) {
   for (const auto& domain : out.reload) {
     if (!world_.read(index_, domain)) unread_.insert(domain);
   }
-  for (auto& rules : out.wants) world_.want(std::move(rules));
+  if (!out.wants.empty() || !out.filters.empty()) world_.want(std::move(out.wants), std::move(out.filters));
   for (const auto& [domain, name] : out.resolve) world_.resolve(domain, name);
   for (const auto& answer : out.operator_answers) world_.operator_answer(answer);
   for (auto& [ticket, answer] : out.data_answers) world_.data_answer(ticket, std::move(answer));

@@ -24,7 +24,7 @@ struct ShardWorld {
   // False: the queue of the commit thread is full, and no answer comes.
   std::function<bool(std::uint32_t from, std::vector<ports::Change>, base::Now)> commit;
   std::function<bool(std::uint32_t from, const base::DomainId&)> read;
-  std::function<void(signal::server::DesiredRules)> want;
+  std::function<void(std::vector<signal::server::DesiredRules>, std::vector<mitigation::DomainFilters>)> want;
   std::function<void(const base::DomainId&, const std::string& name)> resolve;
   std::function<void(const signal::server::OperatorAnswer&)> operator_answer;
   std::function<void(std::uint64_t ticket, ports::HttpAnswer)> data_answer;

@@ -33,7 +33,7 @@ class ShardThreadTest : public ::testing::Test {
     world.to_session = [](auto, auto) {};
     world.commit = [this](auto, auto, auto) { return count(commits) > refused_commits; };
     world.read = [this](auto, const auto&) { return count(reads) > refused_reads; };
-    world.want = [](auto) {};
+    world.want = [](auto, auto) {};
     world.resolve = [](const auto&, const auto&) {};
     world.operator_answer = [this](const auto& answer) {
       answered_ok = answer.ok;

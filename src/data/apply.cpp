@@ -41,6 +41,7 @@ Entry& Domain::State::insert(Client& client, ports::DataEntryRecord record, std:
                              std::vector<std::string> matches, base::SteadyTime deadline) {
   Collection& collection = client.of(record.key.kind);
   auto& slot = collection.by_name[record.key.name];
+  if (record.key.kind == Kind::acl) ++filters_version;
   std::map<std::string, std::pair<std::uint64_t, std::uint64_t>> counted;
   if (slot) {
     counted = std::move(slot->counted);
@@ -79,6 +80,7 @@ void Domain::State::erase(Client& client, Kind kind, const std::string& name) {
   const auto at = collection.by_name.find(name);
   if (at == collection.by_name.end()) return;
   Entry& entry = *at->second;
+  if (kind == Kind::acl) ++filters_version;
   index(entry, false);
   collection.order.erase(entry.record.rank);
   deadlines.erase({entry.deadline, &entry});

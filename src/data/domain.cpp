@@ -92,6 +92,13 @@ std::vector<Event> Domain::load(const ports::Snapshot& snapshot, base::Now now) 
   fresh.rules = state_->rules;
   fresh.options = state_->options;
   fresh.revision = state_->revision;  // numbers that were given out before a refused commit are not used again
+  fresh.filters_version = state_->filters_version + 1;
+  std::map<ports::DataEntryKey, std::map<std::string, std::pair<std::uint64_t, std::uint64_t>>> counted;
+  for (const auto& [cuid, client] : state_->clients) {
+    for (const auto& [name, entry] : client.acls.by_name) {
+      if (!entry->counted.empty()) counted[entry->record.key] = entry->counted;
+    }
+  }
   *state_ = std::move(fresh);
   State& state = *state_;
   std::vector<Event> events;
@@ -145,7 +152,8 @@ std::vector<Event> Domain::load(const ports::Snapshot& snapshot, base::Now now) 
     }
     const base::Duration left =
         std::clamp<base::Duration>(record.expires - wall, base::Duration::zero(), record.granted);
-    state.insert(owner->second, record, std::move(filter), std::move(matches), now.steady + left);
+    Entry& entry = state.insert(owner->second, record, std::move(filter), std::move(matches), now.steady + left);
+    if (const auto known = counted.find(record.key); known != counted.end()) entry.counted = std::move(known->second);
     state.revision = std::max(state.revision, record.version.revision);
   }
   return events;
@@ -332,18 +340,26 @@ std::optional<Outcome> Domain::release(const base::Cuid& cuid, const std::string
 
 std::vector<EffectiveFilter> Domain::effective(const std::function<bool(const base::Cuid&)>& mitigating) const {
   std::vector<EffectiveFilter> filters;
+  std::vector<std::int64_t> ranks;
   for (const auto& [cuid, client] : state_->clients) {
     if (client.acls.order.empty()) continue;
     const bool active = mitigating(cuid);
+    ranks.clear();
+    for (const auto& [rank, entry] : client.acls.order) ranks.push_back(rank);
+    const auto places = places_of(ranks);
+    std::size_t at = 0;
     for (const auto& [rank, entry] : client.acls.order) {
+      const std::uint32_t place = places[at++];
       const model::ActivationType type = entry->filter->activation;
       const bool on = type == model::ActivationType::immediate ||
                       (type == model::ActivationType::activate_when_mitigating && active);
-      if (on) filters.push_back({cuid, entry->filter});
+      if (on) filters.push_back({client.record.client, cuid, entry->filter, place});
     }
   }
   return filters;
 }
+
+std::uint64_t Domain::filters_version() const { return state_->filters_version; }
 
 void Domain::count(const base::Cuid& cuid, const std::string& acl, const std::string& ace, std::uint64_t packets,
                    std::uint64_t octets) {
@@ -352,7 +368,20 @@ void Domain::count(const base::Cuid& cuid, const std::string& acl, const std::st
   if (entry == nullptr) return;
   const auto& entries = entry->filter->entries;
   const bool there = std::any_of(entries.begin(), entries.end(), [&](const auto& e) { return e.name == ace; });
-  if (there) entry->counted[ace] = {packets, octets};
+  if (!there) return;
+  auto& [counted_packets, counted_octets] = entry->counted[ace];
+  counted_packets += packets;
+  counted_octets += octets;
+}
+
+std::vector<FilterView> Domain::filters() const {
+  std::vector<FilterView> views;
+  for (const auto& [cuid, client] : state_->clients) {
+    for (const auto& [rank, entry] : client.acls.order) {
+      views.push_back({client.record.client, cuid, entry->filter, entry->deadline});
+    }
+  }
+  return views;
 }
 
 }  // namespace dots::data

@@ -109,6 +109,14 @@ struct ActivationFailure {
   std::string reason;
 };
 
+// A list as operators see it.
+struct FilterView {
+  base::ClientId client;
+  base::Cuid cuid;
+  std::shared_ptr<const model::Filter> filter;
+  base::SteadyTime expires;
+};
+
 class Domain {
  public:
   Domain(std::shared_ptr<const policy::DomainRules> rules, Options options);
@@ -141,12 +149,15 @@ class Domain {
   base::Result<Outcome, ActivationFailure> activate(const base::Cuid& cuid,
                                                     const std::vector<model::AclActivation>& acl_list,
                                                     const std::string& why, base::Now now);
-  // What to enforce while these clients (cuids) have an active mitigation: lists of one client in its order, first
-  // match wins (RFC 8783 4.1). Filters of different clients stand in the order of their cuids.
+  // What to enforce while these clients (cuids) have an active mitigation (RFC 8783 4.1, 7.2).
   std::vector<EffectiveFilter> effective(const std::function<bool(const base::Cuid&)>& mitigating) const;
-  // What a back end counted for one entry of a list, shown as its statistics.
+  // Grows with each change of a list, so that nobody asks for effective() without need.
+  std::uint64_t filters_version() const;
+  // What back ends have counted for one entry of a list since the last call, added to its statistics.
   void count(const base::Cuid& cuid, const std::string& acl, const std::string& ace, std::uint64_t packets,
              std::uint64_t octets);
+  // Every list, in force or not.
+  std::vector<FilterView> filters() const;
 
   // A new policy after a reload of the configuration: counts for requests from now on.
   void set_rules(std::shared_ptr<const policy::DomainRules> rules);

@@ -15,15 +15,15 @@ class Effective : public DomainTest {
     ASSERT_EQ(register_me(), 201);
     as("a");
   }
-  std::vector<EffectiveEntry> entries() const {
-    const auto filters = domain->effective([&](const base::Cuid& cuid) { return mitigating.count(cuid.value) > 0; });
-    return effective_entries(filters, policy().prefixes);
+  std::vector<EffectiveFilter> effective() const {
+    return domain->effective([&](const base::Cuid& cuid) { return mitigating.count(cuid.value) > 0; });
   }
+  std::vector<model::FilterList> lists() const { return lists_of(policy().id, effective(), policy().prefixes); }
   // "list/entry" of what decides, "-" for none.
   std::string decides(const model::PacketHeader& packet) const {
-    const auto all = entries();
-    const EffectiveEntry* entry = first_match(all, packet);
-    return entry == nullptr ? "-" : entry->list + "/" + entry->entry.name;
+    const auto all = lists();
+    const auto decision = first_match(all, packet);
+    return decision ? decision->list->key.list + "/" + decision->rule->entry.name : "-";
   }
   static model::PacketHeader packet(const std::string& source, const std::string& destination = "198.51.100.1") {
     model::PacketHeader packet;
@@ -48,20 +48,21 @@ TEST_F(Effective, ActivationFollowsTheMitigationsOfTheFiltersOwnClient) {
             201);
   as("b");
   ASSERT_EQ(post(acls(acl("theirs", ace("r", from("192.0.2.4/32"))))), 201);
-  const auto lists = [&] {
-    std::string names;
-    for (const auto& entry : entries()) names += entry.list + " ";
-    return names;
+  const auto names = [&] {
+    std::set<std::string> out;
+    for (const auto& list : lists()) out.insert(list.key.cuid.value + "/" + list.key.list);
+    return out;
   };
-  EXPECT_EQ(lists(), "now ");
+  using Names = std::set<std::string>;
+  EXPECT_EQ(names(), (Names{"a/now"}));
   mitigating = {"a"};
-  EXPECT_EQ(lists(), "when now ");
+  EXPECT_EQ(names(), (Names{"a/when", "a/now"}));
   mitigating = {"b"};
-  EXPECT_EQ(lists(), "now theirs ");
+  EXPECT_EQ(names(), (Names{"a/now", "b/theirs"}));
   mitigating = {"a", "b"};
-  EXPECT_EQ(lists(), "when now theirs ");
+  EXPECT_EQ(names(), (Names{"a/when", "a/now", "b/theirs"}));
   mitigating = {};
-  EXPECT_EQ(lists(), "now ");
+  EXPECT_EQ(names(), (Names{"a/now"}));
   as("a");
   get(me("/acls/acl=never"));
   EXPECT_EQ(answer.status, 200);
@@ -95,17 +96,96 @@ TEST_F(Effective, TheFirstEntryThatMatchesDecides) {
 TEST_F(Effective, WithoutADestinationTheDomainIsMeantAndNothingElse) {
   mitigating = {"a"};
   ASSERT_EQ(post(acls(acl("l", ace("v4", from("192.0.2.0/24")) + "," + ace("all", R"("udp":{})")))), 201);
-  const auto all = entries();
-  ASSERT_EQ(all.size(), 2u);
-  EXPECT_EQ(all[0].destinations.size(), 2u);
-  EXPECT_EQ(all[1].destinations.size(), 3u);
+  const auto all = lists();
+  ASSERT_EQ(all.size(), 1u);
+  ASSERT_EQ(all[0].rules.size(), 2u);
+  EXPECT_EQ(all[0].rules[0].destinations.size(), 2u);
+  EXPECT_EQ(all[0].rules[1].destinations.size(), 3u);
   EXPECT_EQ(decides(packet("192.0.2.1", "198.51.100.9")), "l/v4");
   EXPECT_EQ(decides(packet("2001:db9::1", "2001:db8::1")), "l/all");
   EXPECT_EQ(decides(packet("192.0.2.1", "192.0.2.200")), "-") << "to somebody else";
-  const auto nothing = effective_entries(domain->effective([](const auto&) { return true; }),
-                                         std::vector{*model::parse_prefix("2001:db8::/32")});
-  ASSERT_EQ(nothing.size(), 1u) << "an entry for IPv4 has nothing to protect here";
-  EXPECT_EQ(nothing[0].entry.name, "all");
+  const auto less = lists_of(policy().id, effective(), std::vector{*model::parse_prefix("2001:db8::/32")});
+  ASSERT_EQ(less.size(), 1u);
+  ASSERT_EQ(less[0].rules.size(), 1u) << "an entry for IPv4 has nothing to protect here";
+  EXPECT_EQ(less[0].rules[0].entry.name, "all");
+  EXPECT_TRUE(lists_of(policy().id, effective(), {}).empty()) << "a list of which nothing is left";
+}
+
+// D8783-7.2-11: also after the domain has lost a part of what it owned
+TEST_F(Effective, ADestinationIsCutDownToWhatIsOwned) {
+  mitigating = {"a"};
+  ASSERT_EQ(post(acls(acl("l", ace("r", R"("ipv4":{"destination-ipv4-network":"198.51.100.0/24"})")))), 201);
+  const auto left = [&](std::vector<std::string> owned) {
+    std::vector<model::Prefix> prefixes;
+    for (const auto& text : owned) prefixes.push_back(*model::parse_prefix(text));
+    std::vector<std::string> out;
+    for (const auto& list : lists_of(policy().id, effective(), prefixes)) {
+      for (const auto& prefix : list.rules.at(0).destinations) out.push_back(model::to_string(prefix));
+    }
+    return out;
+  };
+  using Texts = std::vector<std::string>;
+  EXPECT_EQ(left({"198.51.0.0/16"}), (Texts{"198.51.100.0/24"}));
+  EXPECT_EQ(left({"198.51.100.128/25", "198.51.100.0/26", "198.51.100.0/27", "192.0.2.0/24"}),
+            (Texts{"198.51.100.0/26", "198.51.100.128/25"}));
+  EXPECT_EQ(left({"192.0.2.0/24"}), (Texts{}));
+}
+
+// D8783-7.2-16, D8783-4.1-08
+TEST_F(Effective, ARateLimitDropsAboveItAndLeavesTheRestToMitigations) {
+  mitigating = {"a"};
+  ASSERT_EQ(post(acls(acl("l", ace("slow", from("192.0.2.1/32"), R"("forwarding":"accept","rate-limit":"20.00")") +
+                                   "," + ace("let", from("192.0.2.2/32"), R"("forwarding":"accept")") + "," +
+                                   ace("stop", from("192.0.2.0/24"))))),
+            201);
+  const auto all = lists();
+  const auto fate = [&](const std::string& source, bool over) {
+    return fate_of(*first_match(all, packet(source))->rule, over);
+  };
+  EXPECT_EQ(fate("192.0.2.1", true), Fate::dropped);
+  EXPECT_EQ(fate("192.0.2.1", false), Fate::goes_on) << "and no later entry is asked";
+  EXPECT_EQ(fate("192.0.2.2", true), Fate::passes);
+  EXPECT_EQ(fate("192.0.2.3", false), Fate::dropped);
+}
+
+// D8783-4.1-03: lists of a client stand in its order, and a new one moves no other
+TEST_F(Effective, PlacesFollowTheOrderOfAClientsLists) {
+  mitigating = {"a"};
+  for (const char* name : {"one", "two", "three"})
+    ASSERT_EQ(post(acls(acl(name, ace("r", from("192.0.2.0/24"))))), 201);
+  const auto order = [&] {
+    std::string names;
+    for (const auto& list : lists()) names += list.key.list + " ";
+    return names;
+  };
+  const auto place = [&](const std::string& name) {
+    for (const auto& list : lists())
+      if (list.key.list == name) return list.place;
+    return std::uint32_t{0};
+  };
+  EXPECT_EQ(order(), "one two three ");
+  const auto one = place("one"), two = place("two");
+  const auto body = [&](const std::string& name) { return acls(acl(name, ace("r", from("192.0.2.0/24")))); };
+  const std::string point =
+      "point=%2Fietf-dots-data-channel%3Adots-data%2Fdots-client%3D" + std::string("a") + "%2Facls%2Facl%3Done";
+  ASSERT_EQ(ask("PUT", me("/acls/acl=between?insert=after&" + point), body("between")).status, 201);
+  ASSERT_EQ(ask("PUT", me("/acls/acl=zero?insert=first"), body("zero")).status, 201);
+  EXPECT_EQ(order(), "zero one between two three ");
+  EXPECT_EQ(place("one"), one);
+  EXPECT_EQ(place("two"), two);
+  const auto between = place("between");
+  ASSERT_EQ(ask("PUT", me("/acls/acl=off"),
+                acls(acl("off", ace("r", from("192.0.2.0/24")), R"("activation-type":"deactivate")")))
+                .status,
+            201);
+  EXPECT_EQ(place("between"), between);
+}
+
+TEST_F(Effective, PlacesGrowHoweverCloseTheRanksAre) {
+  const std::vector<std::int64_t> ranks = {
+      -(std::int64_t{1} << 62), -5, 0, 1, 2, std::int64_t{1} << 32, (std::int64_t{1} << 62) - 1, std::int64_t{1} << 62};
+  const auto places = places_of(ranks);
+  for (std::size_t i = 1; i < places.size(); ++i) EXPECT_LT(places[i - 1], places[i]) << i;
 }
 
 // D8783-A-01, D8783-A-02, D8783-4.2-01: the filters of appendix A, and matches of two headers

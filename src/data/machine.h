@@ -86,6 +86,7 @@ struct Domain::State {
   std::map<base::Cuid, Client> clients;
   std::map<base::ClientId, ports::DataVersion> views;  // the datastore as each client identity sees it
   std::uint64_t revision = 0;
+  std::uint64_t filters_version = 0;
   std::set<std::pair<base::SteadyTime, Entry*>> deadlines;
   std::size_t aliases = 0, acls = 0, aces = 0, stored_bytes = 0;
   // Matches -> the lists that have entries with them, and how many accept and drop.

@@ -65,6 +65,11 @@ Reconciler::Difference Reconciler::next(std::size_t limit) {
   return difference;
 }
 
+bool Reconciler::due() const {
+  const State& s = *state_;
+  return s.known && (!s.to_install.empty() || (!s.keep_unexplained && !s.to_remove.empty()));
+}
+
 void Reconciler::applied(std::uint64_t version, bool ok, const std::string& failure, base::Now now,
                          base::Duration retry_after) {
   State& s = *state_;

@@ -79,6 +79,8 @@ class Reconciler {
   // in before old ones go, also across batches; the rules of one owner share a batch when they fit into one. Empty when
   // a batch is out, when nothing is known of the back end, or when all is as desired.
   Difference next(std::size_t limit);
+  // next() would give something, were no batch out.
+  bool due() const;
   // The back end's word on the batch `version`. After a failure the batch is split until the bad rule is alone; the bad
   // rule is marked failed with `failure` and tried again after `retry_after`.
   void applied(std::uint64_t version, bool ok, const std::string& failure, base::Now now, base::Duration retry_after);

@@ -388,6 +388,14 @@ SectionSpec domain() {
                 {"The limit of `broad_scope = \"limit\"`, for each target prefix.", "125000"}),
       number<D>("scoped_limit_bytes_per_s", &D::scoped_limit_bps, "bytes per second", {1000, 1'000'000'000'000, true},
                 {"Traffic of a scope with protocol or port passes up to this. 0: it is dropped.", "0"}),
+      number<D>("accept_list_alarm_packets_per_s", &D::accept_list_alarm_pps, "packets per second",
+                {1, 1'000'000'000, true},
+                {"An entry of a client's accept-list that lets through as much for ten seconds, towards targets of its "
+                 "running mitigation, is taken to take part in the attack: the client is told of the conflict. 0: not "
+                 "judged by packets.",
+                 "10000"}),
+      number<D>("accept_list_alarm_bytes_per_s", &D::accept_list_alarm_bps, "bytes per second",
+                {1, 1'000'000'000'000, true}, {"The same by layer-3 bytes. 0: not judged by bytes.", "12500000"}),
       seconds<D>("notification_interval_s", &D::notification_interval, {3, 3600},
                  {"How often an observing client hears the status when nothing changes. RFC 9132 section 4.4.2.1 sets "
                   "the minimum.",

@@ -76,6 +76,10 @@ struct DomainPolicy {
   BroadScopeAction broad_scope = BroadScopeAction::limit;
   std::uint64_t broad_scope_limit_bps = 125000;  // BYTES per second
   std::uint64_t scoped_limit_bps = 0;            // 0: traffic of a scope with protocol or port is dropped
+  // An entry of an accept-list that lets more than this past a running mitigation takes part in the attack (RFC 9132
+  // conflict-cause 2). 0: not judged by it.
+  std::uint64_t accept_list_alarm_pps = 10000;
+  std::uint64_t accept_list_alarm_bps = 12'500'000;                 // BYTES per second
   base::Duration notification_interval = std::chrono::seconds{30};  // periodic status; never under 3 s
   friend bool operator==(const DomainPolicy&, const DomainPolicy&) = default;
 };

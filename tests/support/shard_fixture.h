@@ -76,6 +76,15 @@ class ShardTest : public ::testing::Test {
   void perform(std::uint32_t index, ShardOutput out) {
     if (out.commit) store.push_back({index, std::move(*out.commit)});
     for (auto& want : out.wants) wants.push_back(std::move(want));
+    for (const auto& of_domain : out.filters) {
+      if (of_domain.whole) {
+        std::erase_if(in_force, [&](const auto& one) { return one.first.domain == of_domain.domain; });
+      }
+      for (const auto& want : of_domain.lists) {
+        in_force.erase(want.key);
+        if (want.list) in_force.emplace(want.key, *want.list);
+      }
+    }
     for (const auto& id : out.reload) reloads.push_back(id);
     for (auto& [ticket, answer] : out.data_answers) data_answers.emplace_back(ticket, std::move(answer));
     for (auto& answer : out.operator_answers) operator_answers.push_back(std::move(answer));
@@ -139,7 +148,10 @@ class ShardTest : public ::testing::Test {
         } else if (auto* registered = std::get_if<ports::PutDataClient>(&change)) {
           stored.data_clients.push_back(registered->record);
         } else if (auto* entry = std::get_if<ports::PutDataEntry>(&change)) {
+          std::erase_if(stored.data_entries, [&](const auto& r) { return r.key == entry->record.key; });
           stored.data_entries.push_back(entry->record);
+        } else if (auto* gone = std::get_if<ports::EraseDataEntry>(&change)) {
+          std::erase_if(stored.data_entries, [&](const auto& r) { return r.key == gone->key; });
         }
       }
     }
@@ -236,6 +248,7 @@ class ShardTest : public ::testing::Test {
   std::deque<std::pair<std::uint32_t, std::vector<ports::Change>>> store;
   ports::Snapshot stored;
   std::vector<signal::server::DesiredRules> wants;
+  std::map<model::FilterListKey, model::FilterList> in_force;  // as the back ends were told
   std::vector<base::DomainId> reloads;
   std::vector<signal::server::OperatorAnswer> operator_answers;
   std::vector<std::pair<std::uint64_t, ports::HttpAnswer>> data_answers;

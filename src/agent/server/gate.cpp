@@ -29,6 +29,11 @@ void Gate::add(const base::DomainId& domain, std::vector<ports::Change> changes,
   gathered_.visible.push_back({domain, std::move(answer)});
 }
 
+void Gate::add(mitigation::DomainFilters filters) {
+  const base::DomainId domain = filters.domain;
+  gathered_.visible.push_back({domain, std::move(filters)});
+}
+
 std::optional<std::vector<ports::Change>> Gate::next_batch() {
   if (out_) return std::nullopt;
   if (gathered_.changes.empty()) {

@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "base/ids.h"
+#include "mitigation/filters.h"
 #include "ports/http.h"
 #include "ports/store.h"
 #include "signal/server/events.h"
@@ -32,12 +33,12 @@ struct DataAnswer {
   std::vector<OperatorLine> lines;
 };
 
-// The effects of the signal channel's machine, and this one.
+// The effects of the signal channel's machine, and those that come with the data channel.
 template <class Effects>
 struct WithDataAnswer;
 template <class... Effect>
 struct WithDataAnswer<std::variant<Effect...>> {
-  using type = std::variant<Effect..., DataAnswer>;
+  using type = std::variant<Effect..., DataAnswer, mitigation::DomainFilters>;
 };
 
 // An effect of a domain's step that others may see.
@@ -60,6 +61,7 @@ class Gate {
   void add(const base::DomainId& domain, std::vector<signal::server::Effect> effects,
            std::optional<Release> release = std::nullopt);
   void add(const base::DomainId& domain, std::vector<ports::Change> changes, DataAnswer answer);
+  void add(mitigation::DomainFilters filters);
   // At the end of a round: the next batch of changes, when one is due and none is out.
   std::optional<std::vector<ports::Change>> next_batch();
   // Visible effects that wait for nothing; call after add, next_batch and settled.

@@ -11,6 +11,7 @@
 #include "agent/control.h"
 #include "agent/server/shard.h"
 #include "base/time.h"
+#include "mitigation/filters.h"
 #include "mitigation/reconcile.h"
 #include "ports/store.h"
 #include "signal/server/domain.h"
@@ -24,6 +25,7 @@ struct BackEndView {
   bool drops_really = true;
   std::string state;  // "ready", or why it is not
   std::vector<mitigation::RuleStory> stories;
+  std::vector<mitigation::FilterStory> filters;
 };
 
 struct StatusView {

@@ -104,6 +104,7 @@ void Shard::on_timer(base::Now now, ShardOutput& out) {
       step(id, owned, TimerFired{}, now);
       if (const auto data = owned.data.next_deadline(); data && *data <= now.steady)
         show_later(id, owned, owned.data.tick(now), 0);
+      watch_accepts(id, owned, now);
     }
   }
 }
@@ -311,6 +312,7 @@ void Shard::on_message(const ToSession& message, base::Now now, ShardOutput& out
 
 void Shard::end_of_round(base::Now now, ShardOutput& out) {
   run_local(now, out);
+  update_filters();
   if (std::exchange(clients_changed_, false)) out.clients = clients_;
   if (auto batch = gate_.next_batch()) out.commit = std::move(*batch);
   for (auto& visible : gate_.released()) show(std::move(visible), now, out);

@@ -19,6 +19,8 @@
 #include <vector>
 
 #include "agent/peers/session_table.h"
+#include "agent/server/accept_watch.h"
+#include "agent/server/filters_in_force.h"
 #include "agent/server/gate.h"
 #include "agent/server/redirects.h"
 #include "agent/server/session.h"
@@ -26,6 +28,7 @@
 #include "base/ids.h"
 #include "base/time.h"
 #include "data/domain.h"
+#include "mitigation/filters.h"
 #include "model/peer.h"
 #include "policy/domain_policy.h"
 #include "policy/identities.h"
@@ -87,6 +90,7 @@ struct ShardOutput {
   std::optional<std::vector<ports::Change>> commit;  // answer with committed()
   std::vector<base::DomainId> reload;                // load_domain, then reloaded()
   std::vector<signal::server::DesiredRules> wants;   // durable
+  std::vector<mitigation::DomainFilters> filters;    // durable; with `wants` of the same round in one go
   std::vector<std::pair<base::DomainId, std::string>> resolve;
   std::vector<signal::server::OperatorAnswer> operator_answers;
   std::vector<std::pair<std::uint64_t, ports::HttpAnswer>> data_answers;
@@ -97,6 +101,18 @@ struct ShardOutput {
   ShardCounts counts;
   std::optional<signal::server::ClientCounts> clients;  // of the domains here, when it has changed
   bool stalled = false;  // this shard did not run for a while: silence that it saw meanwhile proves nothing
+};
+
+// A list of filters as operators see it (dotsctl filters).
+struct FilterListView {
+  model::FilterListKey key;
+  base::ClientId client;
+  model::ActivationType activation = model::ActivationType::activate_when_mitigating;
+  std::vector<model::FilterEntry> entries;
+  base::Duration remaining{};  // until it must have been refreshed
+  bool mitigating = false;     // its client has an active mitigation
+  bool in_force = false;
+  std::vector<std::string> left_out;  // entries that are not enforced: the domain does not own their destination
 };
 
 struct SessionView {
@@ -134,6 +150,8 @@ class Shard {
   void on_undelivered(const ToDomain& message, base::Now now, ShardOutput& out);
   // REQUIRES: owner_of(asked.domain) is this shard.
   void on_data(const DataRequest& asked, base::Now now, ShardOutput& out);
+  // What a back end counted since it last told, of domains of this shard.
+  void on_filter_counts(const std::vector<mitigation::FilterCounts>& counts, base::Now now);
   void on_timer(base::Now now, ShardOutput& out);
   // Other credentials are in force: running sessions are checked against them at once, not at the next turn.
   void recheck_credentials(base::Now now);
@@ -171,6 +189,7 @@ class Shard {
   bool owns(const base::DomainId& domain) const { return domains_.count(domain) != 0; }
   std::vector<signal::server::MitigationView> mitigations(base::Now now) const;
   std::vector<SessionView> sessions(base::Now now) const;
+  std::vector<FilterListView> filters(base::Now now) const;
   bool busy() const { return gate_.busy(); }  // a commit is out
 
  private:
@@ -192,6 +211,9 @@ class Shard {
     std::shared_ptr<const policy::DomainRules> next_rules;  // came while reloading
     signal::server::ClientCounts clients{};                 // as added to the shard's
     std::vector<data::Outcome> beside = {};                 // of the data channel, by the step that is being made
+    FiltersInForce filters;
+    std::pair<std::uint64_t, std::uint64_t> filters_seen{};  // versions of the machines that `filters` is made of
+    AcceptWatch accepts;
   };
   Owned owned_by(std::shared_ptr<const policy::DomainRules> rules);
   using SessionMap = std::unordered_map<base::SessionId, Live>;
@@ -209,6 +231,10 @@ class Shard {
   void show_later(const base::DomainId& id, Owned& owned, data::Outcome outcome, std::uint64_t ticket);
   void again(std::vector<Release> releases, std::vector<Visible>& failed);
   void tally(Owned& owned);
+  // Tells the back ends of filters that came into force or went out of it in this round.
+  void update_filters();
+  void watch_accepts(const base::DomainId& id, Owned& owned, base::Now now);
+  void filters_anew(const base::DomainId& id, Owned& owned);
   // What the session configurations of the domain have to do with an event; true when it was theirs alone.
   bool step_configs(const base::DomainId& id, Owned& owned, const signal::server::Event& event, base::Now now,
                     ShardOutput& out);
@@ -254,6 +280,7 @@ class Shard {
   std::map<std::pair<base::DomainId, base::ClientId>, Departure> departed_;  // of the orders that stand
   std::set<std::pair<base::SteadyTime, base::SessionId>> session_deadlines_;
   std::set<std::pair<base::SteadyTime, base::DomainId>> domain_deadlines_;
+  std::set<base::DomainId> filters_due_;  // whose filters in force may have changed in this round
 };
 
 }  // namespace dots::agent::server

@@ -81,6 +81,7 @@ void Shard::reloaded(const base::DomainId& domain, const ports::Snapshot& snapsh
   }
   load_data(domain, it->second, snapshot, now);
   gate_.add(domain, it->second.machine.load(own, now, keep_observers, std::exchange(it->second.unsaid, {})));
+  filters_anew(domain, it->second);
   if (auto rules = std::exchange(it->second.next_rules, nullptr)) {
     it->second.data.set_rules(rules);
     gate_.add(domain, it->second.machine.set_rules(std::move(rules), now));
@@ -277,6 +278,7 @@ void Shard::show(Visible visible, base::Now now, ShardOutput& out) {
                    if (data.ticket != 0) out.data_answers.emplace_back(data.ticket, std::move(data.answer));
                    for (auto& line : data.lines) out.lines.push_back(std::move(line));
                  },
+                 [&](mitigation::DomainFilters& filters) { out.filters.push_back(std::move(filters)); },
                  [&](Persist&) {},
              },
              visible.effect);
@@ -310,11 +312,18 @@ void Shard::show_failed(Visible visible, base::Now now, ShardOutput& out) {
 }
 
 void Shard::arm(const base::DomainId& id, Owned& owned) {
+  // Whatever happened to a domain comes by here.
+  if (owned.filters_seen != std::pair(owned.data.filters_version(), owned.machine.mitigating_version())) {
+    filters_due_.insert(id);
+  }
   // While it is read from the store the machine takes no step, so that its deadline would stay in the past.
   auto wanted = owned.reloading ? std::nullopt : owned.machine.next_deadline();
   if (const auto data = owned.reloading ? std::nullopt : owned.data.next_deadline();
       data && (!wanted || *data < *wanted))
     wanted = data;
+  if (const auto accepts = owned.reloading ? std::nullopt : owned.accepts.next_deadline();
+      accepts && (!wanted || *accepts < *wanted))
+    wanted = accepts;
   if (const auto config = owned.configs.next_deadline(); config && (!wanted || *config < *wanted)) wanted = config;
   if (wanted == owned.armed) return;
   if (owned.armed) domain_deadlines_.erase({*owned.armed, id});

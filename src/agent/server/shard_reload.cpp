@@ -67,6 +67,10 @@ Shard::Owned Shard::owned_by(std::shared_ptr<const policy::DomainRules> rules) {
       {},
       {},
       nullptr,
+      {},
+      {},
+      {},
+      {},
       {}};
 }
 
@@ -80,6 +84,7 @@ void Shard::set_domains(const std::vector<std::shared_ptr<const policy::DomainRu
     if (owned.machine.rules().policy() == rules->policy()) return;
     owned.data.set_rules(rules);
     gate_.add(id, owned.machine.set_rules(std::move(rules), now));
+    filters_due_.insert(id);
     arm(id, owned);
   };
   for (auto& [id, owned] : domains_) {

@@ -39,6 +39,12 @@ bool Domain::has_armed_requests(const base::ClientId& client) const { return sta
 
 std::optional<base::ClientId> Domain::cuid_owner(const base::Cuid& cuid) const { return state_->cuid_owner(cuid); }
 
+bool Domain::mitigating(const base::Cuid& cuid) const { return state_->mitigating(cuid); }
+std::uint64_t Domain::mitigating_version() const { return state_->mitigating_version(); }
+std::vector<const ports::MitigationRecord*> Domain::running(const base::Cuid& cuid) const {
+  return state_->running(cuid);
+}
+
 std::vector<Effect> Machine::step(const Event& event, base::Now now) {
   watch_clocks(now);
   // First, so that nothing is answered from a state that is over.
@@ -129,6 +135,21 @@ bool Machine::has_armed_requests(const base::ClientId& client) const {
   });
 }
 
+bool Machine::mitigating(const base::Cuid& cuid) const {
+  const auto state = cuids_.find(cuid);
+  return state != cuids_.end() && state->second.active > 0;
+}
+
+std::vector<const ports::MitigationRecord*> Machine::running(const base::Cuid& cuid) const {
+  std::vector<const ports::MitigationRecord*> out;
+  const auto state = cuids_.find(cuid);
+  if (state == cuids_.end()) return out;
+  for (const auto& [mid, mitigation] : state->second.mitigations) {
+    if (mitigation.running()) out.push_back(&mitigation.record);
+  }
+  return out;
+}
+
 Mitigation* Machine::find(const base::Cuid& cuid, base::Mid mid) {
   const auto state = cuids_.find(cuid);
   if (state == cuids_.end()) return nullptr;
@@ -175,7 +196,11 @@ void Machine::count(const Mitigation& mitigation, bool in) {
     if (counts) counter += in ? 1 : std::size_t(-1);
   };
   ClientState& client = clients_[mitigation.record.client];
-  add(cuids_.at(mitigation.record.cuid).lively, mitigation.lively());
+  CuidState& cuid = cuids_.at(mitigation.record.cuid);
+  add(cuid.lively, mitigation.lively());
+  const bool was_mitigating = cuid.active > 0;
+  add(cuid.active, mitigation.has_rules());
+  if (was_mitigating != (cuid.active > 0)) ++mitigating_version_;
   add(client.active, mitigation.has_rules());
   if (mitigation.has_rules()) touched_.insert(mitigation.record.client);
   const bool contended = client.contenders > 0;

@@ -121,6 +121,13 @@ class Domain {
   bool has_armed_requests(const base::ClientId& client) const;
   // Whose this cuid is, by use or as the hash of a credential that was seen.
   std::optional<base::ClientId> cuid_owner(const base::Cuid& cuid) const;
+  // Has it a mitigation that is active, terminating ones included? So long its filters of the type
+  // activate-when-mitigating are in force (RFC 8783 7.2; docs/decisions/data-channel.md).
+  bool mitigating(const base::Cuid& cuid) const;
+  // Grows with each change of an answer of mitigating().
+  std::uint64_t mitigating_version() const;
+  // Its mitigations that run; until the next call that changes something.
+  std::vector<const ports::MitigationRecord*> running(const base::Cuid& cuid) const;
 
  private:
   struct State;

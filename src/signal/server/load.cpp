@@ -30,6 +30,7 @@ std::vector<Effect> Machine::load(const ports::Snapshot& snapshot, base::Now now
   }
   std::unordered_map<std::string, Name> names_before = std::exchange(names_, {});
   cuids_.clear();
+  ++mitigating_version_;
   immediate_ = {};
   preconfigured_ = {};
   by_number_.clear();

@@ -43,6 +43,9 @@ class Machine {
   ClientCounts clients() const;
   bool has_armed_requests(const base::ClientId& client) const;
   std::optional<base::ClientId> cuid_owner(const base::Cuid& cuid) const;  // cuids.cpp
+  bool mitigating(const base::Cuid& cuid) const;
+  std::uint64_t mitigating_version() const { return mitigating_version_; }
+  std::vector<const ports::MitigationRecord*> running(const base::Cuid& cuid) const;
 
  private:
   using Origins = std::vector<Origin>;
@@ -244,6 +247,7 @@ class Machine {
   std::map<base::Cuid, CuidState> cuids_;
   std::map<base::ClientId, ClientState> clients_;
   std::size_t total_ = 0;  // mitigations
+  std::uint64_t mitigating_version_ = 0;
   ScopeIndex immediate_;
   ScopeIndex preconfigured_;
   std::unordered_map<ScopeIndex::Number, Mitigation*> by_number_;

@@ -165,4 +165,16 @@ base::Result<json::object> explain_arguments(const std::string& text) {
   return out;
 }
 
+base::Result<json::object> filters_arguments(const Options& options) {
+  json::object out;
+  if (!options.explain.empty()) {
+    const auto prefix = prefix_text(options.explain);
+    if (!prefix) return prefix.error();
+    out["prefix"] = *prefix;
+  }
+  if (!options.which.domain.empty()) out["domain"] = options.which.domain;
+  if (!options.which.cuid.empty()) out["cuid"] = options.which.cuid;
+  return out;
+}
+
 }  // namespace dots::dotsctl

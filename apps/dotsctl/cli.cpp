@@ -146,6 +146,11 @@ void build_cli(CLI::App& app, Options& options) {
   command(app, "release-armed", "Server: the silent clients are lost, so start their preconfigured requests");
   command(app, "explain", "What is blocked, why, for whom and until when")
       ->add_option("MID|PREFIX", options.explain, "Only what concerns this mitigation or these addresses");
+  CLI::App* filters =
+      command(app, "filters", "Server: the filters of clients, which of them are in force, and their counters");
+  filters->add_option("PREFIX", options.explain, "Only lists with an entry that is about these addresses");
+  filters->add_option("--domain", options.which.domain, "Only this client domain");
+  filters->add_option("--cuid", options.which.cuid, "Only this client unique identifier");
   CLI::App* audit = command(app, "audit", "Who asked for what, and what became of it");
   audit->add_option("--limit", options.audit.limit, "Newest lines to show")
       ->capture_default_str()

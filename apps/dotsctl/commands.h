@@ -18,7 +18,7 @@ struct Streams {
   std::ostream& err;
 };
 
-// status, list, show, explain, audit, mitigate, withdraw, reload, redirect, watch: through the daemon.
+// status, list, show, explain, filters, audit, mitigate, withdraw, reload, redirect, watch: through the daemon.
 int run_remote(const std::string& command, const Options& options, Streams streams);
 int run_watch(const Options& options, const std::string& socket, Streams streams);
 
@@ -39,6 +39,7 @@ base::Result<boost::json::object> mitigate_arguments(const Options::Mitigate& mi
 boost::json::array acl_list(const std::vector<std::string>& activate, const std::vector<std::string>& deactivate,
                             bool when_mitigating = false);
 base::Result<boost::json::object> explain_arguments(const std::string& text);
+base::Result<boost::json::object> filters_arguments(const Options& options);
 base::Result<boost::json::object> redirect_arguments(const Options::Redirect& redirect);
 // "90", "30m", "2h", "1d", "forever".
 base::Result<std::int64_t> parse_lifetime(const std::string& text);

@@ -52,6 +52,7 @@ std::string render(const std::string& command, const json::value& body) {
   if (command == "list") return render_list(body, now);
   if (command == "show") return render_show(body, now);
   if (command == "explain") return render_explain(body, now);
+  if (command == "filters") return render_filters(body, now);
   if (command == "audit") return render_audit(body);
   if (command == "reload") return render_reload(body);
   if (command == "cuid release" || command == "release-armed") return text_of(body, "text") + "\n";
@@ -134,6 +135,12 @@ int run_remote(const std::string& command, const Options& options, Streams strea
     arguments = std::move(parsed).value();
   }
   std::string operation = command == "cuid release" ? "cuid-release" : switches_filters ? "filter-control" : command;
+  if (command == "filters") {
+    auto parsed = filters_arguments(options);
+    if (!parsed) return fail(options, streams, kUsage, parsed.error().message, "");
+    arguments = std::move(parsed).value();
+  }
+  std::string operation = command == "cuid release" ? "cuid-release" : command;
   if (command == "redirect") {
     auto parsed = redirect_arguments(options.redirect);
     if (!parsed) return fail(options, streams, kUsage, parsed.error().message, "");

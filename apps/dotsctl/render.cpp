@@ -256,6 +256,9 @@ std::string render_explain(const json::value& body, std::int64_t now) {
     }
     out += (out.empty() ? "" : "\n") + printable(text_of(rule, "rule")) + "\n" + facts.text(2);
   }
+  if (const std::string filters = render_explained_filters(body, now); !filters.empty()) {
+    out += (out.empty() ? "" : "\n") + filters;
+  }
   // Every rule is told above; sentences alone are what a client role, or an empty answer, has to say.
   if (out.empty())
     for (const auto& sentence : list_of(body, "sentences")) out += printable(scalar_text(&sentence)) + "\n";

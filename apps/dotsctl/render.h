@@ -14,6 +14,9 @@ std::string render_show(const boost::json::value& body, std::int64_t now_unix_s)
 std::string render_explain(const boost::json::value& body, std::int64_t now_unix_s);
 std::string render_audit(const boost::json::value& body);
 std::string render_reload(const boost::json::value& body);
+std::string render_filters(const boost::json::value& body, std::int64_t now);
+// The lists of filters in an answer of explain; empty without any.
+std::string render_explained_filters(const boost::json::value& body, std::int64_t now);
 std::string render_redirects(const boost::json::value& body, std::int64_t now);
 // What a change did: "mitigation 7 requested", with what the daemon said.
 std::string render_done(const std::string& verb, const boost::json::value& body, std::int64_t now_unix_s);

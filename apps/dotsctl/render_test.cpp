@@ -213,5 +213,30 @@ TEST(RenderRedirects, SaysWhoIsSentWhereAndWhoHasLeft) {
   EXPECT_EQ(render_redirects(boost::json::parse(R"({"redirects": []})"), 0), "No client is redirected.\n");
 }
 
+TEST(Render, FiltersTellWhoseWhatAndHowMuch) {
+  const auto body = boost::json::parse(R"({"filters": [
+      {"domain": "acme", "client": "edge", "cuid": "c", "name": "friends", "activation-type": "immediate",
+       "state": "in force", "expires-at": 7200,
+       "mitigators": [{"mitigator": "edge", "state": "installed", "since": 60},
+                      {"mitigator": "other", "state": "failed", "failure": "it cannot"}],
+       "entries": [{"name": "dns", "text": "accept udp", "packets": 1500, "bytes": 2000000},
+                   {"name": "old", "text": "drop tcp", "left-out": true}]}]})");
+  const std::string text = render_filters(body, 3600);
+  for (const std::string part :
+       {"Filter list friends", "edge of domain acme, cuid c", "immediate", "in force", "installed since 1970-01-01",
+        "failed: it cannot", "1 h", "dns: accept udp (1.50 k packets, 2.00 MB)",
+        "old: drop tcp; not enforced, its domain does not own the destination"})
+    EXPECT_NE(text.find(part), std::string::npos) << part << " is not in\n" << text;
+  EXPECT_EQ(render_filters(boost::json::parse(R"({"filters": []})"), 0), "No filters.\n");
+  const std::string explained = render_explain(
+      boost::json::parse(R"({"rules": [], "filters": [{"mitigator": "edge", "domain": "acme", "cuid": "c",
+        "name": "friends", "state": "installed", "since": 60, "reason": "made by client edge, immediate",
+        "entries": [{"name": "dns", "text": "accept udp", "packets": 3, "bytes": 300}]}], "sentences": ["x"]})"),
+      3600);
+  for (const std::string part :
+       {"filter list friends of cuid c, domain acme", "made by client edge", "dns: accept udp (3"})
+    EXPECT_NE(explained.find(part), std::string::npos) << part << " is not in\n" << explained;
+}
+
 }  // namespace
 }  // namespace dots::dotsctl

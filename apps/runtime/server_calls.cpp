@@ -6,6 +6,7 @@
 #include "adapters/net/event_loop.h"
 #include "agent/operators/answers.h"
 #include "agent/server/render.h"
+#include "agent/server/render_filters.h"
 #include "apps/runtime/gather.h"
 #include "apps/runtime/reload.h"
 #include "apps/runtime/server_state.h"
@@ -107,6 +108,19 @@ void ServerRuntime::State::explain(const ServerArguments& arguments, Done done) 
     done(call_ok(agent::server::render_explain(back_end_views(), mitigations_of(std::move(views)), arguments.query,
                                                adapters::net::clock_now())));
   });
+}
+
+void ServerRuntime::State::filters(const ServerArguments& arguments, Done done) {
+  using Lists = std::vector<agent::server::FilterListView>;
+  gather<Lists>(
+      [](const Shard& shard, base::Now now) { return shard.filters(now); },
+      [this, arguments, done = std::move(done)](std::vector<Lists> parts) {
+        Lists all;
+        for (auto& part : parts) std::move(part.begin(), part.end(), std::back_inserter(all));
+        const agent::server::FilterQuery query{arguments.domain, arguments.query.cuid, arguments.query.prefix};
+        done(call_ok(
+            agent::server::render_filters(back_end_views(), std::move(all), query, adapters::net::clock_now())));
+      });
 }
 
 void ServerRuntime::State::audit(const ServerArguments& arguments, Done done) {
@@ -213,6 +227,7 @@ void ServerRuntime::call(agent::Call call, std::function<void(CallAnswer)> done)
   if (call.operation == "status") return state_->status(std::move(done));
   if (call.operation == "list") return state_->list(std::move(done));
   if (call.operation == "show") return state_->show(*arguments, std::move(done));
+  if (call.operation == "filters") return state_->filters(*arguments, std::move(done));
   if (call.operation == "explain") return state_->explain(*arguments, std::move(done));
   if (call.operation == "audit") return state_->audit(*arguments, std::move(done));
   if (call.operation == "withdraw") {

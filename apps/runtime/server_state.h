@@ -76,6 +76,7 @@ struct ServerRuntime::State {
   void list(Done done);
   void show(const ServerArguments& arguments, Done done);
   void explain(const ServerArguments& arguments, Done done);
+  void filters(const ServerArguments& arguments, Done done);
   void audit(const ServerArguments& arguments, Done done);
   void withdraw(const ServerArguments& arguments, const agent::Caller& caller, Done done);
   template <class Event>

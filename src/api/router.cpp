@@ -15,7 +15,7 @@ constexpr std::string_view kPrefix = "/v1/";
 
 // Everything else changes something.
 bool only_looks(std::string_view operation) {
-  constexpr std::array<std::string_view, 6> looking{"status", "list", "show", "explain", "audit", "redirects"};
+  constexpr std::array<std::string_view, 7> looking{"status", "list", "show", "explain", "audit", "redirects", "filters"};
   return std::find(looking.begin(), looking.end(), operation) != looking.end();
 }
 

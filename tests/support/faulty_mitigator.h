@@ -27,8 +27,39 @@ class FaultyBackEnd {
   void die_in_next_apply(bool carried_out) {
     locked([&] { dies_ = carried_out ? 2 : 1; });
   }
+  void refuse_list(std::optional<std::string> name) {
+    locked([&] { refused_list_ = std::move(name); });
+  }
+  void set_takes_filters(bool takes) {
+    locked([&] { takes_filters_ = takes; });
+  }
   void lose_everything() {
-    locked([&] { rules_.clear(); });
+    locked([&] {
+      rules_.clear();
+      lists_.clear();
+    });
+  }
+  void add_list(const model::FilterList& list) {
+    locked([&] { lists_[list.key] = {list, {}}; });
+  }
+  void count(const model::FilterListKey& key, const std::string& entry, const model::RuleCounters& more) {
+    locked([&] {
+      auto& counters = lists_.at(key).second[entry];
+      counters.packets += more.packets;
+      counters.bytes += more.bytes;
+    });
+  }
+  // The names of the lists that are there.
+  std::vector<std::string> lists() const {
+    const std::lock_guard lock(mutex_);
+    std::vector<std::string> out;
+    for (const auto& [key, list] : lists_) out.push_back(key.list);
+    return out;
+  }
+  // What was carried out, in order: "+list", "-list", "+rule", "-rule".
+  std::vector<std::string> history() const {
+    const std::lock_guard lock(mutex_);
+    return history_;
   }
   void add_rule(const model::Rule& rule) {
     locked([&] { rules_[rule.match] = {rule, {}}; });
@@ -80,6 +111,10 @@ class FaultyBackEnd {
   std::vector<ports::SignalExemption> exemptions_;
   std::vector<std::vector<ports::RuleChange>> batches_;  // that were carried out
   std::vector<std::string> foreign_;
+  std::map<model::FilterListKey, std::pair<model::FilterList, std::map<std::string, model::RuleCounters>>> lists_;
+  std::vector<std::string> history_;
+  std::optional<std::string> refused_list_;
+  bool takes_filters_ = true;
   std::optional<model::RuleMatch> refused_;
   bool down_ = false;
   int dies_ = 0;
@@ -89,7 +124,10 @@ class FaultyMitigator : public ports::Mitigator {
  public:
   explicit FaultyMitigator(FaultyBackEnd& back_end) : b_(back_end) {}
 
-  ports::MitigatorAbilities abilities() const override { return {"faulty", true, true, true}; }
+  ports::MitigatorAbilities abilities() const override {
+    const std::lock_guard lock(b_.mutex_);
+    return {"faulty", true, true, true, b_.takes_filters_};
+  }
   base::Result<void> open() override {
     base::Result<void> result;
     b_.locked([&] {
@@ -111,6 +149,7 @@ class FaultyMitigator : public ports::Mitigator {
       if (dies != 1) {
         for (const auto& change : changes) {
           const bool install = change.kind == ports::RuleChange::Kind::install;
+          b_.history_.push_back(install ? "+rule" : "-rule");
           if (!install) {
             b_.rules_.erase(change.rule.match);
           } else if (auto& one = b_.rules_[change.rule.match]; one.rule != change.rule) {
@@ -118,6 +157,32 @@ class FaultyMitigator : public ports::Mitigator {
           }
         }
         b_.batches_.push_back(changes);
+      }
+      if (dies != 0) {
+        alive_ = false;
+        result = base::Error{"it died"};
+      }
+    });
+    return result;
+  }
+  base::Result<void> apply_filters(const std::vector<ports::FilterChange>& changes) override {
+    base::Result<void> result;
+    b_.locked([&] {
+      if (!check(result)) return;
+      for (const auto& change : changes) {
+        if (change.list && change.key.list == b_.refused_list_)
+          return void(result = base::Error{"it cannot match this"});
+      }
+      const int dies = std::exchange(b_.dies_, 0);
+      if (dies != 1) {
+        for (const auto& change : changes) {
+          b_.history_.push_back((change.list ? "+" : "-") + change.key.list);
+          b_.lists_.erase(change.key);
+          if (!change.list) continue;
+          auto& counters = b_.lists_[change.key];
+          counters.first = *change.list;
+          for (const auto& rule : change.list->rules) counters.second[rule.entry.name] = {};
+        }
       }
       if (dies != 0) {
         alive_ = false;
@@ -139,6 +204,10 @@ class FaultyMitigator : public ports::Mitigator {
     b_.locked([&] {
       if (!check(result)) return;
       for (const auto& [match, one] : b_.rules_) listing.rules.push_back(one);
+      for (const auto& [key, one] : b_.lists_) {
+        listing.filters.push_back({key, model::digest_of(one.first), {}});
+        for (const auto& [entry, counters] : one.second) listing.filters.back().counters.push_back({entry, counters});
+      }
       listing.foreign = b_.foreign_;
     });
     if (!result) return result.error();
@@ -154,6 +223,7 @@ class FaultyMitigator : public ports::Mitigator {
     b_.locked([&] {
       if (!check(result)) return;
       b_.rules_.clear();
+      b_.lists_.clear();
       b_.foreign_.clear();
       b_.exemptions_.clear();
     });

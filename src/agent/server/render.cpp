@@ -6,6 +6,7 @@
 
 #include "agent/operators/answers.h"
 #include "agent/operators/parameters.h"
+#include "agent/server/render_filters.h"
 #include "base/time_text.h"
 
 namespace dots::agent::server {
@@ -198,6 +199,7 @@ json::object render_status(const StatusView& status) {
     one["rules"] = back_end.stories.size();
     one["installed"] = std::count_if(back_end.stories.begin(), back_end.stories.end(),
                                      [](const auto& story) { return story.state == mitigation::RuleState::installed; });
+    one["filters"] = back_end.filters.size();
     one["drops"] = back_end.drops_really;
     back_ends.push_back(std::move(one));
   }
@@ -243,6 +245,22 @@ json::object render_explain(const std::vector<BackEndView>& back_ends, const std
       sentences.emplace_back(sentence(story, back_end, now));
     }
   }
+  json::array filters;
+  const auto of_a_mitigation = [&](const model::FilterListKey& key) {
+    return std::any_of(mitigations.begin(), mitigations.end(), [&](const MitigationView& view) {
+      return view.record.mid == *query.mid && view.record.domain == key.domain && view.record.cuid == key.cuid;
+    });
+  };
+  for (const auto& back_end : back_ends) {
+    for (const auto& story : back_end.filters) {
+      const bool asked = (!query.prefix || concerns(story, query.prefix->masked())) &&
+                         (query.cuid.empty() || story.key.cuid.value == query.cuid) &&
+                         (!query.mid || of_a_mitigation(story.key));
+      if (!asked) continue;
+      filters.push_back(render_filter_story(story, back_end));
+      sentences.emplace_back(filter_sentence(story, back_end));
+    }
+  }
   for (const MitigationView& view : mitigations) {
     if (query.mid && view.record.mid != *query.mid) continue;
     if (!query.cuid.empty() && view.record.cuid.value != query.cuid) continue;
@@ -259,7 +277,7 @@ json::object render_explain(const std::vector<BackEndView>& back_ends, const std
                                ? "no rule matches: nothing is blocked for this"
                                : "no rule is wanted: nothing is blocked");
   }
-  return {{"rules", std::move(rules)}, {"sentences", std::move(sentences)}};
+  return {{"rules", std::move(rules)}, {"filters", std::move(filters)}, {"sentences", std::move(sentences)}};
 }
 
 }  // namespace dots::agent::server

@@ -61,8 +61,9 @@ MitigationStatus shown_status(const Mitigation& mitigation) {
   if (mitigation.fade.status) return *mitigation.fade.status;
   if (!mitigation.running()) return mitigation.record.status;
   if (mitigation.attack_stopped) return MitigationStatus::attack_stopped;
-  return mitigation.rules == RulesReport::State::installed ? MitigationStatus::successfully_mitigated
-                                                           : MitigationStatus::in_progress;
+  // What an accept-list lets through is not mitigated (RFC 9133 4.1).
+  const bool mitigated = mitigation.rules == RulesReport::State::installed && mitigation.acl_names.empty();
+  return mitigated ? MitigationStatus::successfully_mitigated : MitigationStatus::in_progress;
 }
 
 model::Lifetime remaining(const Mitigation& mitigation, base::Now now) {

@@ -228,7 +228,7 @@ TEST_F(Filters, CountersGoOnWhenAListIsReplaced) {
 
 // Whatever is wished, refused, lost and restarted: at rest the back end has what is wanted, and nothing else.
 TEST(FiltersProperty, AtRestTheBackEndHasWhatIsWanted) {
-  for (std::uint32_t seed = 1; seed <= 300; ++seed) {
+  for (std::uint32_t seed = 1; seed <= 150; ++seed) {
     std::mt19937 random(seed);
     const auto below = [&](std::uint32_t n) { return static_cast<std::uint32_t>(random() % n); };
     std::map<FilterListKey, std::shared_ptr<const FilterList>> wanted;

@@ -41,8 +41,12 @@ TEST(RenderFilters, AnEntryIsASentence) {
 }
 
 TEST(RenderFilters, ListsTellWhoseTheyAreAndWhatBecomesOfThem) {
-  FilterListView on{
-      {base::DomainId{"acme"}, base::Cuid{"c"}, "on"}, base::ClientId{"edge"}, {}, {dns()}, 60s, true, true, {}};
+  FilterListView on;
+  on.key = {base::DomainId{"acme"}, base::Cuid{"c"}, "on"};
+  on.client = base::ClientId{"edge"};
+  on.entries = {dns()};
+  on.remaining = 60s;
+  on.mitigating = on.in_force = true;
   FilterListView waits = on;
   waits.key.list = "waits";
   waits.mitigating = waits.in_force = false;

@@ -134,13 +134,12 @@ int run_remote(const std::string& command, const Options& options, Streams strea
     if (!parsed) return fail(options, streams, kUsage, parsed.error().message, "");
     arguments = std::move(parsed).value();
   }
-  std::string operation = command == "cuid release" ? "cuid-release" : switches_filters ? "filter-control" : command;
   if (command == "filters") {
     auto parsed = filters_arguments(options);
     if (!parsed) return fail(options, streams, kUsage, parsed.error().message, "");
     arguments = std::move(parsed).value();
   }
-  std::string operation = command == "cuid release" ? "cuid-release" : command;
+  std::string operation = command == "cuid release" ? "cuid-release" : switches_filters ? "filter-control" : command;
   if (command == "redirect") {
     auto parsed = redirect_arguments(options.redirect);
     if (!parsed) return fail(options, streams, kUsage, parsed.error().message, "");

@@ -13,7 +13,7 @@ import sys
 import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
-from rig import DOTS, Rig, Skip, mitigation, need, need_root, run, run_parts, wait_for  # noqa: E402
+from rig import DOTS, Rig, Skip, cbor, mitigation, need, need_root, run, run_parts, wait_for  # noqa: E402
 
 MODULE = "ietf-dots-data-channel"
 DATA = f"/restconf/data/{MODULE}:dots-data"
@@ -154,6 +154,11 @@ class Lab:
         if answer.code not in ("2.01", "2.02"):
             raise RuntimeError(f"{method}: {answer}")
 
+    def switch(self, mid, name, activation, cuid="a"):
+        """A mitigation request that switches a list (RFC 9133): its code."""
+        scope = {6: [f"{VICTIM}/32"], 7: [{8: 53}], 10: [17], 14: 3600, 53: [{23: name, 52: activation}]}
+        return self.rig.coap("put", f"{DOTS}/mitigate/cuid={cuid}/mid={mid}", cbor({1: {2: [scope]}})).code
+
     def filters(self):
         """What operators see: {(cuid, name): list}."""
         return {(f["cuid"], f["name"]): f for f in self.rig.json("server", "filters")["filters"]}
@@ -211,9 +216,13 @@ def accept_lists(report, bin_dir):
         listed = wait_for(lambda: [m for m in lab.rig.list().values() if m["rules"] == "installed"], 5)
         report.check(listed, "its rules are in", lab.rig.list())
         report.check(lab.passes(FRIEND) == 20 and lab.passes(BAD) == 0, "the friend passes where the rest is dropped")
+        report.check(lab.switch(2, "friends", 3) == "2.01" and wait_for(lambda: lab.passes(FRIEND) == 0, 5),
+                     "switched off over the signal channel it saves nobody", lab.filters())
+        report.check(lab.switch(3, "friends", 1) == "2.01" and wait_for(lambda: lab.passes(FRIEND) == 20, 5),
+                     "and switched on it does again", lab.filters())
         report.check(lab.remove_list("a", "friends") == 204 and wait_for(lambda: lab.passes(FRIEND) == 0, 5),
                      "without the accept-list the friend is dropped as well")
-        lab.mitigate("delete", 1)
+        lab.mitigate("delete", 3)
         gone = wait_for(lambda: lab.filters()[("a", "foes")]["mitigators"] == [], 15)
         report.check(gone and lab.passes(BAD) == 20, "with the end of the mitigation they go", lab.filters())
 

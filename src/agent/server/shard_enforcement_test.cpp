@@ -1,24 +1,17 @@
-<<<<<<< HEAD
 // Filters of a shard's domains: when back ends are told which are in force, what they count, accept-lists in an attack.
 #include <random>
 
-=======
-// Filters that a mitigation request switches (RFC 9133): both channels of a domain, one commit.
->>>>>>> 4d4cb1d (Filters in the kernel under test; what is in force and when an accept-list is a conflict, decided and described)
 #include "tests/support/shard_fixture.h"
 
 namespace dots::agent::server {
 namespace {
 
-<<<<<<< HEAD
-using testing::Test;
-
 const std::string kData = "/restconf/data/ietf-dots-data-channel:dots-data";
 const std::string kCuid = "abcdefghijklmnopqrstuv";  // as on the signal channel in these tests
 
-class ShardFilters : public ShardTest {
+class ShardEnforcement : public ShardTest {
  protected:
-  ShardFilters() {
+  ShardEnforcement() {
     enroll(kCuid);
     settle_all();
     data_answers.clear();
@@ -68,101 +61,26 @@ class ShardFilters : public ShardTest {
     shards[0]->on_filter_counts({{{base::DomainId{"acme"}, base::Cuid{kCuid}, list}, {{"r", {packets, bytes}}}}}, now);
     finish(0, out);
     settle_all();
-=======
-<<<<<<<< HEAD:src/agent/server/shard_filters_test.cpp
-using Acls = std::vector<model::AclActivation>;
-using Type = model::ActivationType;
-
-const std::string kClient =
-    "/restconf/data/ietf-dots-data-channel:dots-data/dots-client=abcdefghijklmnopqrstuv";  // as on the signal channel
-========
-const std::string kData = "/restconf/data/ietf-dots-data-channel:dots-data";
-const std::string kCuid = "abcdefghijklmnopqrstuv";  // as on the signal channel in these tests
->>>>>>>> 4d4cb1d (Filters in the kernel under test; what is in force and when an accept-list is a conflict, decided and described):src/agent/server/shard_enforcement_test.cpp
-
-class ShardEnforcement : public ShardTest {
- protected:
-<<<<<<<< HEAD:src/agent/server/shard_filters_test.cpp
-  ShardFilters() {
-    ask("POST", "/restconf/data/ietf-dots-data-channel:dots-data",
-        R"({"ietf-dots-data-channel:dots-client":[{"cuid":"abcdefghijklmnopqrstuv"}]})");
-    ask("PUT", kClient + "/acls/acl=x",
-        R"({"ietf-dots-data-channel:acl":[{"name":"x","activation-type":"immediate","aces":{"ace":[{"name":"r",)"
-        R"("matches":{"ipv4":{"destination-ipv4-network":"192.0.2.0/24"}},"actions":{"forwarding":"drop"}}]}}]})");
-========
-  ShardEnforcement() {
-    enroll(kCuid);
->>>>>>>> 4d4cb1d (Filters in the kernel under test; what is in force and when an accept-list is a conflict, decided and described):src/agent/server/shard_enforcement_test.cpp
-    settle_all();
-    peer = &connect("acme.example", 1000);
   }
-  void ask(const std::string& method, const std::string& target, const std::string& body = "") {
-    ports::HttpRequest request{method, target, {{"Host", "h"}}, body};
-    if (!body.empty()) request.headers.add("Content-Type", "application/yang-data+json");
-    ShardOutput out;
-    shards[0]->on_data({base::DomainId{"acme"}, base::ClientId{"acme-client"}, std::move(request), ++ticket}, now, out);
-    finish(0, out);
-  }
-  std::string shown() {
-    data_answers.clear();
-    ask("GET", kClient + "/acls/acl=x/activation-type");
-    settle_all();
-    return data_answers.empty() ? "" : data_answers.back().second.body;
-  }
-<<<<<<<< HEAD:src/agent/server/shard_filters_test.cpp
-  static coap::Request put_with(std::uint32_t mid, const Acls& acl_list) {
-    coap::Request request = put(mid, "192.0.2.1/32");
-    auto body = *wire::decode_mitigation_request(request.payload);
-    body.acl_list = acl_list;
-    request.payload = wire::encode(body);
-    return request;
-========
   int status() const {
     const auto views = shards[0]->mitigations(now);
     return views.size() == 1 ? static_cast<int>(views[0].record.status) : 0;
->>>>>>> 4d4cb1d (Filters in the kernel under test; what is in force and when an accept-list is a conflict, decided and described)
   }
   std::optional<model::ConflictInformation> conflict() const {
     for (const auto& view : shards[0]->mitigations(now)) {
       if (view.conflict) return view.conflict;
     }
     return std::nullopt;
-<<<<<<< HEAD
   }
 };
 
-// D8783-7.2-07, D8783-7.2-08, D8783-7.2-17: what is acknowledged is enforced, and nothing before it is durable.
-TEST_F(ShardFilters, BackEndsHearOfAListWhenItIsDurable) {
-=======
->>>>>>>> 4d4cb1d (Filters in the kernel under test; what is in force and when an accept-list is a conflict, decided and described):src/agent/server/shard_enforcement_test.cpp
-  }
-  Peer* peer = nullptr;
-  std::uint64_t ticket = 0;
-};
-
-<<<<<<<< HEAD:src/agent/server/shard_filters_test.cpp
-// S9133-3.2.1-20, S9133-3.1-01: one batch holds both, and nothing is answered before it is durable.
-TEST_F(ShardFilters, TheMitigationAndItsFiltersAreOneCommit) {
-  send(*peer, put_with(1, {{"x", Type::deactivate}}));
-  EXPECT_EQ(codes(*peer), "");
-  ASSERT_EQ(store.size(), 1u);
-  std::size_t mitigations = 0, entries = 0;
-  for (const auto& change : store.front().second) {
-    mitigations += std::holds_alternative<ports::PutMitigation>(change) ? 1 : 0;
-    entries += std::holds_alternative<ports::PutDataEntry>(change) ? 1 : 0;
-  }
-  EXPECT_EQ(mitigations, 1u);
-  EXPECT_EQ(entries, 1u);
-========
 // D8783-7.2-07, D8783-7.2-08, D8783-7.2-17: what is acknowledged is enforced, and nothing before it is durable.
 TEST_F(ShardEnforcement, BackEndsHearOfAListWhenItIsDurable) {
->>>>>>> 4d4cb1d (Filters in the kernel under test; what is in force and when an accept-list is a conflict, decided and described)
   put_list("now", "immediate");
   EXPECT_EQ(names(), "");
   settle();
   EXPECT_EQ(names(), "now ");
   put_list("never", "deactivate");
-<<<<<<< HEAD
   settle_all();
   EXPECT_EQ(names(), "now ");
   const auto digest = model::digest_of(in_force.begin()->second);
@@ -176,22 +94,7 @@ TEST_F(ShardEnforcement, BackEndsHearOfAListWhenItIsDurable) {
 }
 
 // D8783-7.4-02, D8783-5.2-02: gone from the store, gone from enforcement; of two clients' equal lists one stays.
-TEST_F(ShardFilters, WhatIsDeletedOrDeregisteredIsEnforcedNoMore) {
-=======
->>>>>>>> 4d4cb1d (Filters in the kernel under test; what is in force and when an accept-list is a conflict, decided and described):src/agent/server/shard_enforcement_test.cpp
-  settle_all();
-  EXPECT_EQ(codes(*peer), "2.01 ");
-  EXPECT_EQ(shown(), R"({"ietf-dots-data-channel:activation-type":"deactivate"})");
-}
-
-<<<<<<<< HEAD:src/agent/server/shard_filters_test.cpp
-// S9133-3.2.1-33: a commit that is refused undoes both.
-TEST_F(ShardFilters, ARefusedCommitUndoesBoth) {
-  send(*peer, put_with(1, {{"x", Type::deactivate}}));
-========
-// D8783-7.4-02, D8783-5.2-02: gone from the store, gone from enforcement; of two clients' equal lists one stays.
 TEST_F(ShardEnforcement, WhatIsDeletedOrDeregisteredIsEnforcedNoMore) {
->>>>>>> 4d4cb1d (Filters in the kernel under test; what is in force and when an accept-list is a conflict, decided and described)
   enroll("second");
   put_list("x", "immediate");
   put_list("x", "immediate", "drop", "second");
@@ -209,11 +112,7 @@ TEST_F(ShardEnforcement, WhatIsDeletedOrDeregisteredIsEnforcedNoMore) {
 }
 
 // D8783-7.2-04, D8783-7.2-05, D8783-7.2-06: with the mitigation of its client it comes, and goes with its rules.
-<<<<<<< HEAD
-TEST_F(ShardFilters, AListActivatedByMitigationLivesAsLongAsItsRules) {
-=======
 TEST_F(ShardEnforcement, AListActivatedByMitigationLivesAsLongAsItsRules) {
->>>>>>> 4d4cb1d (Filters in the kernel under test; what is in force and when an accept-list is a conflict, decided and described)
   put_list("when");
   enroll("second");
   put_list("other", "activate-when-mitigating", "drop", "second");
@@ -238,11 +137,7 @@ TEST_F(ShardEnforcement, AListActivatedByMitigationLivesAsLongAsItsRules) {
   EXPECT_EQ(names(), "");
 }
 
-<<<<<<< HEAD
-TEST_F(ShardFilters, APreconfiguredRequestThatWaitsActivatesNothing) {
-=======
 TEST_F(ShardEnforcement, APreconfiguredRequestThatWaitsActivatesNothing) {
->>>>>>> 4d4cb1d (Filters in the kernel under test; what is in force and when an accept-list is a conflict, decided and described)
   put_list("when");
   settle_all();
   Peer& peer = connect("acme.example", 1000);
@@ -252,27 +147,18 @@ TEST_F(ShardEnforcement, APreconfiguredRequestThatWaitsActivatesNothing) {
   EXPECT_EQ(names(), "");
 }
 
-<<<<<<< HEAD
-TEST_F(ShardFilters, AnExpiredListIsEnforcedNoMore) {
-=======
 TEST_F(ShardEnforcement, AnExpiredListIsEnforcedNoMore) {
->>>>>>> 4d4cb1d (Filters in the kernel under test; what is in force and when an accept-list is a conflict, decided and described)
   put_list("now", "immediate");
   settle_all();
   pass(10081min);
   EXPECT_EQ(names(), "");
 }
 
-<<<<<<< HEAD
-TEST_F(ShardFilters, ARefusedCommitLeavesWhatIsStoredInForce) {
-=======
 TEST_F(ShardEnforcement, ARefusedCommitLeavesWhatIsStoredInForce) {
->>>>>>> 4d4cb1d (Filters in the kernel under test; what is in force and when an accept-list is a conflict, decided and described)
   put_list("kept", "immediate");
   settle_all();
   put_list("lost", "immediate");
   remove_list("kept");
-<<<<<<< HEAD
   settle(ports::CommitOutcome::refused);
   read_back("acme");
   settle_all();
@@ -286,7 +172,7 @@ TEST_F(ShardEnforcement, ARefusedCommitLeavesWhatIsStoredInForce) {
   EXPECT_EQ(names(), "found kept ");
 }
 
-TEST_F(ShardFilters, AStartTellsWhatTheStoreHas) {
+TEST_F(ShardEnforcement, AStartTellsWhatTheStoreHas) {
   put_list("kept", "immediate");
   settle_all();
   in_force.clear();
@@ -295,7 +181,7 @@ TEST_F(ShardFilters, AStartTellsWhatTheStoreHas) {
   EXPECT_EQ(names(), "kept ");
 }
 
-TEST_F(ShardFilters, ADomainThatLostAPrefixEnforcesWhatIsLeft) {
+TEST_F(ShardEnforcement, ADomainThatLostAPrefixEnforcesWhatIsLeft) {
   put_list("upper", "immediate", "drop", kCuid, "192.0.2.128/25");
   put_list("both", "immediate");
   settle_all();
@@ -326,82 +212,11 @@ TEST_F(ShardFilters, ADomainThatLostAPrefixEnforcesWhatIsLeft) {
   shards[0]->set_domains({}, now, out);
   finish(0, out);
   settle_all();
-=======
->>>>>>>> 4d4cb1d (Filters in the kernel under test; what is in force and when an accept-list is a conflict, decided and described):src/agent/server/shard_enforcement_test.cpp
-  settle(ports::CommitOutcome::refused);
-  EXPECT_EQ(codes(*peer), "5.03 ");
-  read_back("acme");
-  EXPECT_EQ(shown(), R"({"ietf-dots-data-channel:activation-type":"immediate"})");
-  EXPECT_TRUE(shards[0]->mitigations(now).empty());
-}
-
-<<<<<<<< HEAD:src/agent/server/shard_filters_test.cpp
-// S9133-3.2.1-24, S9133-3.2.1-25: what the peer reads of a failure.
-TEST_F(ShardFilters, AFailureIsToldAsABody) {
-  ask("PUT", kClient + "/acls/acl=open",
-      R"({"ietf-dots-data-channel:acl":[{"name":"open","aces":{"ace":[{"name":"r",)"
-      R"("matches":{"ipv4":{"source-ipv4-network":"203.0.113.0/24"}},"actions":{"forwarding":"drop"}}]}}]})");
-========
-TEST_F(ShardEnforcement, AStartTellsWhatTheStoreHas) {
-  put_list("kept", "immediate");
->>>>>>>> 4d4cb1d (Filters in the kernel under test; what is in force and when an accept-list is a conflict, decided and described):src/agent/server/shard_enforcement_test.cpp
-  settle_all();
-  send(*peer, put_with(7, {{"x", Type::deactivate}, {"open", Type::immediate}}));
-  settle_all();
-  ASSERT_EQ(codes(*peer), "5.03 ");
-  const auto& response = peer->responses[0].response;
-  EXPECT_EQ(response.content_format, wire::kContentFormatDots);
-  EXPECT_EQ(response.max_age_s, 30u);
-  EXPECT_EQ(base::to_hex(response.payload),
-            "a101a10281a205071835"
-            "81a217646f70656e183402");
-  EXPECT_EQ(shown(), R"({"ietf-dots-data-channel:activation-type":"immediate"})");
-}
-
-<<<<<<<< HEAD:src/agent/server/shard_filters_test.cpp
-// S9133-3.2.1-29: who observes a mitigation hears what the data channel changes.
-TEST_F(ShardFilters, TheDataChannelIsHeardOnTheSignalChannel) {
-  send(*peer, put(1, "192.0.2.1/32"));
-========
-TEST_F(ShardEnforcement, ADomainThatLostAPrefixEnforcesWhatIsLeft) {
-  put_list("upper", "immediate", "drop", kCuid, "192.0.2.128/25");
-  put_list("both", "immediate");
->>>>>>>> 4d4cb1d (Filters in the kernel under test; what is in force and when an accept-list is a conflict, decided and described):src/agent/server/shard_enforcement_test.cpp
-  settle_all();
-  ask("PUT", kClient + "/acls/acl=x/activation-type", R"({"ietf-dots-data-channel:activation-type":"deactivate"})");
-  settle_all();
-  send(*peer, bare(wire::Method::get, 1));
-  settle_all();
-  ASSERT_EQ(codes(*peer), "2.01 2.05 ");
-  const auto entries = wire::decode_mitigation_answer(peer->responses[1].response.payload);
-  ASSERT_TRUE(entries);
-  ASSERT_EQ(entries->size(), 1u);
-  EXPECT_EQ(entries->front().acl_list, (Acls{{"x", Type::deactivate}}));
-}
-
-// D8783-5.1-13: who registered a cuid has it on the signal channel as well, also after a restart, until an operator
-// releases it.
-TEST_F(ShardFilters, ARegisteredCuidBelongsToItsClient) {
-  policies[0].clients.push_back({base::ClientId{"other"}, {"other.example"}, {}});
-  auto identities = std::make_shared<policy::Identities>(*policy::Identities::build(policies));
-  ShardOutput out;
-  shards[0]->set_identities(identities, now, out);
-  finish(0, out);
-  Peer& other = connect("other.example", 1001);
-  send(other, put(1, "192.0.2.9/32"));
-  settle_all();
-<<<<<<<< HEAD:src/agent/server/shard_filters_test.cpp
-========
->>>>>>> 4d4cb1d (Filters in the kernel under test; what is in force and when an accept-list is a conflict, decided and described)
   EXPECT_EQ(names(), "") << "of a domain that nobody configures any more";
 }
 
 // D8783-7.3-03, D8783-4.3-27
-<<<<<<< HEAD
-TEST_F(ShardFilters, WhatABackEndCountsIsTheStatisticsOfTheEntry) {
-=======
 TEST_F(ShardEnforcement, WhatABackEndCountsIsTheStatisticsOfTheEntry) {
->>>>>>> 4d4cb1d (Filters in the kernel under test; what is in force and when an accept-list is a conflict, decided and described)
   put_list("x", "immediate");
   settle_all();
   count("x", 3, 300);
@@ -412,53 +227,21 @@ TEST_F(ShardEnforcement, WhatABackEndCountsIsTheStatisticsOfTheEntry) {
   const std::string body = data_answers.at(0).second.body;
   EXPECT_NE(body.find(R"("matched-packets":"7")"), std::string::npos) << body;
   EXPECT_NE(body.find(R"("matched-octets":"700")"), std::string::npos) << body;
-<<<<<<< HEAD
   read_back("acme");
   data_answers.clear();
   ask("GET", me() + "/acls/acl=x");
   settle_all();
-=======
->>>>>>>> 4d4cb1d (Filters in the kernel under test; what is in force and when an accept-list is a conflict, decided and described):src/agent/server/shard_enforcement_test.cpp
-  read_back("acme");
-  send(other, put(2, "192.0.2.9/32"));
-  settle_all();
-<<<<<<<< HEAD:src/agent/server/shard_filters_test.cpp
-  EXPECT_EQ(codes(other), "4.09 4.09 ");
-  ShardOutput released;
-  shards[0]->on_message(
-      ToDomain{base::DomainId{"acme"},
-               signal::server::OperatorReleaseCuid{9, base::Cuid{"abcdefghijklmnopqrstuv"}, "root", ""}},
-      now, released);
-  finish(0, released);
-  EXPECT_TRUE(std::any_of(store.back().second.begin(), store.back().second.end(),
-                          [](const auto& change) { return std::holds_alternative<ports::EraseDataClient>(change); }));
-========
->>>>>>> 4d4cb1d (Filters in the kernel under test; what is in force and when an accept-list is a conflict, decided and described)
   EXPECT_NE(data_answers.at(0).second.body.find(R"("matched-packets":"7")"), std::string::npos)
       << "a commit that was refused takes no statistics away";
 }
 
 // S9132-4.4.1.3-28, S9133-4.1-01, S9132-5.3-06
-<<<<<<< HEAD
-TEST_F(ShardFilters, AnAcceptListThatLetsTheAttackThroughIsAConflict) {
+TEST_F(ShardEnforcement, AnAcceptListThatLetsTheAttackThroughIsAConflict) {
   put_list("friends", "activate-when-mitigating", "accept");
   settle_all();
   Peer& peer = connect("acme.example", 1000);
   send(peer, put(1, "192.0.2.1/32"));
   settle_all();
-=======
-TEST_F(ShardEnforcement, AnAcceptListThatLetsTheAttackThroughIsAConflict) {
-  put_list("friends", "activate-when-mitigating", "accept");
->>>>>>>> 4d4cb1d (Filters in the kernel under test; what is in force and when an accept-list is a conflict, decided and described):src/agent/server/shard_enforcement_test.cpp
-  settle_all();
-  ASSERT_EQ(operator_answers.size(), 1u);
-  EXPECT_TRUE(operator_answers[0].ok) << operator_answers[0].text;
-  send(other, put(3, "192.0.2.9/32"));
-  settle_all();
-<<<<<<<< HEAD:src/agent/server/shard_filters_test.cpp
-  EXPECT_EQ(codes(other), "4.09 4.09 2.01 ");
-  EXPECT_NE(shown().find("errors"), std::string::npos) << "the lists went with the registration";
-========
   ShardOutput installed;
   using State = signal::server::RulesReport::State;
   shards[0]->on_message(ToDomain{base::DomainId{"acme"},
@@ -467,7 +250,6 @@ TEST_F(ShardEnforcement, AnAcceptListThatLetsTheAttackThroughIsAConflict) {
   finish(0, installed);
   settle_all();
   ASSERT_EQ(status(), 2);
->>>>>>> 4d4cb1d (Filters in the kernel under test; what is in force and when an accept-list is a conflict, decided and described)
   const auto seconds = [&](int number, std::uint64_t pps) {
     for (int i = 0; i < number; ++i) {
       count("friends", pps, pps * 100);
@@ -484,28 +266,18 @@ TEST_F(ShardEnforcement, AnAcceptListThatLetsTheAttackThroughIsAConflict) {
   EXPECT_EQ(conflict()->cause, model::ConflictCause::conflict_with_acceptlist);
   EXPECT_EQ(conflict()->status, model::ConflictStatus::active);
   EXPECT_EQ(conflict()->scope->acl_names, std::vector<std::string>{"friends"});
-<<<<<<< HEAD
-=======
   EXPECT_EQ(status(), 1) << "it is not mitigated";
->>>>>>> 4d4cb1d (Filters in the kernel under test; what is in force and when an accept-list is a conflict, decided and described)
   seconds(20, 6000);
   EXPECT_TRUE(conflict()) << "less, but not half";
   seconds(20, 4000);
   EXPECT_TRUE(conflict()) << "not for long enough";
   seconds(16, 4000);
   EXPECT_FALSE(conflict());
-<<<<<<< HEAD
-}
-
-// S9133-4.1-02: what the client does about it ends the conflict.
-TEST_F(ShardFilters, AConflictEndsWithTheListOrTheMitigation) {
-=======
   EXPECT_EQ(status(), 2);
 }
 
 // What a client does about it (RFC 9133 4.1) ends the conflict.
 TEST_F(ShardEnforcement, AConflictEndsWithTheListOrTheMitigation) {
->>>>>>> 4d4cb1d (Filters in the kernel under test; what is in force and when an accept-list is a conflict, decided and described)
   put_list("friends", "activate-when-mitigating", "accept");
   settle_all();
   Peer& peer = connect("acme.example", 1000);
@@ -533,11 +305,7 @@ TEST_F(ShardEnforcement, AConflictEndsWithTheListOrTheMitigation) {
   EXPECT_FALSE(conflict());
 }
 
-<<<<<<< HEAD
-TEST_F(ShardFilters, OnlyWhatPassesAMitigationOfTheSameTargetsCounts) {
-=======
 TEST_F(ShardEnforcement, OnlyWhatPassesAMitigationOfTheSameTargetsCounts) {
->>>>>>> 4d4cb1d (Filters in the kernel under test; what is in force and when an accept-list is a conflict, decided and described)
   put_list("elsewhere", "activate-when-mitigating", "accept", kCuid, "192.0.2.128/25");
   put_list("drops", "activate-when-mitigating", "drop");
   settle_all();
@@ -553,11 +321,7 @@ TEST_F(ShardEnforcement, OnlyWhatPassesAMitigationOfTheSameTargetsCounts) {
 }
 
 // Whatever clients do: at rest the back ends were told of exactly the lists that are to be in force.
-<<<<<<< HEAD
-TEST_F(ShardFilters, AtRestWhatIsToldIsWhatIsInForce) {
-=======
 TEST_F(ShardEnforcement, AtRestWhatIsToldIsWhatIsInForce) {
->>>>>>> 4d4cb1d (Filters in the kernel under test; what is in force and when an accept-list is a conflict, decided and described)
   Peer& peer = connect("acme.example", 1000);
   std::mt19937 random(7);
   const auto below = [&](std::uint32_t n) { return static_cast<std::uint32_t>(random() % n); };
@@ -611,10 +375,6 @@ TEST_F(ShardEnforcement, AtRestWhatIsToldIsWhatIsInForce) {
     for (const auto& view : shards[0]->filters(now)) ASSERT_EQ(view.mitigating, active) << round;
     now = now + 6s;
   }
-<<<<<<< HEAD
-=======
->>>>>>>> 4d4cb1d (Filters in the kernel under test; what is in force and when an accept-list is a conflict, decided and described):src/agent/server/shard_enforcement_test.cpp
->>>>>>> 4d4cb1d (Filters in the kernel under test; what is in force and when an accept-list is a conflict, decided and described)
 }
 
 }  // namespace

@@ -15,13 +15,6 @@ constexpr std::size_t kNewsKept = 256;        // lists that the server has switc
 
 }  // namespace
 
-bool Machine::mitigating(const base::Cuid& cuid) const {
-  const auto state = cuids_.find(cuid);
-  if (state == cuids_.end()) return false;
-  const auto& all = state->second.mitigations;
-  return std::any_of(all.begin(), all.end(), [](const auto& one) { return one.second.has_rules(); });
-}
-
 bool Machine::may_switch(const PutMitigation& put, const Origins& origins, base::Now now) {
   const auto& list = put.request.acl_list;
   if (list.empty()) return true;

@@ -99,8 +99,6 @@ class Machine {
   void refuse(const PutMitigation& put, const Origins& origins, const policy::Verdict& verdict, base::Now now);
 
   // ---- filters.cpp
-  // A mitigation of this client runs.
-  bool mitigating(const base::Cuid& cuid) const;
   // Both answer when not. The first changes nothing, the second switches.
   bool may_switch(const PutMitigation& put, const Origins& origins, base::Now now);
   bool switch_filters(const PutMitigation& put, const Origins& origins, base::Now now);

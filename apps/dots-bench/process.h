@@ -40,6 +40,9 @@ class Process {
   std::string first_line_;
 };
 
+// From now on cpu_at_rest_s() is cpu_s(): for a run that measures nothing.
+void do_not_wait_for_rest();
+
 // Of this process and those that it starts: as many as that, or as many as there may be.
 inline constexpr std::size_t kSpareDescriptors = 5000;
 void allow_descriptors(std::size_t wanted);

@@ -20,6 +20,7 @@ std::string today() {
 
 base::Result<Report> run(const RunOptions& options, const std::string& self) {
   allow_descriptors(std::max(options.sessions, options.domains) + kSpareDescriptors);  // a socket for each session
+  if (options.quick) do_not_wait_for_rest();
   Report report;
   report.options = options;
   report.machine = this_machine();

@@ -18,10 +18,13 @@
 #include "adapters/store/committer.h"
 #include "agent/client/client_agent.h"
 #include "agent/operators/answers.h"
+#include "agent/data_client/data_agent.h"
 #include "apps/runtime/coap_metrics.h"
+#include "apps/runtime/data_client.h"
 #include "apps/runtime/open_credentials.h"
 #include "apps/runtime/open_store.h"
 #include "apps/runtime/operator_calls.h"
+#include "apps/runtime/pending_call.h"
 #include "apps/runtime/reload.h"
 #include "apps/runtime/ticket_files.h"
 #include "apps/version.h"
@@ -95,34 +98,14 @@ class CurrentConnector final : public ports::ChannelConnector {
   std::unique_ptr<ports::ChannelConnector> connector_;
 };
 
+// For a std::function, which must be copied.
+std::shared_ptr<PendingCall> share(PendingCall call) { return std::make_shared<PendingCall>(std::move(call)); }
+
 bool is_empty(const ClientEffects& effects) {
   return effects.open.empty() && effects.send.empty() && effects.close.empty() && effects.resolve.empty() &&
          !effects.commit && !effects.reload && effects.audit.empty() && effects.done.empty() &&
          effects.messages.empty() && effects.health.empty();
 }
-
-// The answer of one call; told once, also when the daemon stops before the agent has spoken.
-class Pending {
- public:
-  explicit Pending(std::function<void(CallAnswer)> done) : done_(std::move(done)) {}
-  Pending(Pending&& other) noexcept : done_(std::exchange(other.done_, nullptr)) {}
-  Pending& operator=(Pending&& other) noexcept {
-    std::swap(done_, other.done_);
-    return *this;
-  }
-  ~Pending() {
-    if (!done_) return;
-    CallAnswer answer;
-    answer.outcome = CallAnswer::Outcome::unavailable;
-    answer.message = "the daemon is stopping or overloaded";
-    answer.next_step = "ask again";
-    std::exchange(done_, nullptr)(std::move(answer));
-  }
-  void answer(CallAnswer answer) { std::exchange(done_, nullptr)(std::move(answer)); }
-
- private:
-  std::function<void(CallAnswer)> done_;
-};
 
 }  // namespace
 
@@ -132,6 +115,7 @@ struct ClientRuntime::State {
   base::Result<void> open();
   void stop();
   void finish_round();
+  void tell_cuids();
   void perform(ClientEffects effects);
   void open_socket(const agent::client::UpstreamOutput::Open& wanted);
   void send(std::vector<agent::client::UpstreamOutput::Send> datagrams);
@@ -162,7 +146,7 @@ struct ClientRuntime::State {
   };
   std::map<base::SessionId, Socket> sockets;
   std::map<model::Path, base::SessionId> sessions;
-  std::map<CallTicket, Pending> pending;
+  std::map<CallTicket, PendingCall> pending;
   std::uint64_t last_ticket = 0;
 
   std::unique_ptr<adapters::store::Committer> committer;
@@ -170,6 +154,8 @@ struct ClientRuntime::State {
   std::unique_ptr<adapters::resolver::AresResolver> resolver;  // when a name may have to be looked up
   std::thread thread;
   std::atomic<bool> stopping{false};
+  std::unique_ptr<DataClient> data;               // when a server has a data channel
+  std::map<std::string, base::Cuid> cuids_told;  // to `data`, by server; the loop's thread
 };
 
 // ---- start and stop -------------------------------------------------------------------------------------------------
@@ -193,7 +179,8 @@ base::Result<void> ClientRuntime::State::open() {
 
   // A server that redirects need not say the addresses of the alternate.
   const bool look_up = std::any_of(config.upstreams.begin(), config.upstreams.end(), [](const auto& upstream) {
-    return upstream.addresses.empty() || upstream.follow_redirects != ops::FollowRedirects::no;
+    return upstream.addresses.empty() || upstream.follow_redirects != ops::FollowRedirects::no ||
+           (upstream.data_channel.enabled && upstream.data_channel.addresses.empty());
   });
   if (look_up) {
     auto names = adapters::resolver::AresResolver::start(resolver_options(config), &sink);
@@ -218,8 +205,19 @@ base::Result<void> ClientRuntime::State::open() {
                      },
                      [this] { agent->on_timer(loop.now(), round); }, [this] { finish_round(); },
                      [this](const model::Path& path, const std::string& reason) { stream_ended(path, reason); }});
+  if (has_data_channel(config)) {
+    DataClient::World world{*credentials, tickets, resolver.get(), committer.get(), &sink,
+                            [this](const std::string& server, const base::Cuid& taken) {
+                              post_surely([this, server, taken] { agent->on_cuid_taken(server, taken, loop.now(), round); });
+                            }};
+    data = std::make_unique<DataClient>(config, std::move(world));
+  }
   thread = std::thread([this, snapshot = std::move(*snapshot)] {
     agent->start(snapshot, loop.now(), round);
+    if (data) {
+      cuids_told = agent->cuids();
+      data->start(cuids_told, snapshot);
+    }
     finish_round();
     loop.run();
   });
@@ -242,6 +240,7 @@ void ClientRuntime::State::stop() {
     });
     thread.join();
   }
+  if (data) data->stop();
   resolver.reset();
   if (committer) committer->stop();
   pending.clear();
@@ -260,7 +259,16 @@ void ClientRuntime::State::finish_round() {
   do {
     perform(std::exchange(round, {}));
   } while (!is_empty(round));
+  if (data) tell_cuids();
   loop.set_deadline(agent->next_deadline(loop.now()));
+}
+
+// RFC 8783 5.1: the same cuid on both channels.
+void ClientRuntime::State::tell_cuids() {
+  for (auto& [server, told] : cuids_told) {
+    const base::Cuid now = agent->cuid_of(server);
+    if (std::exchange(told, now) != now) data->set_cuid(server, now);
+  }
 }
 
 void ClientRuntime::State::perform(ClientEffects effects) {
@@ -381,6 +389,7 @@ CallAnswer ClientRuntime::State::reload_config(bool dry_run, const agent::Caller
   if (!credentials) return refused(refused_reload(credentials.error()));
   if (dry_run || reload->changes.empty()) return call_ok(render_reload(*reload, false));
   running = reload->next;
+  if (data) data->use(*credentials);
   post_surely([this, credentials = std::move(*credentials)] { use(credentials); });
   sink.message("CONFIG_RELOADED", "asked by " + caller.name + ": " + reload_line(*reload));
   return call_ok(render_reload(*reload, true));
@@ -401,7 +410,7 @@ ClientRuntime::~ClientRuntime() { state_->stop(); }
 
 void ClientRuntime::call(agent::Call call, std::function<void(CallAnswer)> done) {
   State& s = *state_;
-  Pending wish{std::move(done)};
+  PendingCall wish{std::move(done)};
   if (s.stopping) return;
   if (call.operation == "reload") {
     const auto dry_run = parse_reload_arguments(call.arguments);
@@ -410,6 +419,19 @@ void ClientRuntime::call(agent::Call call, std::function<void(CallAnswer)> done)
       return wish.answer(call_failed(CallAnswer::Outcome::forbidden, "you may look but not change",
                                      "ask for membership in api.operator_group"));
     return wish.answer(s.reload_config(*dry_run, call.caller));
+  }
+  if (agent::data_client::DataAgent::serves(call.operation)) {
+    if (s.data) return s.data->call(std::move(call), [shared = share(std::move(wish))](CallAnswer answer) {
+      shared->answer(std::move(answer));
+    });
+    return wish.answer(call_failed(CallAnswer::Outcome::unavailable,
+                                   "no server of this client has a data channel",
+                                   "add [upstream.data_channel] with enabled = true to the configuration, and restart"));
+  }
+  if (s.data && call.operation == "status") {
+    wish = PendingCall([&s, shared = share(std::move(wish))](CallAnswer answer) {
+      s.data->add_status(std::move(answer), [shared](CallAnswer whole) { shared->answer(std::move(whole)); });
+    });
   }
   // A post that is refused drops the task, and with it answers the call.
   s.loop.post([&s, call = std::move(call), wish = std::move(wish)]() mutable {

@@ -19,7 +19,11 @@ base::Result<std::shared_ptr<const adapters::net::Credentials>> open_credentials
   };
   for (const auto& domain : config.domains)
     for (const auto& client : domain.clients) trust(client.raw_public_keys, "");
-  for (const auto& upstream : config.upstreams) trust(upstream.raw_public_keys, upstream.host);
+  for (const auto& upstream : config.upstreams) {
+    trust(upstream.raw_public_keys, upstream.host);
+    const std::string& other = upstream.data_channel.host;
+    if (!other.empty() && other != upstream.host) trust(upstream.raw_public_keys, other);
+  }
   auto credentials = adapters::net::Credentials::load(sources, side, adapters::net::clock_now().wall);
   if (!credentials) return base::Error{adapters::net::to_string(credentials.error().front())};
   for (const auto& warning : (*credentials)->warnings()) sink.message("CREDENTIAL_WARNING", warning);

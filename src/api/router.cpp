@@ -15,7 +15,8 @@ constexpr std::string_view kPrefix = "/v1/";
 
 // Everything else changes something.
 bool only_looks(std::string_view operation) {
-  constexpr std::array<std::string_view, 7> looking{"status", "list", "show", "explain", "audit", "redirects", "filters"};
+  constexpr std::array<std::string_view, 9> looking{"status", "list",      "show",    "explain",     "audit",
+                                                    "redirects", "aliases", "filters", "capabilities"};
   return std::find(looking.begin(), looking.end(), operation) != looking.end();
 }
 

@@ -20,7 +20,7 @@ struct ServerLimits {
   std::size_t connections = 64;
   std::size_t connections_per_user = 16;  // of users that may only look, and of strangers
   std::uint32_t header_bytes = 8192;
-  std::uint64_t body_bytes = 65536;
+  std::uint64_t body_bytes = 4u << 20;  // a filter with thousands of entries
   std::chrono::milliseconds request_time{10000};  // from the first wait to the last byte of a request
   std::chrono::milliseconds answer_time{70000};   // of the agent, which may be asked to wait for 60 s
   std::chrono::milliseconds write_time{10000};

@@ -152,6 +152,18 @@ struct SessionConfigBounds {
   model::ParameterSet min, max;
 };
 
+// The data channel of a server, as its client sees it (RFC 8783).
+struct UpstreamDataChannel {
+  bool enabled = false;
+  std::string host;                             // empty: that of the upstream
+  std::uint16_t port = 443;                     // when `addresses` is empty
+  std::vector<model::SocketAddress> addresses;  // tried in order; empty: host is looked up
+  std::string root = "/restconf";               // of a server that does not tell
+  base::Duration check = std::chrono::hours{1};
+  std::uint32_t refresh_before_min = 5040;
+  std::uint32_t answer_bytes = 16U << 20;
+};
+
 // A server that a client role signals to.
 struct UpstreamConfig {
   std::string name;                             // in our records
@@ -168,6 +180,7 @@ struct UpstreamConfig {
   FollowRedirects follow_redirects = FollowRedirects::same_domain;
   std::vector<std::string> redirect_domains;  // empty: the parent domain of host
   std::vector<std::string> raw_public_keys;   // as in policy::ClientPolicy; not empty: it proves nothing else
+  UpstreamDataChannel data_channel;
 };
 
 struct Config {

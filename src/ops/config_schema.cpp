@@ -405,6 +405,47 @@ SectionSpec domain() {
   return s;
 }
 
+Reading<std::string> root_path(const std::string& text) {
+  const bool plain = std::all_of(text.begin(), text.end(), [](char c) { return c > ' ' && c < 0x7f; });
+  if (text.starts_with('/') && !text.ends_with('/') && plain && text.find_first_of("?#") == std::string::npos) {
+    return text;
+  }
+  return Complaint{"'" + text + "' is no path", "write for example '/restconf'"};
+}
+
+SectionSpec upstream_data_channel() {
+  using D = UpstreamDataChannel;
+  SectionSpec s = section("data_channel", ForRole::client);
+  s.meaning =
+      "The data channel of this server (RFC 8783), with the credentials of the signal channel: aliases and filters, "
+      "see docs/data-channel.md.";
+  s.open = [](void* parent) -> void* { return &static_cast<UpstreamConfig*>(parent)->data_channel; };
+  s.keys = {
+      boolean<D>("enabled", &D::enabled,
+                 {"Does the client register there, and keep what its operators put there? Without it `dotsctl alias` "
+                  "and `dotsctl filter` have nothing to talk to.",
+                  "true"}),
+      by_default("`host` of the upstream",
+                 parsed<D>("host", &D::host, "DNS name", read_dns_name,
+                           {"The name that its certificate must carry.", "\"dots-data.provider.example\""})),
+      number<D>("port", &D::port, "", {1, 65535}, {"Its port, when `addresses` is left out.", "443"}),
+      by_default("what `host` resolves to",
+                 list<D>("addresses", &D::addresses, "list of addresses", 16, https_address,
+                         {"Tried in this order; the port is 443 when left out.", "[\"192.0.2.1:443\"]"})),
+      by_default("\"/restconf\"",
+                 parsed<D>("root", &D::root, "path", root_path,
+                           {"The RESTCONF root of a server without /.well-known/host-meta (RFC 8040 section 3.1).",
+                            "\"/top/restconf\""})),
+      seconds<D>("check_s", &D::check, {60, 86400},
+                 {"How often the client looks whether the server still has everything, and for how long.", "3600"}),
+      number<D>("refresh_before_min", &D::refresh_before_min, "min", {60, 10079},
+                {"An alias or filter with less lifetime left is refreshed; servers grant 10080 or more.", "5040"}),
+      number<D>("answer_bytes", &D::answer_bytes, "bytes", {65536, 64 << 20},
+                {"A longer answer is refused.", "16777216"}),
+  };
+  return s;
+}
+
 SectionSpec upstream() {
   using U = UpstreamConfig;
   SectionSpec s = section("upstream", ForRole::client);
@@ -472,6 +513,7 @@ SectionSpec upstream() {
       [](void* parent) -> void* { return &static_cast<U*>(parent)->mitigating_config; }));
   s.children.push_back(parameter_section("idle_config", ForRole::client, "What we want while no mitigation is active.",
                                          [](void* parent) -> void* { return &static_cast<U*>(parent)->idle_config; }));
+  s.children.push_back(upstream_data_channel());
   return s;
 }
 

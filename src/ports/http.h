@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "base/ids.h"
+#include "base/result.h"
 #include "model/peer.h"
 
 namespace dots::ports {
@@ -62,6 +63,13 @@ struct HttpAnswer {
   HttpHeaders headers;
   std::string body;  // to HEAD: what GET would bring; the adapter leaves it out and keeps its length
 };
+
+// Why a request of ours got no answer.
+struct HttpFailure {
+  std::string reason;
+  bool sent = false;  // some of it left, so that the server may have carried it out
+};
+using HttpOutcome = base::Result<HttpAnswer, HttpFailure>;
 
 // Who asks: proven by TLS, and configured.
 struct HttpClient {

@@ -8,7 +8,7 @@ bool is_release(const Change& change) {
   if (std::holds_alternative<EraseMitigation>(change) || std::holds_alternative<EraseCuid>(change) ||
       std::holds_alternative<EraseClientRequest>(change) || std::holds_alternative<EraseName>(change) ||
       std::holds_alternative<AppendAudit>(change) || std::holds_alternative<EraseDataClient>(change) ||
-      std::holds_alternative<EraseDataEntry>(change)) {
+      std::holds_alternative<EraseDataEntry>(change) || std::holds_alternative<EraseClientData>(change)) {
     return true;
   }
   if (const auto* put = std::get_if<PutMitigation>(&change)) {

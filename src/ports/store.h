@@ -134,6 +134,21 @@ struct DataEntryRecord {
   friend bool operator==(const DataEntryRecord&, const DataEntryRecord&) = default;
 };
 
+// An alias or access control list that an operator of a client role has put at a server (RFC 8783), keyed (server, kind,
+// name): what the client keeps there.
+struct ClientDataRecord {
+  std::string server;  // name of the configured server
+  DataEntryKind kind = DataEntryKind::alias;
+  std::string name;
+  base::Cuid cuid;         // under which it stands at the server
+  std::string body;        // as DataEntryRecord::body, as the server has it
+  std::int64_t rank = 0;   // the order at the server: by rank, ascending
+  std::string author;      // who put it there
+  base::WallTime put_at{};
+  base::WallTime refreshed_at{};
+  friend bool operator==(const ClientDataRecord&, const ClientDataRecord&) = default;
+};
+
 struct PutMitigation {
   MitigationRecord record;
 };
@@ -187,10 +202,19 @@ struct EraseDataEntry {
   DataEntryKey key;
   DataVersion version;
 };
+struct PutClientData {
+  ClientDataRecord record;
+};
+struct EraseClientData {
+  std::string server;
+  DataEntryKind kind = DataEntryKind::alias;
+  std::string name;
+};
 
 using Change =
     std::variant<PutMitigation, EraseMitigation, PutCuid, EraseCuid, PutName, EraseName, AppendAudit, PutClientRequest,
-                 EraseClientRequest, PutCounter, PutDataClient, EraseDataClient, PutDataEntry, EraseDataEntry>;
+                 EraseClientRequest, PutCounter, PutDataClient, EraseDataClient, PutDataEntry, EraseDataEntry,
+                 PutClientData, EraseClientData>;
 
 // True when the change only frees or withdraws: such changes may use the reserve of a full disk. Audit lines ride
 // along.
@@ -234,6 +258,7 @@ struct Snapshot {
   std::map<std::string, std::uint64_t> counters;
   std::vector<DataClientRecord> data_clients;
   std::vector<DataEntryRecord> data_entries;  // by client and kind, then by rank
+  std::vector<ClientDataRecord> client_data;  // by server and kind, then by rank
   base::WallTime last_commit{};  // wall time of the newest batch; nothing expires while the wall clock is behind it
   std::uint64_t fencing_token = 0;
 };
@@ -254,7 +279,8 @@ class Store {
   virtual base::Result<bool> was_committed(BatchId id) = 0;
   virtual base::Result<Snapshot> load() = 0;
   // The state of one domain, to reload it after a failed commit: its mitigations, cuids, data clients and data
-  // entries, all names, last_commit and fencing_token; no client requests and no counters, which belong to no domain.
+  // entries, all names, last_commit and fencing_token; no client requests, client data and counters, which belong to no
+  // domain.
   virtual base::Result<Snapshot> load_domain(const base::DomainId& domain) = 0;
   // Newest first, at most `limit`; of one domain when given.
   virtual base::Result<std::vector<AuditRecord>> audit(std::optional<base::DomainId> domain, std::size_t limit) = 0;

@@ -30,7 +30,7 @@ class TlsChannel final : public GnutlsChannel {
     gnutls_handshake_set_timeout(session_, 0);  // the caller's clock decides
     const gnutls_datum_t protocol{reinterpret_cast<unsigned char*>(const_cast<char*>(alpn_.data())),
                                   static_cast<unsigned>(alpn_.size())};
-    const int code = gnutls_alpn_set_protocols(session_, &protocol, 1, GNUTLS_ALPN_MANDATORY);
+    const int code = gnutls_alpn_set_protocols(session_, &protocol, 1, insists() ? GNUTLS_ALPN_MANDATORY : 0);
     if (code < 0) return base::Error{std::string{"no ALPN: "} + gnutls_strerror(code)};
     return {};
   }
@@ -117,6 +117,9 @@ class TlsChannel final : public GnutlsChannel {
     out_ = nullptr;
   }
 
+  // A web server without ALPN speaks HTTP/1.1; nothing else was offered.
+  bool insists() const { return !is_client() || alpn_ != "http/1.1"; }
+
   void handshake(ports::ChannelEvents& events) {
     for (; tries_ > 0 && !starved_; --tries_) {
       const int code = gnutls_handshake(session_);
@@ -127,7 +130,7 @@ class TlsChannel final : public GnutlsChannel {
 
   void handshake_done(ports::ChannelEvents& events) {
     gnutls_datum_t chosen{};
-    if (is_client() && gnutls_alpn_get_selected_protocol(session_, &chosen) < 0) {
+    if (is_client() && insists() && gnutls_alpn_get_selected_protocol(session_, &chosen) < 0) {
       gnutls_alert_send(session_, GNUTLS_AL_FATAL, GNUTLS_A_NO_APPLICATION_PROTOCOL);
       return fail("the peer does not negotiate ALPN '" + alpn_ + "'", events);
     }

@@ -1,6 +1,6 @@
 // SecureChannel over GnuTLS for a byte stream: TLS 1.2 and 1.3 driven from memory (RFC 9132 7.1; RFC 8323 8.2).
 //
-// ALPN (RFC 7301), `coap` (RFC 8323 8.2) unless said otherwise: our client offers it and insists on it; our server
+// ALPN (RFC 7301), `coap` (RFC 8323 8.2) unless said otherwise: our client offers it and insists on it, on `http/1.1` not; our server
 // chooses it, and refuses a client that offers other protocols alone. One that offers none is served: nothing else
 // listens there, and there are such clients.
 #pragma once

@@ -18,7 +18,7 @@ constexpr const char* kDomainLane = "domain ";
 constexpr const char* kServerLane = "server ";
 
 // What a batch builds on: the state of its domains, and of its servers in the client role. Names, counters and audit
-// lines build on nothing.
+// lines build on nothing, nor does what a client keeps at its servers: each record is whole by itself.
 struct LaneOf {
   std::string operator()(const ports::PutMitigation& c) const { return kDomainLane + c.record.domain.value; }
   std::string operator()(const ports::EraseMitigation& c) const { return kDomainLane + c.key.domain.value; }

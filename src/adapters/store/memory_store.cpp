@@ -50,6 +50,14 @@ struct Apply {
     move_versions(erase.key, erase.version);
   }
 
+  void operator()(const ports::PutClientData& put) const {
+    const auto& record = put.record;
+    disk.client_data.insert_or_assign({record.server, record.kind, record.name}, record);
+  }
+  void operator()(const ports::EraseClientData& erase) const {
+    disk.client_data.erase({erase.server, erase.kind, erase.name});
+  }
+
   void move_versions(const ports::DataEntryKey& key, const ports::DataVersion& version) const {
     const auto client = disk.data_clients.find({key.domain, key.cuid});
     if (client == disk.data_clients.end()) return;
@@ -145,6 +153,10 @@ base::Result<ports::Snapshot> MemoryStore::load() {
   std::stable_sort(snapshot.data_entries.begin(), snapshot.data_entries.end(), [](const auto& a, const auto& b) {
     return std::tie(a.key.domain, a.key.cuid, a.key.kind, a.rank) <
            std::tie(b.key.domain, b.key.cuid, b.key.kind, b.rank);
+  });
+  snapshot.client_data = values_of(disk_->client_data);
+  std::stable_sort(snapshot.client_data.begin(), snapshot.client_data.end(), [](const auto& a, const auto& b) {
+    return std::tie(a.server, a.kind, a.rank) < std::tie(b.server, b.kind, b.rank);
   });
   snapshot.last_commit = disk_->last_commit;
   snapshot.fencing_token = disk_->fencing_token;

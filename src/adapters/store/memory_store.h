@@ -11,6 +11,7 @@
 #include <memory>
 #include <mutex>
 #include <set>
+#include <tuple>
 
 #include "ports/store.h"
 
@@ -25,6 +26,7 @@ struct MemoryDisk {
   std::map<std::string, std::uint64_t> counters;
   std::map<std::pair<base::DomainId, base::Cuid>, ports::DataClientRecord> data_clients;
   std::map<ports::DataEntryKey, ports::DataEntryRecord> data_entries;
+  std::map<std::tuple<std::string, ports::DataEntryKind, std::string>, ports::ClientDataRecord> client_data;
   std::deque<ports::AuditRecord> audit;    // oldest first
   std::deque<ports::BatchId> batch_order;  // oldest first
   std::set<ports::BatchId> batches;

@@ -13,6 +13,8 @@ int RowWriter::prepare_data(sqlite3* db) {
       {erase_data_client_, "DELETE FROM data_clients WHERE domain=? AND cuid=?"},
       {erase_data_entries_, "DELETE FROM data_entries WHERE domain=? AND cuid=?"},
       {put_data_entry_, "INSERT OR REPLACE INTO data_entries VALUES(?,?,?,?,?,?,?,?,?,?)"},
+      {put_client_data_, "INSERT OR REPLACE INTO client_data VALUES(?,?,?,?,?,?,?,?,?)"},
+      {erase_client_data_, "DELETE FROM client_data WHERE server=? AND kind=? AND name=?"},
       {erase_data_entry_, "DELETE FROM data_entries WHERE domain=? AND cuid=? AND kind=? AND name=?"},
       // ?1 revision, ?2 time, ?3 kind; the right-hand sides see the row as it was
       {move_data_versions_,
@@ -76,6 +78,24 @@ int RowWriter::operator()(const ports::EraseDataEntry& erase) {
   return rc != SQLITE_OK ? rc : move_versions(key, erase.version);
 }
 
+int RowWriter::operator()(const ports::PutClientData& put) {
+  const auto& r = put.record;
+  return put_client_data_.text(r.server)
+      .integer(static_cast<std::int64_t>(r.kind))
+      .text(r.name)
+      .text(r.cuid.value)
+      .text(r.body)
+      .integer(r.rank)
+      .text(r.author)
+      .time(r.put_at)
+      .time(r.refreshed_at)
+      .run();
+}
+
+int RowWriter::operator()(const ports::EraseClientData& erase) {
+  return erase_client_data_.text(erase.server).integer(static_cast<std::int64_t>(erase.kind)).text(erase.name).run();
+}
+
 int RowWriter::move_versions(const ports::DataEntryKey& key, const ports::DataVersion& version) {
   return move_data_versions_.number(version.revision)
       .time(version.modified)
@@ -137,6 +157,28 @@ base::Result<std::vector<ports::DataEntryRecord>> read_data_entries(Database& db
   return read_rows<ports::DataEntryRecord>(
       db, "SELECT * FROM data_entries WHERE domain=? ORDER BY cuid, kind, rank",
       [&](Statement& query) { query.text(domain->value); }, read);
+}
+
+base::Result<std::vector<ports::ClientDataRecord>> read_client_data(Database& db) {
+  return read_rows<ports::ClientDataRecord>(
+      db, "SELECT * FROM client_data ORDER BY server, kind, rank, name", bind_nothing,
+      [](Statement& row) -> base::Result<ports::ClientDataRecord> {
+        ports::ClientDataRecord r;
+        r.server = row.column_text(0);
+        const std::int64_t kind = row.column_integer(1);
+        r.name = row.column_text(2);
+        if (kind < 1 || kind > static_cast<std::int64_t>(ports::DataEntryKind::acl)) {
+          return unreadable("client_data", r.server + ", " + r.name, "kind " + std::to_string(kind) + " is not known");
+        }
+        r.kind = static_cast<ports::DataEntryKind>(kind);
+        r.cuid = base::Cuid(row.column_text(3));
+        r.body = row.column_text(4);
+        r.rank = row.column_integer(5);
+        r.author = row.column_text(6);
+        r.put_at = row.column_time(7);
+        r.refreshed_at = row.column_time(8);
+        return r;
+      });
 }
 
 }  // namespace dots::adapters::store

@@ -35,7 +35,7 @@ void RowWriter::finalize() {
   for (auto* statement :
        {&put_mitigation_, &erase_mitigation_, &put_cuid_, &erase_cuid_, &put_name_, &erase_name_, &append_audit_,
         &put_request_, &erase_request_, &put_counter_, &put_data_client_, &erase_data_client_, &put_data_entry_,
-        &erase_data_entry_, &erase_data_entries_, &move_data_versions_}) {
+        &erase_data_entry_, &erase_data_entries_, &move_data_versions_, &put_client_data_, &erase_client_data_}) {
     statement->finalize();
   }
 }

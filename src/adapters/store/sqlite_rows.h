@@ -30,6 +30,8 @@ class RowWriter {
   int operator()(const ports::EraseDataClient& erase);
   int operator()(const ports::PutDataEntry& put);
   int operator()(const ports::EraseDataEntry& erase);
+  int operator()(const ports::PutClientData& put);
+  int operator()(const ports::EraseClientData& erase);
 
  private:
   int prepare_data(sqlite3* db);
@@ -38,7 +40,7 @@ class RowWriter {
   Statement put_mitigation_, erase_mitigation_, put_cuid_, erase_cuid_, put_name_, erase_name_, append_audit_,
       put_request_, erase_request_, put_counter_;
   Statement put_data_client_, erase_data_client_, put_data_entry_, erase_data_entry_, erase_data_entries_,
-      move_data_versions_;
+      move_data_versions_, put_client_data_, erase_client_data_;
 };
 
 // Of one domain when given. Ordered by key. An error names the row that cannot be read.
@@ -53,6 +55,8 @@ base::Result<std::vector<ports::DataClientRecord>> read_data_clients(Database& d
 // Ordered by client and kind, then by rank.
 base::Result<std::vector<ports::DataEntryRecord>> read_data_entries(Database& db,
                                                                     const std::optional<base::DomainId>& domain);
+// Ordered by server and kind, then by rank.
+base::Result<std::vector<ports::ClientDataRecord>> read_client_data(Database& db);
 // Newest first.
 base::Result<std::vector<ports::AuditRecord>> read_audit(Database& db, const std::optional<base::DomainId>& domain,
                                                          std::size_t limit);

@@ -68,11 +68,21 @@ CREATE TABLE data_entries(
 // What the alias-names of a request stood for when it was accepted.
 constexpr const char* kResolvedAliases = "ALTER TABLE mitigations ADD COLUMN aliases TEXT NOT NULL DEFAULT '[]';";
 
+// What a client role keeps at its servers; `body` and kind as in data_entries.
+constexpr const char* kClientData = R"sql(
+CREATE TABLE client_data(
+  server TEXT NOT NULL, kind INTEGER NOT NULL, name TEXT NOT NULL, cuid TEXT NOT NULL, body TEXT NOT NULL,
+  rank INTEGER NOT NULL, author TEXT NOT NULL, put_at_ns INTEGER NOT NULL, refreshed_at_ns INTEGER NOT NULL,
+  PRIMARY KEY(server, kind, name)
+);
+)sql";
+
 constexpr UpgradeStep kSteps[] = {
     {1, "tables", kTables},
     {2, "audit by domain", kAuditByDomain},
     {3, "data channel", kDataChannel},
     {4, "resolved aliases", kResolvedAliases},
+    {5, "client data", kClientData},
 };
 static_assert(std::size(kSteps) == kSchemaVersion);
 

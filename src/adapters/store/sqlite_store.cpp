@@ -391,11 +391,14 @@ base::Result<ports::Snapshot> SqliteStore::load() {
   if (!data_entries) return state_->failure("read", data_entries.error().message);
   auto requests = read_client_requests(db);
   if (!requests) return state_->failure("read", requests.error().message);
+  auto client_data = read_client_data(db);
+  if (!client_data) return state_->failure("read", client_data.error().message);
   auto counters = read_counters(db);
   if (!counters) return state_->failure("read", counters.error().message);
   snapshot->mitigations = std::move(*mitigations);
   snapshot->cuids = std::move(*cuids);
   snapshot->client_requests = std::move(*requests);
+  snapshot->client_data = std::move(*client_data);
   snapshot->counters = std::move(*counters);
   snapshot->data_clients = std::move(*data_clients);
   snapshot->data_entries = std::move(*data_entries);

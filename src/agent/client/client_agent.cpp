@@ -83,6 +83,32 @@ void ClientAgent::on_resolved(const ports::Resolution& resolution, base::Now now
   s.settle(now, out);
 }
 
+void ClientAgent::on_cuid_taken(const std::string& server, const base::Cuid& cuid, base::Now now, ClientEffects& out) {
+  State& s = *state_;
+  for (std::size_t i = 0; i < s.servers.size(); ++i) {
+    if (s.servers[i].upstream.settings().name != server) continue;
+    signal::client::Effects effects;
+    s.servers[i].requests.on_cuid_taken(cuid, effects);
+    s.take(i, std::move(effects));
+  }
+  s.settle(now, out);
+}
+
+std::map<std::string, base::Cuid> ClientAgent::cuids() const {
+  std::map<std::string, base::Cuid> all;
+  for (const State::Server& server : state_->servers) {
+    all.emplace(server.upstream.settings().name, server.requests.cuid());
+  }
+  return all;
+}
+
+const base::Cuid& ClientAgent::cuid_of(const std::string& server) const {
+  const auto& all = state_->servers;
+  return std::find_if(all.begin(), all.end(),
+                      [&](const State::Server& one) { return one.upstream.settings().name == server; })
+      ->requests.cuid();
+}
+
 void ClientAgent::on_timer(base::Now now, ClientEffects& out) {
   State& s = *state_;
   for (std::size_t i = 0; i < s.servers.size(); ++i) {

@@ -7,6 +7,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -86,6 +87,12 @@ class ClientAgent {
 
   void on_committed(const ports::CommitResult& result, base::Now now, ClientEffects& out);
   void on_reloaded(const base::Result<ports::Snapshot>& snapshot, base::Now now, ClientEffects& out);
+
+  // Another channel has learnt that this cuid belongs to another client at the server.
+  void on_cuid_taken(const std::string& server, const base::Cuid& cuid, base::Now now, ClientEffects& out);
+  // In use towards each server, by name.
+  std::map<std::string, base::Cuid> cuids() const;
+  const base::Cuid& cuid_of(const std::string& server) const;  // REQUIRES: a configured server
 
   // The operations of docs/api.md. Answered by ClientEffects::done, exactly once for each ticket.
   void handle(CallTicket ticket, const Call& call, base::Now now, ClientEffects& out);

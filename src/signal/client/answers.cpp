@@ -245,12 +245,7 @@ void Requests::State::on_collision(Entry& entry, const Answer& answer, base::Now
     end(entry, Phase::refused, explain(answer) + ", also with new cuids", now, out);
     return;
   }
-  const std::uint64_t seed = next_random(random) >> 1;  // fits a signed counter of a store
-  desired_cuid = random_cuid(seed);
-  out.push_back(Persist{ports::PutCounter{counter_name("cuid-seed/") + settings.cuid.value, seed}});
-  out.push_back(OperatorMessage{"CLIENT_CUID_CHANGED", "server " + settings.server + ": cuid " + taken.value +
-                                                           " belongs to another client; ours is now " +
-                                                           desired_cuid.value});
+  take_new_cuid(taken, out);
   for (auto& [mid, other] : live) {
     if (other.record.cuid != taken || !other.wanted()) continue;
     other.record.cuid = desired_cuid;
@@ -258,6 +253,23 @@ void Requests::State::on_collision(Entry& entry, const Answer& answer, base::Now
     audit(other, "client", "request", "requested", "cuid " + taken.value + " belongs to another client", now, out);
     if (other.phase != Phase::waiting) put_when_free(other, out);
   }
+}
+
+void Requests::on_cuid_taken(const base::Cuid& taken, Effects& out) {
+  State& s = *state_;
+  // A request that waits under it meets the same verdict by itself.
+  if (!s.live.empty() || taken != s.desired_cuid || s.collisions >= kMaxCollisions) return;
+  ++s.collisions;
+  s.take_new_cuid(taken, out);
+}
+
+void Requests::State::take_new_cuid(const base::Cuid& taken, Effects& out) {
+  const std::uint64_t seed = next_random(random) >> 1;  // fits a signed counter of a store
+  desired_cuid = random_cuid(seed);
+  out.push_back(Persist{ports::PutCounter{counter_name("cuid-seed/") + settings.cuid.value, seed}});
+  out.push_back(OperatorMessage{"CLIENT_CUID_CHANGED", "server " + settings.server + ": cuid " + taken.value +
+                                                           " belongs to another client; ours is now " +
+                                                           desired_cuid.value});
 }
 
 void Requests::State::on_delete_answer(Entry& entry, const Answer& answer, base::Now now, Effects& out) {

@@ -104,6 +104,9 @@ class Requests {
   // Another server takes over what lives, or only these mids: everything is asked for again there. A refusal there of
   // what was accepted before is no end: it is tried again, and at the next server.
   void move(const std::string& why, const std::optional<std::set<base::Mid>>& only, base::Now now, Effects& out);
+  // The data channel has learnt that this cuid belongs to another client (RFC 8783 5.1). A new one is taken unless
+  // something is active under it.
+  void on_cuid_taken(const base::Cuid& taken, Effects& out);
   // No mid under `next` is used from now on: another machine of this client speaks to the same server.
   void use_mids_from(std::uint64_t next);
   void on_timer(base::Now now, Effects& out);

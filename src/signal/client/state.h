@@ -106,6 +106,7 @@ struct Requests::State {
   void on_put_accepted(Entry& entry, const Answer& answer, base::Now now, Effects& out);
   void on_put_refused(Entry& entry, const Answer& answer, base::Now now, Effects& out);
   void on_collision(Entry& entry, const Answer& answer, base::Now now, Effects& out);
+  void take_new_cuid(const base::Cuid& taken, Effects& out);
   void on_delete_answer(Entry& entry, const Answer& answer, base::Now now, Effects& out);
   void wait(Entry& entry, base::Duration time, const std::string& reason, base::Now now, Effects& out);
   void wait_out(Entry& entry, const model::ConflictInformation& conflict, const std::string& reason, base::Now now,

@@ -20,6 +20,8 @@ std::optional<T> number(std::string_view text) {
   return value;
 }
 
+}  // namespace
+
 base::Result<std::string> prefix_text(const std::string& text) {
   if (const auto address = model::parse_ip_address(text)) return model::to_string(model::host_prefix(*address));
   const auto prefix = model::parse_prefix(text);
@@ -43,8 +45,6 @@ base::Result<std::string> port_range(const std::string& text) {
   if (*upper < *lower) return base::Error{"the range '" + text + "' ends before it begins; write the lower port first"};
   return text;
 }
-
-}  // namespace
 
 base::Result<std::int64_t> parse_lifetime(const std::string& text) {
   const base::Error wrong{"'" + text + "' is no lifetime; write seconds, or 30m, 2h, 1d, or 'forever'"};

@@ -72,6 +72,87 @@ void redirect(CLI::App& app, Options& options) {
   sub->add_option("--note", r.note, "Why, for the records");
 }
 
+// alias and filter: what they have in common.
+void entries(CLI::App& sub, const std::string& word, Options& options) {
+  auto& d = options.data;
+  const auto server = [&d](CLI::App* one) {
+    one->add_option("--server", d.server, "Which [[upstream]], when several have a data channel");
+  };
+  CLI::App* list = command(sub, "list", "What the server has of ours");
+  list->add_flag("--kept", d.kept, "What this client keeps there, without asking the server");
+  server(list);
+  CLI::App* show = command(sub, "show", "One " + word + " as the server has it");
+  show->add_option("NAME", d.name, "Its name")->required();
+  server(show);
+  CLI::App* erase = command(sub, "delete", "Remove a " + word + " from the server");
+  erase->add_option("NAME", d.name, "Its name")->required();
+  erase->add_option("--if-match", d.if_match, "Only when its entity-tag is still this one (see show)");
+  server(erase);
+}
+
+CLI::App* put(CLI::App& sub, const std::string& word, Options& options) {
+  auto& d = options.data;
+  CLI::App* put = command(sub, "put", "Create or replace: a document of RFC 8783, or one " + word + " from the flags");
+  put->add_option("FILE", d.file, "The document; '-' reads standard input");
+  put->add_option("--name", d.name, "Its name, when it comes from flags");
+  put->add_option("--if-match", d.if_match, "Only when its entity-tag is still this one (see show)");
+  put->add_flag("--new", d.create_only, "Only when the server has none of this name");
+  put->add_option("--server", d.server, "Which [[upstream]], when several have a data channel");
+  return put;
+}
+
+void data_channel(CLI::App& app, Options& options) {
+  auto& d = options.data;
+  CLI::App* alias = command(app, "alias", "Client: names for what is protected, kept at the server");
+  alias->require_subcommand(1);
+  entries(*alias, "alias", options);
+  CLI::App* sub = put(*alias, "alias", options);
+  sub->add_option("--target-prefix", d.prefixes, "Address or prefix")->delimiter(',');
+  sub->add_option("--fqdn", d.fqdns, "DNS name")->delimiter(',');
+  sub->add_option("--uri", d.uris, "URI");
+  sub->add_option("--port", d.ports, "Port or range, as 53 or 8000-8080")->delimiter(',');
+  sub->add_option("--protocol", d.protocols, "Protocol: tcp, udp, icmp, ... or its number")->delimiter(',');
+  sub = command(*alias, "import", "Aliases of a JSON map from a name to a list of address:port or URIs");
+  sub->add_option("FILE", d.file, "The map; '-' reads standard input")->required();
+  sub->add_flag("--dry-run", d.dry_run, "Only show the difference");
+  sub->add_option("--server", d.server, "Which [[upstream]], when several have a data channel");
+
+  CLI::App* filter =
+      command(app, "filter", "Client: lists of what is dropped, accepted or limited, kept at the server");
+  filter->require_subcommand(1);
+  entries(*filter, "filter", options);
+  sub = put(*filter, "filter", options);
+  sub->add_option("--source", d.source, "Source address or prefix");
+  sub->add_option("--destination", d.destination, "Destination address or prefix, of our own");
+  sub->add_option("--protocol", d.protocol, "Protocol: tcp, udp, icmp, ... or its number");
+  sub->add_option("--port", d.port, "Destination port or range, of tcp or udp");
+  sub->add_option("--source-port", d.source_port, "Source port or range, of tcp or udp");
+  sub->add_option("--icmp-type", d.icmp_type, "Type, of icmp or icmpv6");
+  sub->add_flag("--fragments", d.fragments, "Only fragments");
+  auto* action = sub->add_option_group("action");
+  action->add_flag("--drop", d.drop, "What matches is dropped (a black-list)");
+  action->add_flag("--accept", d.accept, "What matches passes, also in a mitigation (a white-list)");
+  action->add_option("--rate-limit", d.rate_limit, "What matches passes up to so many bytes per second");
+  action->require_option(0, 1);
+  sub->add_option("--activation", d.activation, "When it counts; default activate-when-mitigating")
+      ->check(CLI::IsMember({"activate-when-mitigating", "immediate", "deactivate"}));
+  auto* place = sub->add_option_group("place");
+  place->add_option("--before", d.before, "In front of this filter; the first that matches decides");
+  place->add_option("--after", d.after, "Behind this filter");
+  place->add_flag("--first", d.first, "In front of all");
+  place->add_flag("--last", d.last, "Behind all");
+  place->require_option(0, 1);
+
+  CLI::App* capabilities = command(app, "capabilities", "Client: what filters of the server can match and do");
+  capabilities->add_option("--server", d.server, "Which [[upstream]], when several have a data channel");
+  CLI::App* apply = command(app, "apply", "Client: make the server have the aliases and filters of files");
+  apply->add_option("-f,--file", d.file, "A document of RFC 8783, or a folder of them (*.json, in order of names)")
+      ->required();
+  apply->add_flag("--dry-run", d.dry_run, "Only show the difference");
+  apply->add_flag("--prune", d.prune, "Delete what the files do not have, of the kinds that they have");
+  apply->add_option("--server", d.server, "Which [[upstream]], when several have a data channel");
+}
+
 void init(CLI::App& app, Options& options) {
   auto& i = options.init;
   CLI::App* sub = command(app, "init", "Write a working server and client for this machine");
@@ -165,6 +246,7 @@ void build_cli(CLI::App& app, Options& options) {
   command(app, "reload", "Make the daemon read its configuration again: all of it is applied, or nothing")
       ->add_flag("--dry-run", options.dry_run, "Only check it and show the difference");
   redirect(app, options);
+  data_channel(app, options);
   init(app, options);
   emergency(app, options);
   command(app, "config-reference", "Every configuration key, as Markdown");

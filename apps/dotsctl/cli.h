@@ -64,6 +64,17 @@ struct Options {
     }
     bool now = false;
   } redirect;
+  struct Data {  // the data channel of a client
+    std::string server, name, file, if_match;
+    bool create_only = false, kept = false, dry_run = false, prune = false;
+    // an alias from flags
+    std::vector<std::string> prefixes, ports, protocols, fqdns, uris;
+    // a filter of one entry from flags
+    std::string source, destination, protocol, source_port, port, icmp_type, rate_limit, activation;
+    bool fragments = false, drop = false, accept = false;
+    std::string before, after;
+    bool first = false, last = false;
+  } data;
   struct Init {
     std::string folder;
     ops::InitOptions set;

@@ -19,12 +19,6 @@ namespace json = boost::json;
 
 constexpr const char* kDefaultSocket = "/run/tidewall/dotsd.sock";
 
-base::Result<std::string> socket_of(const Options& options) {
-  if (!options.socket.empty()) return options.socket;
-  if (options.config.empty()) return std::string{kDefaultSocket};
-  return ops::api_socket_of(options.config);
-}
-
 json::object which_arguments(const Options::Which& which) {
   json::object out{{"mid", which.mid}};
   if (!which.domain.empty()) out["domain"] = which.domain;
@@ -35,15 +29,6 @@ json::object which_arguments(const Options::Which& which) {
   if (!which.attack.empty())
     out["attack-status"] = which.attack == "mitigated" ? "attack-successfully-mitigated" : which.attack;
   return out;
-}
-
-// What went wrong in a reply; kOk when nothing did.
-int check(const Options& options, Streams streams, const ApiReply& reply) {
-  if (!reply.reached) return fail(options, streams, kUnreachable, reply.why, reply.next_step);
-  if (reply.status == 200) return kOk;
-  std::string error = text_of(reply.body, "error");
-  if (error.empty()) error = "the daemon refused, with code " + std::to_string(reply.status);
-  return fail(options, streams, reply.status == 404 ? kNotFound : kRefused, error, text_of(reply.body, "next_step"));
 }
 
 std::string render(const std::string& command, const json::value& body) {
@@ -103,6 +88,20 @@ int wait_for_mitigation(const Options& options, const std::string& socket, const
 }
 
 }  // namespace
+
+base::Result<std::string> socket_of(const Options& options) {
+  if (!options.socket.empty()) return options.socket;
+  if (options.config.empty()) return std::string{kDefaultSocket};
+  return ops::api_socket_of(options.config);
+}
+
+int check(const Options& options, Streams streams, const ApiReply& reply) {
+  if (!reply.reached) return fail(options, streams, kUnreachable, reply.why, reply.next_step);
+  if (reply.status == 200) return kOk;
+  std::string error = text_of(reply.body, "error");
+  if (error.empty()) error = "the daemon refused, with code " + std::to_string(reply.status);
+  return fail(options, streams, reply.status == 404 ? kNotFound : kRefused, error, text_of(reply.body, "next_step"));
+}
 
 int run_remote(const std::string& command, const Options& options, Streams streams) {
   const auto socket = socket_of(options);

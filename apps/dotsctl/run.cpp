@@ -34,6 +34,7 @@ int run(const std::string& command, const CLI::App& app, const Options& options,
   if (command == "data-reference") return streams.out << data::tree_reference(), kOk;
   if (command == "messages") return streams.out << messages_reference(), kOk;
   if (command == "completion bash") return streams.out << bash_completion(app), kOk;
+  if (is_data_command(command)) return run_data(command, options, streams);
   return run_remote(command, options, streams);
 }
 

@@ -100,4 +100,14 @@ std::string rate_words(std::uint64_t bytes_per_second) {
   return with_prefix(static_cast<double>(bytes_per_second) * 8, 1000, kUnits);
 }
 
+std::string printable_lines(std::string_view text) {
+  std::string out;
+  for (std::size_t at = 0; at < text.size();) {
+    const std::size_t end = std::min(text.find('\n', at), text.size());
+    out += printable(text.substr(at, end - at)) + "\n";
+    at = end + 1;
+  }
+  return out;
+}
+
 }  // namespace dots::dotsctl

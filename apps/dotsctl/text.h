@@ -43,5 +43,7 @@ std::string bytes_words(std::uint64_t bytes);
 std::string rate_words(std::uint64_t bytes_per_second);
 // What a terminal may show of text that came from elsewhere.
 std::string printable(std::string_view text);
+// The same of several lines.
+std::string printable_lines(std::string_view text);
 
 }  // namespace dots::dotsctl

@@ -17,8 +17,8 @@
 #include "adapters/net/udp_socket.h"
 #include "adapters/store/committer.h"
 #include "agent/client/client_agent.h"
-#include "agent/operators/answers.h"
 #include "agent/data_client/data_agent.h"
+#include "agent/operators/answers.h"
 #include "apps/runtime/coap_metrics.h"
 #include "apps/runtime/data_client.h"
 #include "apps/runtime/open_credentials.h"
@@ -154,7 +154,7 @@ struct ClientRuntime::State {
   std::unique_ptr<adapters::resolver::AresResolver> resolver;  // when a name may have to be looked up
   std::thread thread;
   std::atomic<bool> stopping{false};
-  std::unique_ptr<DataClient> data;               // when a server has a data channel
+  std::unique_ptr<DataClient> data;              // when a server has a data channel
   std::map<std::string, base::Cuid> cuids_told;  // to `data`, by server; the loop's thread
 };
 
@@ -206,10 +206,15 @@ base::Result<void> ClientRuntime::State::open() {
                      [this] { agent->on_timer(loop.now(), round); }, [this] { finish_round(); },
                      [this](const model::Path& path, const std::string& reason) { stream_ended(path, reason); }});
   if (has_data_channel(config)) {
-    DataClient::World world{*credentials, tickets, resolver.get(), committer.get(), &sink,
-                            [this](const std::string& server, const base::Cuid& taken) {
-                              post_surely([this, server, taken] { agent->on_cuid_taken(server, taken, loop.now(), round); });
-                            }};
+    DataClient::World world{
+        *credentials,
+        tickets,
+        resolver.get(),
+        committer.get(),
+        &sink,
+        [this](const std::string& server, const base::Cuid& taken) {
+          post_surely([this, server, taken] { agent->on_cuid_taken(server, taken, loop.now(), round); });
+        }};
     data = std::make_unique<DataClient>(config, std::move(world));
   }
   thread = std::thread([this, snapshot = std::move(*snapshot)] {
@@ -421,12 +426,12 @@ void ClientRuntime::call(agent::Call call, std::function<void(CallAnswer)> done)
     return wish.answer(s.reload_config(*dry_run, call.caller));
   }
   if (agent::data_client::DataAgent::serves(call.operation)) {
-    if (s.data) return s.data->call(std::move(call), [shared = share(std::move(wish))](CallAnswer answer) {
-      shared->answer(std::move(answer));
-    });
-    return wish.answer(call_failed(CallAnswer::Outcome::unavailable,
-                                   "no server of this client has a data channel",
-                                   "add [upstream.data_channel] with enabled = true to the configuration, and restart"));
+    if (s.data)
+      return s.data->call(std::move(call),
+                          [shared = share(std::move(wish))](CallAnswer answer) { shared->answer(std::move(answer)); });
+    return wish.answer(
+        call_failed(CallAnswer::Outcome::unavailable, "no server of this client has a data channel",
+                    "add [upstream.data_channel] with enabled = true to the configuration, and restart"));
   }
   if (s.data && call.operation == "status") {
     wish = PendingCall([&s, shared = share(std::move(wish))](CallAnswer answer) {

@@ -112,8 +112,7 @@ DataClient::State::State(const ops::Config& config, World w) : world(std::move(w
     options.server_name = host_of(upstream);
     options.host = authority_of(upstream);
     options.limits.answer.body_bytes = upstream.data_channel.answer_bytes;
-    servers.push_back(
-        std::make_unique<HttpsClient>(std::move(options), loop, connector, addresses_of(upstream)));
+    servers.push_back(std::make_unique<HttpsClient>(std::move(options), loop, connector, addresses_of(upstream)));
   }
 }
 

@@ -257,6 +257,26 @@ TYPED_TEST_P(StoreContract, AClientOfTheDataChannelGoesWithItsEntriesAndNoOthers
   }
 }
 
+TYPED_TEST_P(StoreContract, WhatAClientKeepsAtItsServersComesBackInItsOrder) {
+  using Kind = ports::DataEntryKind;
+  const auto kept = [](const char* server, Kind kind, const char* name, std::int64_t rank) {
+    return ports::ClientDataRecord{server, kind,         name,           base::Cuid("us"), "{\"name\":\"x\"}",
+                                   rank,   "operator o", wall_at(1'000), wall_at(2'000)};
+  };
+  const auto second = kept("s", Kind::acl, "a", 2), first = kept("s", Kind::acl, "z", 1);
+  const auto alias = kept("s", Kind::alias, "a", 0), other = kept("t", Kind::alias, "a", 0);
+  this->commit({ports::PutClientData{second}, ports::PutClientData{first}, ports::PutClientData{alias},
+                ports::PutClientData{other}});
+  this->reopen();
+  EXPECT_EQ(this->load().client_data, (std::vector{alias, first, second, other}));
+  EXPECT_TRUE(this->store->load_domain(base::DomainId("s"))->client_data.empty());
+  auto changed = alias;
+  changed.body = "{}";
+  this->commit({ports::PutClientData{changed}, ports::EraseClientData{"s", Kind::acl, "a"},
+                ports::EraseClientData{"t", Kind::acl, "a"}});
+  EXPECT_EQ(this->load().client_data, (std::vector{changed, first, other}));
+}
+
 TYPED_TEST_P(StoreContract, ChangesOfABatchApplyInTheirOrder) {
   const auto record = full_record("d", "a", 1);
   const ports::EraseMitigation erase{{record.domain, record.cuid, record.mid}};
@@ -465,7 +485,8 @@ REGISTER_TYPED_TEST_SUITE_P(StoreContract, AnEmptyStoreLoadsAsEmpty, EveryMember
                             PutReplacesAndEraseRemovesByTheWholeKey, ClientRequestsAndCountersAreReplacedAndErased,
                             ClientsOfTheDataChannelAndTheirEntriesComeBackInTheirOrder,
                             AnEntryMovesTheVersionsOfItsClientForwardOnly,
-                            AClientOfTheDataChannelGoesWithItsEntriesAndNoOthers, ChangesOfABatchApplyInTheirOrder,
+                            AClientOfTheDataChannelGoesWithItsEntriesAndNoOthers,
+                            WhatAClientKeepsAtItsServersComesBackInItsOrder, ChangesOfABatchApplyInTheirOrder,
                             ABatchIdCountsOnce, AGroupIsAllOrNothing, TheNewerFencingTokenShutsTheOlderOut,
                             LoadDomainGivesOneDomainAndAllNames, ANameIsErasedUnlessItWasStoredAgain,
                             LastCommitIsTheNewestBatchAlsoWhenTheClockWentBack, ARefusedCommitLeavesNothing,

@@ -171,6 +171,7 @@ base::Result<ports::Snapshot> MemoryStore::load_domain(const base::DomainId& dom
   std::erase_if(all->data_clients, [&](const auto& record) { return record.domain != domain; });
   std::erase_if(all->data_entries, [&](const auto& record) { return record.key.domain != domain; });
   all->client_requests.clear();
+  all->client_data.clear();
   all->counters.clear();
   return all;
 }

@@ -164,12 +164,16 @@ Checked<Instance> read_entry(Kind kind, std::string_view json, bool own) {
   return entry;
 }
 
-std::string canonical(const Instance& entry) {
+std::string text_of(const Instance& entry) { return print_config(entry); }
+
+Instance normalised(const Instance& entry) {
   Instance copy = entry;
   sort_children(copy);
   normalise(copy);
-  return print_config(copy);
+  return copy;
 }
+
+std::string canonical(const Instance& entry) { return print_config(normalised(entry)); }
 
 Checked<Offer> read_capabilities(std::string_view json) {
   const auto value = parse(json);

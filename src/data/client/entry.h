@@ -36,7 +36,10 @@ const std::string& name_of(const Instance& entry);
 Checked<std::vector<Entry>> read_document(std::string_view json, std::set<Kind>* kinds = nullptr);
 // One entry as an object: {"name": ..., ...}. `own`: of a server, whose unknown members are passed over.
 Checked<Instance> read_entry(Kind kind, std::string_view json, bool own = false);
-// The same text for what means the same: defaults left out, sets sorted.
+// Its configuration as an object, {"name": ...}.
+std::string text_of(const Instance& entry);
+// Defaults left out, sets sorted: the same for what means the same.
+Instance normalised(const Instance& entry);
 std::string canonical(const Instance& entry);
 
 // What a server takes (RFC 8783 7.1).

@@ -5,10 +5,10 @@ _dotsctl() {
   for ((i = 1; i < COMP_CWORD; i++)); do
     word="${COMP_WORDS[i]}"
     case "$word" in
-      --activate|--alias|--client|--config|--cuid|--deactivate|--domain|--file|--fqdn|--interval|--lifetime|--limit|--mid|--mitigator|--note|--port|--prefix|--protocol|--record|--rounds|--server|--signal-port|--socket|--status|--target-prefix|--to|--ttl|--uri|--wait-time) ((i++)) ;;
+      --activation|--after|--alias|--before|--client|--config|--cuid|--destination|--domain|--file|--fqdn|--icmp-type|--if-match|--interval|--lifetime|--limit|--mitigator|--name|--note|--port|--prefix|--protocol|--rate-limit|--record|--rounds|--server|--signal-port|--socket|--source|--source-port|--status|--target-prefix|--to|--ttl|--uri|--wait-time) ((i++)) ;;
       -*) ;;
       *)
-        case " status mitigate list show watch withdraw refresh efficacy filter cuid release-armed explain filters audit decode check-config reload redirect init emergency config-reference data-reference messages completion list remove-all clear-marker bash release " in
+        case " status mitigate list show watch withdraw refresh efficacy cuid release-armed explain audit decode check-config reload redirect alias filter capabilities apply init emergency config-reference messages completion list remove-all clear-marker bash release " in
           *" $word "*) path="${path:+$path }$word" ;;
         esac ;;
     esac
@@ -19,35 +19,45 @@ _dotsctl() {
     --protocol) mapfile -t COMPREPLY < <(compgen -W "tcp udp icmp icmpv6 sctp gre esp" -- "$current"); return ;;
   esac
   case "$path" in
-    "") words="status mitigate list show watch withdraw refresh efficacy filter cuid release-armed explain filters audit decode check-config reload redirect init emergency config-reference data-reference messages completion $global" ;;
+    "") words="status mitigate list show watch withdraw refresh efficacy cuid release-armed explain audit decode check-config reload redirect alias filter capabilities apply init emergency config-reference messages completion $global" ;;
     "status") words="--help -h $global" ;;
-    "mitigate") words="--help -h --target-prefix --fqdn --uri --alias --port --protocol --lifetime --note --server --activate --deactivate --armed --wait --wait-time $global" ;;
+    "mitigate") words="--help -h --target-prefix --fqdn --uri --alias --port --protocol --lifetime --note --server --armed --wait --wait-time $global" ;;
     "list") words="--help -h $global" ;;
     "show") words="--help -h --domain --cuid --server $global" ;;
     "watch") words="--help -h --interval --rounds $global" ;;
     "withdraw") words="--help -h --domain --cuid --server --force --note $global" ;;
     "refresh") words="--help -h --domain --cuid --server $global" ;;
     "efficacy") words="--help -h --domain --cuid --server --status $global" ;;
-    "filter") words="activate deactivate --help -h $global" ;;
-    "filter activate") words="--help -h --mid --server --note --when-mitigating $global" ;;
-    "filter deactivate") words="--help -h --mid --server --note $global" ;;
     "cuid") words="release --help -h $global" ;;
     "cuid release") words="--help -h --domain --note $global" ;;
     "release-armed") words="--help -h $global" ;;
     "explain") words="--help -h $global" ;;
-    "filters") words="--help -h --domain --cuid $global" ;;
     "audit") words="--help -h --limit --domain $global" ;;
     "decode") words="--help -h --file $global" ;;
     "check-config") words="--help -h $global" ;;
     "reload") words="--help -h --dry-run $global" ;;
     "redirect") words="--help -h --to --record --ttl --domain --client --force --now --off --note $global" ;;
+    "alias") words="list show delete put import --help -h $global" ;;
+    "alias list") words="--help -h --kept --server $global" ;;
+    "alias show") words="--help -h --server $global" ;;
+    "alias delete") words="--help -h --if-match --server $global" ;;
+    "alias put") words="--help -h --name --if-match --new --server --target-prefix --fqdn --uri --port --protocol $global" ;;
+    "alias import") words="--help -h --dry-run --server $global" ;;
+    "filter") words="list show delete put --help -h $global" ;;
+    "filter list") words="--help -h --kept --server $global" ;;
+    "filter show") words="--help -h --server $global" ;;
+    "filter delete") words="--help -h --if-match --server $global" ;;
+    "filter put") words="--help -h --name --if-match --new --server --source --destination --protocol --port --source-port --icmp-type --fragments --activation $global" ;;
+    "filter put ") words="--help -h --drop --accept --rate-limit $global" ;;
+    "filter put ") words="--help -h --before --after --first --last $global" ;;
+    "capabilities") words="--help -h --server $global" ;;
+    "apply") words="--help -h --file -f --dry-run --prune --server $global" ;;
     "init") words="--help -h --domain --prefix --signal-port --mitigator --force $global" ;;
     "emergency") words="list remove-all clear-marker --help -h $global" ;;
     "emergency list") words="--help -h $global" ;;
     "emergency remove-all") words="--help -h --clear-marker --note $global" ;;
     "emergency clear-marker") words="--help -h $global" ;;
     "config-reference") words="--help -h $global" ;;
-    "data-reference") words="--help -h $global" ;;
     "messages") words="--help -h $global" ;;
     "completion") words="bash --help -h $global" ;;
     "completion bash") words="--help -h $global" ;;

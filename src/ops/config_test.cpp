@@ -197,6 +197,24 @@ TEST_F(ConfigTest, TheDataChannelListensWhereItIsTold) {
   EXPECT_EQ(on->data_channel.stall_time, std::chrono::seconds{7});
 }
 
+TEST_F(ConfigTest, ADataChannelOfAnUpstreamIsOffUntilItIsAskedFor) {
+  const auto off = parse_config(good_client(), folder_ + "/dotsd.toml");
+  ASSERT_TRUE(off.ok());
+  EXPECT_FALSE(off->upstreams[0].data_channel.enabled);
+  const auto on = parse_config(good_client() +
+                                   "[upstream.data_channel]\nenabled = true\naddresses = [\"192.0.2.1\"]\n"
+                                   "root = \"/top/restconf\"\ncheck_s = 60\n",
+                               folder_ + "/dotsd.toml");
+  ASSERT_TRUE(on.ok());
+  const UpstreamDataChannel& data = on->upstreams[0].data_channel;
+  EXPECT_TRUE(data.enabled);
+  EXPECT_EQ(model::to_string(data.addresses.at(0)), "192.0.2.1:443");  // R8040-2.2-01
+  EXPECT_EQ(data.root, "/top/restconf");
+  EXPECT_EQ(data.check, std::chrono::minutes{1});
+  EXPECT_THAT(problems(good_client() + "[upstream.data_channel]\nroot = \"restconf/\"\n"),
+              ElementsAre(HasSubstr("'restconf/' is no path")));
+}
+
 TEST_F(ConfigTest, TellsAllProblemsAtOnceInTheOrderOfTheFile) {
   std::string toml = changed(good_server(), "203.0.113.0/24", "203.0.113.5/24");
   toml = changed(toml, "kind = \"dry-run\"", "kind = \"nftable\"");

@@ -75,6 +75,11 @@ state_dir = "state/client"
 name = "local"
 host = "localhost"
 addresses = ["127.0.0.1:{port}", "[::1]:{port}"]
+
+# Aliases and filters over HTTPS, when the server has [data_channel] (docs/data-channel.md).
+# [upstream.data_channel]
+# enabled = true
+# addresses = ["127.0.0.1:4643", "[::1]:4643"]
 )",
                      fmt::arg("prefix", options.prefixes.empty() ? "203.0.113.7/32" : options.prefixes.front()),
                      fmt::arg("port", options.signal_port));

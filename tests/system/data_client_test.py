@@ -3,6 +3,7 @@
 import http.server
 import json
 import os
+import pathlib
 import signal
 import socket
 import ssl
@@ -82,6 +83,9 @@ def one_by_one(report, bin_dir):
         rig.start("server")
         rig.start("client")
         report.check(pair.registered(), "the client registers by itself, with the cuid of its signal channel", pair.state())
+        # D8783-5.1-04, D8783-5.1-05
+        cuid = rig.json("client", "status")["servers"][0]["cuid"]
+        report.check(pair.state().get("cuid") == cuid and len(cuid) == 22, "both channels use the cuid of the credentials", pair.state())
         code, out, err = pair.ctl("capabilities")
         report.check(code == 0 and "source-prefix" in out and "drop" in out, "capabilities are shown", out + err)
         code, out, err = pair.ctl("alias", "put", "--name", "web", "--target-prefix", "203.0.113.10", "--port", "443",
@@ -109,6 +113,11 @@ def one_by_one(report, bin_dir):
         code, out, err = pair.ctl("filter", "put", "--name", "foreign", "--source", "192.0.2.0/24", "--destination",
                                   "198.51.100.0/24", "--drop")
         report.check(code == 1 and "invalid-value" in err and "198.51.100.0/24" in err, "the server's refusal is told with tag and reason", err)
+        # D8783-A-03
+        code, out, err = pair.ctl("filter", "put", "--name", "fragments", "--destination", "203.0.113.0/24", "--fragments", "--drop")
+        ace = rig.json("client", "filter", "show", "fragments")["entries"][0]["aces"]["ace"][0]
+        report.check(code == 0 and ace["matches"]["ipv4"].get("fragment", {}).get("type") == "isf" and "flags" not in ace["matches"]["ipv4"],
+                     "--fragments writes fragment, not flags", f"{ace} {err}")
         code, out, err = pair.ctl("filter", "list")
         report.check(code == 0 and "bad-net" in out and "drop" in out and "foreign" not in out, "filters are listed", out)
         # D8783-3.1-10
@@ -125,6 +134,7 @@ def one_by_one(report, bin_dir):
         report.check(code == 0 and "keeps nothing" in out, "the client keeps it no more", out)
 
 
+# D8783-6.1-24, D8783-7.2-27: after a renumbering the files are applied again
 def apply_files(report, bin_dir):
     """apply shows the difference, carries it out, and does nothing twice."""
     with Rig(bin_dir) as rig:
@@ -185,6 +195,7 @@ def apply_files(report, bin_dir):
         report.check(code == 0 and "nothing changes" in out, "its import is idempotent", out + err)
 
 
+# D8783-5.1-06, D8783-3.1-19
 def over_restarts(report, bin_dir):
     """What was put is kept: over a restart of the client, and when the server has lost it."""
     with Rig(bin_dir) as rig:
@@ -213,7 +224,6 @@ def over_restarts(report, bin_dir):
         report.check("DATA_ENTRY_RESTORED" in log and "alias 'web'" in log, "and says so", log[-600:])
         code, out, err = pair.ctl("apply", "-f", wanted)
         report.check(code == 0 and "nothing changes: 3" in out, "apply finds nothing to do", out + err)
-        # D8783-5.1-06
         cuids = {line.partition("cuid ")[2].strip() for line in log.splitlines() if "DATA_CHANNEL_REGISTERED" in line}
         report.check(len(cuids) == 1, "the cuid is the same over the restart", cuids)
         rig.stop(server)
@@ -230,12 +240,33 @@ def over_restarts(report, bin_dir):
         report.check(health, "the client is well again")
 
 
+# A-093, A-096, A-097, A-098
+def the_page(report, bin_dir):
+    """Every command of docs/data-channel.md."""
+    page = pathlib.Path(__file__).resolve().parents[2] / "docs" / "data-channel.md"
+    commands = [line.split() for line in page.read_text().splitlines() if line.startswith("    dotsctl ")]
+    with Rig(bin_dir) as rig:
+        rig.edit("server", r'^prefixes = .*$', 'prefixes = ["203.0.113.0/24", "2001:db8:7::/48"]')
+        pair = Pair(rig)
+        rig.start("server")
+        rig.start("client")
+        pair.registered()
+        for words in commands:
+            arguments = [str(page.parents[1] / word) if word.startswith("docs/") else word for word in words[1:]]
+            code, out, err = pair.ctl(*arguments)
+            report.check(code == 0, " ".join(words), out + err)
+        filters = {f["name"]: f for f in rig.json("client", "filter", "list")["entries"]}
+        report.check(list(filters)[0] == "white-list" and {"black-list", "dns-limit"} <= set(filters), "the white-list stands in front", list(filters))
+        code, out, err = pair.ctl("apply", "-f", page.parent / "examples" / "data-channel")
+        report.check(code == 0 and "nothing changes" in out, "the examples are there", out + err)
+
+
 class Fake:
     """An HTTPS server that answers as it is told, with the credentials of the rig's server or others."""
 
     def __init__(self, rig, answer, certificate="server"):
         pki = rig.set / "pki"
-        self.asked = []
+        self.asked, self.names = [], []
         fake = self
 
         class Handler(http.server.BaseHTTPRequestHandler):
@@ -271,6 +302,7 @@ class Fake:
         context.load_cert_chain(pki / f"{certificate}.crt", pki / f"{certificate}.key")
         context.load_verify_locations(pki / "ca.crt")
         context.verify_mode = ssl.CERT_REQUIRED
+        context.sni_callback = lambda connection, name, _: self.names.append(name)
         self.server.socket = context.wrap_socket(self.server.socket, server_side=True, do_handshake_on_connect=False)
         self.port = self.server.server_address[1]
         threading.Thread(target=self.server.serve_forever, daemon=True).start()
@@ -318,7 +350,8 @@ def other_servers(report, bin_dir):
     def discovers(code, out, err, fake):
         paths = [path for _, path, _, _ in fake.asked]
         rest = [path for path in paths if path != "/.well-known/host-meta"]
-        return paths[0] == "/.well-known/host-meta" and rest and all(path.startswith("/top/restconf/data/") for path in rest) \
+        # D8783-10-06
+        return fake.names and fake.names[0] == "localhost" and paths[0] == "/.well-known/host-meta" and rest and all(path.startswith("/top/restconf/data/") for path in rest) \
             and all(headers.get("Accept") == YANG for _, path, headers, _ in fake.asked if path in rest)
     with_server(well_behaved, "the root is looked for first, and every path begins with it", discovers)
     with_server(lambda method, path: (302, {"Location": "https://evil.example/"}, b""), "a redirect is told and not followed",
@@ -327,7 +360,7 @@ def other_servers(report, bin_dir):
     def flood(method, path):
         return (200, {"Content-Type": YANG}, b"x" * (20 << 20)) if "aliases" in path else well_behaved(method, path)
     with_server(flood, "an answer over the bound is refused", lambda code, out, err, fake: code == 1 and "over the bound" in err)
-    # D8783-10-05, R8040-2.3-01, R8040-2.4-01
+    # D8783-10-01, D8783-10-05, R8040-2.3-01, R8040-2.4-01
     with_server(well_behaved, "a server of another authority is not spoken to",
                 lambda code, out, err, fake: code == 1 and "certificate" in err and not fake.asked, certificate="foreign")
     with_server(well_behaved, "nor one whose certificate has another name",
@@ -343,4 +376,4 @@ def other_servers(report, bin_dir):
 
 
 if __name__ == "__main__":
-    run_parts("data_client", 100, [one_by_one, apply_files, over_restarts, other_servers])
+    run_parts("data_client", 100, [one_by_one, apply_files, over_restarts, the_page, other_servers])

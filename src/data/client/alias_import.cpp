@@ -77,7 +77,9 @@ Checked<std::vector<Entry>> import_aliases(std::string_view text) {
   if (!document) return Fault{400, "malformed-message", "this is no JSON: " + document.error().message};
   if (!document->is_object()) return fault::invalid_value("an alias document is an object: name to services");
   std::vector<Entry> all;
-  for (const auto& [name, value] : document->members) {
+  for (const wire::JsonMember& member : document->members) {
+    const std::string& name = member.name;
+    const wire::JsonValue& value = member.value;
     std::vector<const wire::JsonValue*> services;
     if (value.is_string()) services.push_back(&value);
     for (const auto& entry : value.entries) services.push_back(&entry);

@@ -8,7 +8,7 @@ _dotsctl() {
       --activation|--after|--alias|--before|--client|--config|--cuid|--destination|--domain|--file|--fqdn|--icmp-type|--if-match|--interval|--lifetime|--limit|--mitigator|--name|--note|--port|--prefix|--protocol|--rate-limit|--record|--rounds|--server|--signal-port|--socket|--source|--source-port|--status|--target-prefix|--to|--ttl|--uri|--wait-time) ((i++)) ;;
       -*) ;;
       *)
-        case " status mitigate list show watch withdraw refresh efficacy cuid release-armed explain audit decode check-config reload redirect alias filter capabilities apply init emergency config-reference messages completion list remove-all clear-marker bash release " in
+        case " status mitigate list show watch withdraw refresh efficacy cuid release-armed explain audit decode check-config reload redirect alias filter capabilities apply init emergency config-reference data-reference messages completion list remove-all clear-marker bash release " in
           *" $word "*) path="${path:+$path }$word" ;;
         esac ;;
     esac
@@ -19,7 +19,7 @@ _dotsctl() {
     --protocol) mapfile -t COMPREPLY < <(compgen -W "tcp udp icmp icmpv6 sctp gre esp" -- "$current"); return ;;
   esac
   case "$path" in
-    "") words="status mitigate list show watch withdraw refresh efficacy cuid release-armed explain audit decode check-config reload redirect alias filter capabilities apply init emergency config-reference messages completion $global" ;;
+    "") words="status mitigate list show watch withdraw refresh efficacy cuid release-armed explain audit decode check-config reload redirect alias filter capabilities apply init emergency config-reference data-reference messages completion $global" ;;
     "status") words="--help -h $global" ;;
     "mitigate") words="--help -h --target-prefix --fqdn --uri --alias --port --protocol --lifetime --note --server --armed --wait --wait-time $global" ;;
     "list") words="--help -h $global" ;;
@@ -58,6 +58,7 @@ _dotsctl() {
     "emergency remove-all") words="--help -h --clear-marker --note $global" ;;
     "emergency clear-marker") words="--help -h $global" ;;
     "config-reference") words="--help -h $global" ;;
+    "data-reference") words="--help -h $global" ;;
     "messages") words="--help -h $global" ;;
     "completion") words="bash --help -h $global" ;;
     "completion bash") words="--help -h $global" ;;

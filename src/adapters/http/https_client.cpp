@@ -22,7 +22,6 @@ struct HttpsClient::State {
   void open();
   void open_next();
   void run(ClientEffects effects);
-  void failed(const std::string& reason, bool sent);
   void answer(ports::HttpOutcome outcome);
   void drop();
 
@@ -40,7 +39,7 @@ struct HttpsClient::State {
   model::Path path;
   bool used_before = false;  // the connection has given an answer already
   bool renew = false;
-  std::optional<ports::HttpOutcome> told_later;  // to be told
+  std::optional<ports::HttpOutcome> told_later;
   std::shared_ptr<bool> alive = std::make_shared<bool>(true);
 };
 

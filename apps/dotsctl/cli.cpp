@@ -121,6 +121,7 @@ void data_channel(CLI::App& app, Options& options) {
       command(app, "filter", "Client: lists of what is dropped, accepted or limited, kept at the server");
   filter->require_subcommand(1);
   entries(*filter, "filter", options);
+  switch_filters(*filter, options);
   sub = put(*filter, "filter", options);
   sub->add_option("--source", d.source, "Source address or prefix");
   sub->add_option("--destination", d.destination, "Destination address or prefix, of our own");
@@ -215,9 +216,6 @@ void build_cli(CLI::App& app, Options& options) {
       ->add_option("--status", options.which.attack, "What you see")
       ->required()
       ->check(CLI::IsMember({"under-attack", "mitigated"}));
-  CLI::App* filter = command(app, "filter", "Client: filters at the server");
-  filter->require_subcommand(1);
-  switch_filters(*filter, options);
   CLI::App* cuid = command(app, "cuid", "Server: client unique identifiers");
   cuid->require_subcommand(1);
   CLI::App* release = command(*cuid, "release", "Free an identifier from its client, so that another may use it");

@@ -257,7 +257,7 @@ TEST_F(ApiTest, BadRequestsAreRefusedBeforeTheAgent) {
       {request("POST", "/v1/../etc"), 404, "there is no such path"},
       {request("POST", "/v1/" + std::string(33, 'a')), 404, "there is no such path"},
       {request("GET", "/"), 404, "there is no such path"},
-      {request("POST", "/v1/list", std::string(65537, ' ')), 413, "the request is too large"},
+      {request("POST", "/v1/list", std::string((4u << 20) + 1, ' ')), 413, "the request is too large"},
       {"GET /" + std::string(9000, 'a') + " HTTP/1.1\r\n\r\n", 431, "the header of the request is too large"},
       {"nonsense\r\n\r\n", 400, "this is no HTTP request: "},
   };

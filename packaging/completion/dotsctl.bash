@@ -5,7 +5,7 @@ _dotsctl() {
   for ((i = 1; i < COMP_CWORD; i++)); do
     word="${COMP_WORDS[i]}"
     case "$word" in
-      --activation|--after|--alias|--before|--client|--config|--cuid|--destination|--domain|--file|--fqdn|--icmp-type|--if-match|--interval|--lifetime|--limit|--mitigator|--name|--note|--port|--prefix|--protocol|--rate-limit|--record|--rounds|--server|--signal-port|--socket|--source|--source-port|--status|--target-prefix|--to|--ttl|--uri|--wait-time) ((i++)) ;;
+      --activate|--activation|--after|--alias|--before|--client|--config|--cuid|--deactivate|--destination|--domain|--file|--fqdn|--icmp-type|--if-match|--interval|--lifetime|--limit|--mid|--mitigator|--name|--note|--port|--prefix|--protocol|--rate-limit|--record|--rounds|--server|--signal-port|--socket|--source|--source-port|--status|--target-prefix|--to|--ttl|--uri|--wait-time) ((i++)) ;;
       -*) ;;
       *)
         case " status mitigate list show watch withdraw refresh efficacy cuid release-armed explain audit decode check-config reload redirect alias filter capabilities apply init emergency config-reference data-reference messages completion list remove-all clear-marker bash release " in
@@ -21,7 +21,7 @@ _dotsctl() {
   case "$path" in
     "") words="status mitigate list show watch withdraw refresh efficacy cuid release-armed explain audit decode check-config reload redirect alias filter capabilities apply init emergency config-reference data-reference messages completion $global" ;;
     "status") words="--help -h $global" ;;
-    "mitigate") words="--help -h --target-prefix --fqdn --uri --alias --port --protocol --lifetime --note --server --armed --wait --wait-time $global" ;;
+    "mitigate") words="--help -h --target-prefix --fqdn --uri --alias --port --protocol --lifetime --note --server --activate --deactivate --armed --wait --wait-time $global" ;;
     "list") words="--help -h $global" ;;
     "show") words="--help -h --domain --cuid --server $global" ;;
     "watch") words="--help -h --interval --rounds $global" ;;
@@ -43,10 +43,12 @@ _dotsctl() {
     "alias delete") words="--help -h --if-match --server $global" ;;
     "alias put") words="--help -h --name --if-match --new --server --target-prefix --fqdn --uri --port --protocol $global" ;;
     "alias import") words="--help -h --dry-run --server $global" ;;
-    "filter") words="list show delete put --help -h $global" ;;
+    "filter") words="list show delete activate deactivate put --help -h $global" ;;
     "filter list") words="--help -h --kept --server $global" ;;
     "filter show") words="--help -h --server $global" ;;
     "filter delete") words="--help -h --if-match --server $global" ;;
+    "filter activate") words="--help -h --mid --server --note --when-mitigating $global" ;;
+    "filter deactivate") words="--help -h --mid --server --note $global" ;;
     "filter put") words="--help -h --name --if-match --new --server --source --destination --protocol --port --source-port --icmp-type --fragments --activation $global" ;;
     "filter put ") words="--help -h --drop --accept --rate-limit $global" ;;
     "filter put ") words="--help -h --before --after --first --last $global" ;;

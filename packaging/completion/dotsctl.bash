@@ -8,7 +8,7 @@ _dotsctl() {
       --activate|--activation|--after|--alias|--before|--client|--config|--cuid|--deactivate|--destination|--domain|--file|--fqdn|--icmp-type|--if-match|--interval|--lifetime|--limit|--mid|--mitigator|--name|--note|--port|--prefix|--protocol|--rate-limit|--record|--rounds|--server|--signal-port|--socket|--source|--source-port|--status|--target-prefix|--to|--ttl|--uri|--wait-time) ((i++)) ;;
       -*) ;;
       *)
-        case " status mitigate list show watch withdraw refresh efficacy cuid release-armed explain audit decode check-config reload redirect alias filter capabilities apply init emergency config-reference data-reference messages completion list remove-all clear-marker bash release " in
+        case " status mitigate list show watch withdraw refresh efficacy cuid release-armed explain filters audit decode check-config reload redirect alias filter capabilities apply init emergency config-reference data-reference messages completion list remove-all clear-marker bash release " in
           *" $word "*) path="${path:+$path }$word" ;;
         esac ;;
     esac
@@ -19,7 +19,7 @@ _dotsctl() {
     --protocol) mapfile -t COMPREPLY < <(compgen -W "tcp udp icmp icmpv6 sctp gre esp" -- "$current"); return ;;
   esac
   case "$path" in
-    "") words="status mitigate list show watch withdraw refresh efficacy cuid release-armed explain audit decode check-config reload redirect alias filter capabilities apply init emergency config-reference data-reference messages completion $global" ;;
+    "") words="status mitigate list show watch withdraw refresh efficacy cuid release-armed explain filters audit decode check-config reload redirect alias filter capabilities apply init emergency config-reference data-reference messages completion $global" ;;
     "status") words="--help -h $global" ;;
     "mitigate") words="--help -h --target-prefix --fqdn --uri --alias --port --protocol --lifetime --note --server --activate --deactivate --armed --wait --wait-time $global" ;;
     "list") words="--help -h $global" ;;
@@ -32,6 +32,7 @@ _dotsctl() {
     "cuid release") words="--help -h --domain --note $global" ;;
     "release-armed") words="--help -h $global" ;;
     "explain") words="--help -h $global" ;;
+    "filters") words="--help -h --domain --cuid $global" ;;
     "audit") words="--help -h --limit --domain $global" ;;
     "decode") words="--help -h --file $global" ;;
     "check-config") words="--help -h $global" ;;

@@ -217,7 +217,7 @@ TEST_F(KeeperTest, ACuidThatBelongsToAnotherClientIsReported) {
   for (const std::string& line : sent()) EXPECT_THAT(line, testing::Not(HasSubstr("DELETE")));  // it was never ours
 }
 
-// D8783-5.1-07
+// D8783-5.1-07, S9132-4.4.1.1-09
 TEST_F(KeeperTest, WithANewCuidWhatStoodUnderTheOldOneIsRemovedAndPutAgain) {
   start();
   serve();

@@ -49,7 +49,7 @@ TEST_F(KeeperTest, ASwitchOfTheSignalChannelSurvivesTheRefresh) {
   start();
   serve();
   ask(put_filter("x"));
-  ASSERT_TRUE(domain->activate(settings.cuid, "x", model::ActivationType::deactivate, now));
+  ASSERT_TRUE(domain->activate(settings.cuid, {{"x", model::ActivationType::deactivate}}, "test", now));
   pass_slowly(5 * kDay);
   const auto shown = ask(named(What::show, Kind::acl, "x"));
   EXPECT_THAT(shown.body, HasSubstr(R"("activation-type":"deactivate")"));

@@ -248,7 +248,7 @@ TEST_F(Restconf, CapabilitiesSayWhatIsOffered) {
   EXPECT_EQ(refusal(), "405 operation-not-supported");
 }
 
-// R8040-10-01, R8525-3-01, D8783-4.3-01
+// R8040-10-01, R8525-3-01, D8783-4.3-01, S8612-DM-001-01, S8612-DM-002-01
 TEST_F(Restconf, TheLibraryListsTheModules) {
   get("/restconf/data/ietf-yang-library:yang-library");
   EXPECT_TRUE(says(R"("module":[{"name":"ietf-dots-data-channel","revision":"2020-05-28",)"
@@ -424,6 +424,22 @@ TEST_F(Restconf, IdentitiesAreWrittenWithTheirModuleWhereThatIsAskedFor) {
   EXPECT_EQ(get(dots("/capabilities/forwarding-actions")).body,
             R"({"ietf-dots-data-channel:forwarding-actions":["ietf-access-control-list:drop",)"
             R"("ietf-access-control-list:accept"]})");
+}
+
+void expect_no_signal_attributes(const Node& of) {
+  for (const char* name : {"max-payloads", "non-max-retransmit", "non-timeout", "non-receive-timeout",
+                           "non-probing-wait", "non-partial-wait", "heartbeat-interval"}) {
+    EXPECT_EQ(of.child(name), nullptr) << of.name << "/" << name;
+  }
+  for (const Node* child : of.children) expect_no_signal_attributes(*child);
+}
+
+// D9362-5-04
+TEST_F(Restconf, WhatTheSignalChannelAgreesOnIsNotInTheTree) {
+  expect_no_signal_attributes(datastore());
+  get("/restconf/data/ietf-yang-library:yang-library");
+  EXPECT_FALSE(says("ietf-dots-robust-trans"));
+  EXPECT_EQ(get(me("/session-config")).status, 404);
 }
 
 }  // namespace

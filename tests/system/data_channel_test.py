@@ -113,7 +113,7 @@ def registration(cuid):
     return {f"{MODULE}:dots-client": [{"cuid": cuid}]}
 
 
-# D8783-3.1-01, R8040-3.1-01
+# D8783-3.1-01, R8040-3.1-01, S8612-GEN-003-01, S8612-DATA-001-01, S8612-DATA-003-01, S8612-DATA-003-02, S8811-3.1-01, S8811-3.1.2-01
 def examples(report, bin_dir):
     """The examples of RFC 8783, in their order."""
     need("curl", "coap-client-openssl")
@@ -313,7 +313,7 @@ def stopped(report, bin_dir):
         report.check(writer.there - writer.unsure <= now, "what was acknowledged is there", sorted(writer.there - now)[:5])
 
 
-# S9133-3.1-01, S9133-3.1-04, S9133-3.2.1-20, S9133-3.2.1-22
+# S8811-2-07, S9133-3.1-01, S9133-3.1-04, S9133-3.2.1-20, S9133-3.2.1-22
 def switched(report, bin_dir):
     """Our client switches a filter over the signal channel while there is no HTTPS."""
     need("curl")

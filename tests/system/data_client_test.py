@@ -195,7 +195,7 @@ def apply_files(report, bin_dir):
         report.check(code == 0 and "nothing changes" in out, "its import is idempotent", out + err)
 
 
-# D8783-5.1-06, D8783-3.1-19
+# D8783-5.1-06, D8783-3.1-19, S8811-3.1.2-02, S8811-3.1.2-05
 def over_restarts(report, bin_dir):
     """What was put is kept: over a restart of the client, and when the server has lost it."""
     with Rig(bin_dir) as rig:

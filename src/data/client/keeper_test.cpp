@@ -127,7 +127,7 @@ TEST_F(KeeperTest, ActionsAndFamiliesAreTakenFromTheCapabilitiesToo) {
   EXPECT_THAT(ask(dropping).message, HasSubstr("the action drop"));
 }
 
-// R8040-3.4.1.2-04
+// R8040-3.4.1.2-04, R8040-5.5-03
 TEST_F(KeeperTest, ConcurrentWritersMeetPreconditions) {
   start();
   serve();

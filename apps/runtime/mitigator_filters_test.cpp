@@ -119,7 +119,7 @@ TEST_P(RunnerFilters, ARefusedListIsToldAndTriedAgainAndHoldsNobodyUp) {
   EXPECT_TRUE(back_end.await([&] { return sink.messages("FILTER_REFUSED") > 0; }));
   back_end.refuse_list(std::nullopt);
   EXPECT_TRUE(await_lists({"a", "bad", "z"}));
-  EXPECT_EQ(story("bad").state, RuleState::installed);
+  EXPECT_TRUE(back_end.await([&] { return story("bad").state == RuleState::installed; }));
 }
 
 TEST_P(RunnerFilters, AfterARestartListsAreReconciled) {

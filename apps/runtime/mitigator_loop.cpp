@@ -164,8 +164,10 @@ bool MitigatorRunner::State::send_exemptions(base::Now now) {
 // be changed, so that what it accepts is not dropped between the two.
 bool MitigatorRunner::State::step() {
   using Phase = mitigation::FilterReconciler::Phase;
-  bool more = step_filters(Phase::install);
-  if (available) more = step_rules() || more;
+  // A back end that has just died over a change gets what stops attacks first.
+  const bool rules_first = strikes > 0;
+  bool more = rules_first ? step_rules() : step_filters(Phase::install);
+  if (available) more = (rules_first ? step_filters(Phase::install) : step_rules()) || more;
   bool rules_due = false;
   {
     const std::lock_guard lock(mutex);
@@ -191,19 +193,23 @@ bool MitigatorRunner::State::step_filters(mitigation::FilterReconciler::Phase ph
     filters.applied(batch.version, ok, ok ? std::string{} : applied.error().message, after, options.retry_after);
     filters_version = filters.version();
   };
-  if (!applied) return refused(applied.error().message, after, [&] { settled(false); });
+  // Lists are long: one that a back end dies of is not tried twice in a row.
+  if (!applied)
+    return refused(
+        applied.error().message, after, [&] { settled(false); }, 1);
   strikes = 0;
   sink.count("dots_mitigator_filter_changes_total", options.name, batch.changes.size());
   settled(true);
   return true;
 }
 
-bool MitigatorRunner::State::refused(const std::string& reason, base::Now now, const std::function<void()>& blame) {
+bool MitigatorRunner::State::refused(const std::string& reason, base::Now now, const std::function<void()>& blame,
+                                     int deaths) {
   sink.count("dots_mitigator_failures_total", options.name, 1);
   // Was it the content, or is the back end gone? Who can still list has refused. A back end that goes twice in a row
   // during a change may well go because of it.
   const bool alive = mitigator->list().ok();
-  if (alive || ++strikes > 1) blame();
+  if (alive || ++strikes >= deaths) blame();
   if (!alive) down(reason, now);
   if (alive) strikes = 0;
   return alive;

@@ -92,7 +92,8 @@ struct MitigatorRunner::State {
   bool step_rules();
   bool step_filters(mitigation::FilterReconciler::Phase phase);
   // The back end has refused a batch: whether that was because of its content, not because it is gone.
-  bool refused(const std::string& reason, base::Now now, const std::function<void()>& blame);
+  // `deaths`: so many in a row are taken as the fault of what was tried.
+  bool refused(const std::string& reason, base::Now now, const std::function<void()>& blame, int deaths = 2);
   void read_here(base::Now now);
   void take_reading(Reading seen, base::Now now);
   void remove_foreign(const std::vector<std::string>& seen);

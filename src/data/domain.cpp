@@ -366,9 +366,12 @@ void Domain::count(const base::Cuid& cuid, const std::string& acl, const std::st
   const auto client = state_->clients.find(cuid);
   Entry* entry = client == state_->clients.end() ? nullptr : client->second.acls.find(acl);
   if (entry == nullptr) return;
-  const auto& entries = entry->filter->entries;
-  const bool there = std::any_of(entries.begin(), entries.end(), [&](const auto& e) { return e.name == ace; });
-  if (!there) return;
+  if (entry->names_of != entry->filter) {
+    entry->names.clear();
+    entry->names_of = entry->filter;
+    for (const model::FilterEntry& one : entry->filter->entries) entry->names.insert(one.name);
+  }
+  if (!entry->names.contains(ace)) return;
   auto& [counted_packets, counted_octets] = entry->counted[ace];
   counted_packets += packets;
   counted_octets += octets;

@@ -1,6 +1,7 @@
 #include "data/effective.h"
 
 #include <algorithm>
+#include <map>
 #include <tuple>
 
 namespace dots::data {
@@ -16,21 +17,43 @@ constexpr std::int64_t kLast = (std::int64_t{1} << 32) - (std::int64_t{1} << 20)
 
 // Without those that lie in another.
 std::vector<Prefix> outermost(std::vector<Prefix> prefixes) {
+  // A prefix stands before those that lie in it, and nothing else between them.
   std::sort(prefixes.begin(), prefixes.end(), [](const Prefix& a, const Prefix& b) {
-    return std::tie(a.length, a.address) < std::tie(b.length, b.address);
+    return std::tie(a.address, a.length) < std::tie(b.address, b.length);
   });
   std::vector<Prefix> out;
   for (const Prefix& prefix : prefixes) {
-    const bool inside = std::any_of(out.begin(), out.end(), [&](const Prefix& o) { return o.contains(prefix); });
-    if (!inside) out.push_back(prefix);
+    if (out.empty() || !out.back().contains(prefix)) out.push_back(prefix);
   }
   std::sort(out.begin(), out.end());
   return out;
 }
 
-std::vector<Prefix> destinations_of(const model::FilterMatch& match, std::span<const Prefix> owned) {
-  std::vector<Prefix> out;
+// What a domain owns of each family, found once for all entries of a list.
+class Land {
+ public:
+  explicit Land(std::span<const Prefix> owned) : owned_(owned) {}
+  const std::vector<Prefix>& of(std::optional<model::Family> family) {
+    auto& known = family ? of_family_[*family] : all_;
+    if (!known) {
+      std::vector<Prefix> prefixes;
+      for (const Prefix& prefix : owned_) {
+        if (!family || prefix.address.family == *family) prefixes.push_back(prefix.masked());
+      }
+      known = outermost(std::move(prefixes));
+    }
+    return *known;
+  }
+
+ private:
+  std::span<const Prefix> owned_;
+  std::optional<std::vector<Prefix>> all_;
+  std::map<model::Family, std::optional<std::vector<Prefix>>> of_family_;
+};
+
+std::vector<Prefix> destinations_of(const model::FilterMatch& match, std::span<const Prefix> owned, Land& land) {
   if (match.ip && match.ip->destination) {
+    std::vector<Prefix> out;
     const Prefix wanted = match.ip->destination->masked();
     for (const Prefix& prefix : owned) {
       if (prefix.contains(wanted)) return {wanted};
@@ -41,10 +64,7 @@ std::vector<Prefix> destinations_of(const model::FilterMatch& match, std::span<c
   const std::optional<model::Family> family = match.ip     ? std::optional(match.ip->family)
                                               : match.icmp ? match.icmp->family
                                                            : std::nullopt;
-  for (const Prefix& prefix : owned) {
-    if (!family || prefix.address.family == *family) out.push_back(prefix.masked());
-  }
-  return outermost(std::move(out));
+  return land.of(family);
 }
 
 }  // namespace
@@ -65,8 +85,9 @@ model::FilterList list_of(const base::DomainId& domain, const EffectiveFilter& e
                           std::span<const Prefix> owned) {
   model::FilterList list{{domain, effective.cuid, effective.filter->name}, effective.place, {}};
   list.rules.reserve(effective.filter->entries.size());
+  Land land(owned);
   for (const model::FilterEntry& entry : effective.filter->entries) {
-    auto destinations = destinations_of(entry.match, owned);
+    auto destinations = destinations_of(entry.match, owned, land);
     if (!destinations.empty()) list.rules.push_back({entry, std::move(destinations)});
   }
   return list;

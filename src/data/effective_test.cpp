@@ -111,6 +111,22 @@ TEST_F(Effective, WithoutADestinationTheDomainIsMeantAndNothingElse) {
   EXPECT_TRUE(lists_of(policy().id, effective(), {}).empty()) << "a list of which nothing is left";
 }
 
+TEST_F(Effective, OfNestedPrefixesTheOuterOnesAreMeant) {
+  std::vector<model::Prefix> owned;
+  for (const char* text : {"192.0.2.0/25", "192.0.2.64/26", "192.0.3.0/24", "192.0.2.0/24", "192.0.2.128/32",
+                           "2001:db8::/32", "2001:db8:1::/48"}) {
+    owned.push_back(*model::parse_prefix(text));
+  }
+  auto filter = std::make_shared<model::Filter>();
+  filter->name = "all";
+  filter->entries.resize(1);
+  const auto made = list_of(base::DomainId{"d"}, {base::ClientId{"c"}, base::Cuid{"a"}, filter, 0}, owned);
+  ASSERT_EQ(made.rules.size(), 1u);
+  std::vector<std::string> meant;
+  for (const auto& prefix : made.rules[0].destinations) meant.push_back(model::to_string(prefix));
+  EXPECT_EQ(meant, (std::vector<std::string>{"192.0.2.0/24", "192.0.3.0/24", "2001:db8::/32"}));
+}
+
 // D8783-7.2-11: also after the domain has lost a part of what it owned
 TEST_F(Effective, ADestinationIsCutDownToWhatIsOwned) {
   mitigating = {"a"};

@@ -33,6 +33,9 @@ struct Entry {
   std::shared_ptr<const model::Filter> filter;  // of a list
   std::vector<std::string> matches;             // of a list: the matches of its entries as text, in their order
   std::map<std::string, std::pair<std::uint64_t, std::uint64_t>> counted;  // by entry: packets, octets
+  // The names of the entries of `names_of`, for count().
+  std::shared_ptr<const model::Filter> names_of;
+  std::set<std::string_view> names;
 };
 
 struct Collection {

@@ -5,6 +5,7 @@
 #include <deque>
 #include <map>
 #include <set>
+#include <string_view>
 #include <tuple>
 #include <utility>
 
@@ -22,6 +23,8 @@ struct EntryTally {
   bool ever_told = false;
 };
 
+constexpr int kMostDoublings = 6;
+
 struct Entry {
   std::shared_ptr<const model::FilterList> desired;
   std::string digest;                    // of what is desired
@@ -30,6 +33,7 @@ struct Entry {
   std::string reason;
   base::WallTime since{};
   std::string failure;  // set: the last try failed
+  int refusals = 0;     // in a row
   std::optional<base::SteadyTime> retry_at;
   std::optional<base::WallTime> installed_at;
   std::uint64_t version = 0;  // of the reconciler when it was installed
@@ -77,11 +81,12 @@ struct FilterReconciler::State {
     entry.order = ++wishes;
     entry.digest = std::move(digest);
     entry.failure.clear();
-    std::erase_if(entry.tallies, [&](const auto& one) {
-      const auto& rules = want.list ? want.list->rules : std::vector<model::FilterRule>{};
-      return std::none_of(rules.begin(), rules.end(),
-                          [&](const model::FilterRule& rule) { return rule.entry.name == one.first; });
-    });
+    entry.refusals = 0;
+    std::set<std::string_view> names;
+    if (want.list) {
+      for (const model::FilterRule& rule : want.list->rules) names.insert(rule.entry.name);
+    }
+    std::erase_if(entry.tallies, [&](const auto& one) { return !names.contains(one.first); });
     settle(want.key);
   }
 
@@ -114,15 +119,19 @@ struct FilterReconciler::State {
       return;
     }
     entry.failure.clear();
+    entry.refusals = 0;
     if (!entry.desired) entries.erase(key);
   }
 
-  void failed(const Key& key, const std::string& failure, base::SteadyTime retry_at) {
+  // Each refusal in a row doubles the pause: a list that the back end cannot take must not keep it busy.
+  void failed(const Key& key, const std::string& failure, base::SteadyTime now, base::Duration retry_after) {
     const auto at = entries.find(key);
     if (at == entries.end() || at->second.settled()) return;
     Entry& entry = at->second;
     unfile(key, entry);
     entry.failure = failure.empty() ? "refused by the back end" : failure;
+    const base::SteadyTime retry_at = now + retry_after * (1 << std::min(entry.refusals, kMostDoublings));
+    ++entry.refusals;
     entry.retry_at = retry_at;
     waiting.emplace(retry_at, key);
     touched.insert(key);
@@ -232,7 +241,7 @@ void FilterReconciler::applied(std::uint64_t version, bool ok, const std::string
       s.settle(key);
     }
   } else if (batch.lists.size() == 1) {
-    s.failed(batch.lists.front().first, failure, now.steady + retry_after);
+    s.failed(batch.lists.front().first, failure, now.steady, retry_after);
   } else {
     std::vector<Key> keys;
     for (const auto& [key, digest] : batch.lists) keys.push_back(key);

@@ -157,6 +157,21 @@ TEST_F(Filters, AChangedListIsTriedAtOnceAfterAFailure) {
   EXPECT_EQ(turn(Phase::install), "+c");
 }
 
+// A list that the back end cannot take must not keep it busy.
+TEST_F(Filters, EachRefusalInARowDoublesThePause) {
+  want({list(key("c"))});
+  for (const auto pause : {10s, 20s, 40s, 80s, 160s, 320s, 640s, 640s}) {
+    EXPECT_EQ(turn(Phase::install, 100, {"c"}), "+c");
+    EXPECT_EQ(reconciler.next_deadline(), now.steady + pause);
+    now = now + pause;
+    reconciler.wake(now);
+  }
+  EXPECT_EQ(turn(Phase::install), "+c");
+  want({list(key("c"), 2)});
+  turn(Phase::install, 100, {"c"});
+  EXPECT_EQ(reconciler.next_deadline(), now.steady + 10s) << "it had been taken";
+}
+
 TEST_F(Filters, AfterAStartOnlyWhatDiffersIsChangedAndStrangersStayForAWhile) {
   want({list(key("x")), list(key("y"))});
   turn(Phase::install);

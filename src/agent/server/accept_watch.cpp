@@ -7,15 +7,11 @@ namespace {
 
 const model::FilterRule* accepting(const FiltersInForce& filters, const base::Cuid& cuid, const std::string& list,
                                    const std::string& entry) {
-  const model::FilterList* found = filters.find(cuid, list);
-  if (found == nullptr) return nullptr;
-  for (const model::FilterRule& rule : found->rules) {
-    if (rule.entry.name != entry) continue;
-    // With a rate limit the entry lets nothing past a mitigation.
-    const bool accepts = rule.entry.forwarding == model::Forwarding::accept && !rule.entry.rate_limit_hundredths;
-    return accepts ? &rule : nullptr;
-  }
-  return nullptr;
+  const model::FilterRule* rule = filters.find(cuid, list, entry);
+  if (rule == nullptr) return nullptr;
+  // With a rate limit the entry lets nothing past a mitigation.
+  const bool accepts = rule->entry.forwarding == model::Forwarding::accept && !rule->entry.rate_limit_hundredths;
+  return accepts ? rule : nullptr;
 }
 
 // What was counted within a span, against `per_s`; 0 judges nothing.

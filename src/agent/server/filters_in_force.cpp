@@ -51,12 +51,15 @@ FiltersInForce::News FiltersInForce::update(const policy::DomainPolicy& policy,
       list = std::move(old->second);
     } else {
       model::FilterList made = data::list_of(policy.id, one, policy.prefixes);
-      list = {one.filter, one.place, nullptr, missing(*one.filter, made)};
+      list = {one.filter, one.place, nullptr, missing(*one.filter, made), {}};
       const bool told_before = known && !old->second.left_out.empty();
       if (known ? list.left_out != old->second.left_out : !list.left_out.empty()) {
         if (told_before || !list.left_out.empty()) news.lines.push_back(line_of(made.key, list.left_out));
       }
       if (!made.rules.empty()) list.list = std::make_shared<const model::FilterList>(std::move(made));
+      if (list.list) {
+        for (const model::FilterRule& rule : list.list->rules) list.rules.emplace(rule.entry.name, &rule);
+      }
     }
     if (list.list && (!same || wants.whole)) wants.lists.push_back({list.list->key, list.list, reason_of(one)});
     if (!list.list && known && old->second.list) wants.lists.push_back({old->second.list->key, nullptr, {}});
@@ -72,6 +75,14 @@ FiltersInForce::News FiltersInForce::update(const policy::DomainPolicy& policy,
 const model::FilterList* FiltersInForce::find(const base::Cuid& cuid, const std::string& list) const {
   const auto at = lists_.find({cuid, list});
   return at == lists_.end() ? nullptr : at->second.list.get();
+}
+
+const model::FilterRule* FiltersInForce::find(const base::Cuid& cuid, const std::string& list,
+                                              const std::string& entry) const {
+  const auto at = lists_.find({cuid, list});
+  if (at == lists_.end()) return nullptr;
+  const auto rule = at->second.rules.find(entry);
+  return rule == at->second.rules.end() ? nullptr : rule->second;
 }
 
 std::vector<std::string> FiltersInForce::left_out(const base::Cuid& cuid, const std::string& list) const {

@@ -5,6 +5,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -26,6 +27,8 @@ class FiltersInForce {
   void forget_told() { whole_ = true; }
   // A list that is in force; null when it is not.
   const model::FilterList* find(const base::Cuid& cuid, const std::string& list) const;
+  // An entry of such a list; null when there is none.
+  const model::FilterRule* find(const base::Cuid& cuid, const std::string& list, const std::string& entry) const;
   // Entries of a list that are not enforced, because the domain does not own their destination any more.
   std::vector<std::string> left_out(const base::Cuid& cuid, const std::string& list) const;
   bool empty() const { return lists_.empty(); }
@@ -37,6 +40,7 @@ class FiltersInForce {
     std::uint32_t place = 0;
     std::shared_ptr<const model::FilterList> list;  // null: nothing of it is left
     std::vector<std::string> left_out;
+    std::map<std::string_view, const model::FilterRule*> rules;  // of `list`, by the names of their entries
   };
   std::map<Name, List> lists_;
   std::vector<model::Prefix> owned_;  // when they were made

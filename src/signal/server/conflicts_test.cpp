@@ -377,6 +377,17 @@ TEST_F(Conflicts, AcceptListsThatTheAttackUses) {
   EXPECT_FALSE(entry_of(1, "a").conflict);
 }
 
+TEST_F(Conflicts, AnAcceptListIsForgottenWhenTheMitigationStopsToRun) {
+  put(1, "192.0.2.0/24", 1000, "a");
+  step(AcceptListReport{base::Cuid{"cuid-a"}, base::Mid{1}, {"partners"}});
+  ASSERT_TRUE(entry_of(1, "a").conflict);
+  del(1, "a");
+  step(AcceptListReport{base::Cuid{"cuid-a"}, base::Mid{1}, {}});
+  put(1, "192.0.2.0/24", 1000, "a");
+  EXPECT_EQ(status_of(1, "a"), 1);
+  EXPECT_FALSE(entry_of(1, "a").conflict);
+}
+
 // Sub-linear over the domain: 2,000 disjoint requests of other clients do not make a conflict look-up longer.
 TEST_F(Conflicts, ManyDisjointRequestsOfOthers) {
   policy::DomainPolicy policy = test_policy();

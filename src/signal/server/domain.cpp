@@ -98,6 +98,15 @@ std::vector<Effect> Machine::finish() {
     out_.emplace_back(ClientMitigating{id, mitigating});
   }
   touched_.clear();
+  // A request that replaces another within a step changes nothing here.
+  for (const base::Cuid& id : turned_) {
+    const auto found = cuids_.find(id);
+    const bool mitigating = found != cuids_.end() && found->second.active > 0;
+    if (found != cuids_.end() && found->second.counted_mitigating == mitigating) continue;
+    if (found != cuids_.end()) found->second.counted_mitigating = mitigating;
+    ++mitigating_version_;
+  }
+  turned_.clear();
   return std::exchange(out_, {});
 }
 
@@ -200,7 +209,7 @@ void Machine::count(const Mitigation& mitigation, bool in) {
   add(cuid.lively, mitigation.lively());
   const bool was_mitigating = cuid.active > 0;
   add(cuid.active, mitigation.has_rules());
-  if (was_mitigating != (cuid.active > 0)) ++mitigating_version_;
+  if (was_mitigating != (cuid.active > 0)) turned_.insert(mitigation.record.cuid);
   add(client.active, mitigation.has_rules());
   if (mitigation.has_rules()) touched_.insert(mitigation.record.client);
   const bool contended = client.contenders > 0;
@@ -214,6 +223,8 @@ void Machine::set_status(Mitigation& mitigation, MitigationStatus status, base::
   count(mitigation, false);
   mitigation.record.status = status;
   mitigation.held_back = false;
+  // Told anew, when accept-lists are in the way of what runs again.
+  if (status != MitigationStatus::in_progress) mitigation.acl_names.clear();
   count(mitigation, true);
 }
 

@@ -44,6 +44,33 @@ TEST_F(Filters, ANewMidSwitchesAgain) {
   EXPECT_EQ(mids(get()), Ids{3});
 }
 
+// S9133-3.2.1-11, S9133-3.2.1-20: a repetition that meets the first one waiting for its name is no way around the mid.
+TEST_F(Filters, ARepetitionThatSwitchesElseDoesNotJoinARequestThatWaits) {
+  model::MitigationRequest named = with({{"accept", Type::deactivate}});
+  named.scope.target_prefix.clear();
+  named.scope.target_fqdn = {"www.example.net"};
+  const PutMitigation asked = put_event(1, named), again = put_event(1, named);
+  step(asked);
+  step(again);
+  named.acl_list = {{"drop", Type::immediate}};
+  EXPECT_EQ(put(1, named).code, ResponseCode::bad_request);
+  resolved("www.example.net", {"192.0.2.1"});
+  EXPECT_EQ(last_reply(asked.origin).answer.code, ResponseCode::created);
+  EXPECT_EQ(last_reply(again.origin).answer.code, ResponseCode::created);
+  EXPECT_EQ(type("accept"), Type::deactivate);
+  EXPECT_EQ(type("drop"), Type::deactivate);
+}
+
+// What depends on whether a client mitigates is not looked at again when one request takes the place of another.
+TEST_F(Filters, AReplacementIsNoChangeOfWhetherAClientMitigates) {
+  put(1, "192.0.2.1/32");
+  const auto before = domain_->mitigating_version();
+  put(2, "192.0.2.1/32");
+  EXPECT_EQ(domain_->mitigating_version(), before);
+  put(7, "192.0.2.9/32", 3600, "b");
+  EXPECT_NE(domain_->mitigating_version(), before);
+}
+
 // S9133-3.2.1-09: nothing is mitigated, and the request does not change that.
 TEST_F(Filters, InIdleTimeTheRequestIsRefused) {
   model::MitigationRequest armed = with({{"accept", Type::deactivate}});

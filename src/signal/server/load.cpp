@@ -22,6 +22,7 @@ std::vector<Effect> Machine::load(const ports::Snapshot& snapshot, base::Now now
   wants_.clear();
   out_.clear();
   touched_.clear();
+  turned_.clear();
 
   // What back ends said is no part of the store, and they do not say it again for rules that stay.
   std::map<Key, Mitigation> before;

@@ -278,6 +278,7 @@ class Machine {
   std::vector<Effect> out_;
   std::map<Key, DesiredRules::Want> wants_;
   std::set<base::ClientId> touched_;
+  std::set<base::Cuid> turned_;  // whose first mitigation came, or whose last one went, in this step
 };
 
 inline std::string client_text(const base::ClientId& client) { return "client " + client.value; }

@@ -178,6 +178,13 @@ bool Machine::join_held(const PutMitigation& put, base::Now now) {
            "another request with this mid waits for its names", {}, now);
     return true;
   }
+  if (!put.request.acl_list.empty() && !model::same_acls(first.acl_list, put.request.acl_list)) {
+    refuse(put, {put.origin},
+           refused(ResponseCode::bad_request, "acl-list differs from the request with this mid; use a higher mid"),
+           "another acl-list for a mid that waits for its names", "the client must use a new mid to switch filters",
+           now);
+    return true;
+  }
   if (held_ >= limits_.held_requests) {
     refuse(put, {put.origin}, unavailable("too many requests wait for names", kHeldRetryS),
            std::to_string(held_) + " requests wait for names already", {}, now);

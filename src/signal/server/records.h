@@ -89,7 +89,8 @@ struct CuidState {
   std::size_t lively = 0;
   std::map<std::string, FilterNews> filter_news;  // by acl-name
   std::uint64_t filter_news_polled = 0;           // told to those who do not observe
-  std::size_t active = 0;  // running or terminating
+  std::size_t active = 0;                         // running or terminating
+  bool counted_mitigating = false;                // by mitigating_version
 };
 
 // Is the signal of a client there? (docs/decisions/armed-requests.md)

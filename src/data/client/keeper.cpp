@@ -12,6 +12,7 @@ namespace {
 constexpr base::Duration kShortestPause = std::chrono::seconds{5};
 constexpr base::Duration kLongestPause = std::chrono::minutes{15};
 constexpr std::int64_t kLongestRetryAfter_s = 30;
+constexpr int kRemovalTries = 5;
 constexpr const char* kAskAgain = "try again; 'dotsctl status' tells when the client tries by itself";
 
 std::optional<std::int64_t> retry_after_s(const ports::HttpAnswer& answer) {
@@ -37,7 +38,7 @@ void Keeper::start(const std::vector<ports::ClientDataRecord>& records, base::No
   State& s = *state_;
   for (const ports::ClientDataRecord& record : records) {
     if (record.server != s.settings.server) continue;
-    if (record.cuid != s.settings.cuid) s.left_behind.insert(record.cuid);
+    if (record.cuid != s.settings.cuid) s.left_behind.try_emplace(record.cuid, 0);
     s.kept.insert_or_assign({record.kind, record.name}, record);
     if (record.kind == Kind::acl) s.order.push_back(record.name);
   }
@@ -103,7 +104,7 @@ void Keeper::set_cuid(const base::Cuid& cuid, base::Now now, Effects& out) {
   // Only what was really ours is removed (RFC 9132 4.4.1.1).
   bool ours = s.registered;
   for (const auto& [key, record] : s.kept) ours = ours || record.cuid == s.settings.cuid;
-  if (ours) s.left_behind.insert(s.settings.cuid);
+  if (ours) s.left_behind.try_emplace(s.settings.cuid, 0);
   s.left_behind.erase(cuid);
   s.settings.cuid = cuid;
   s.registered = false;
@@ -137,6 +138,7 @@ KeeperView Keeper::view() const {
 
 void Keeper::State::next(base::Now now, Effects& out) {
   while (is_free(now)) {
+    at_chore = false;
     if (!wishes.empty()) {
       purpose = Purpose::wish;
       prepare(now, out, [this](base::Now then, Effects& effects) { serve(then, effects); });
@@ -146,9 +148,10 @@ void Keeper::State::next(base::Now now, Effects& out) {
     if (chores.empty() && check_at > now.steady) return;
     retry_at.reset();
     purpose = Purpose::upkeep;
-    if (chores.empty()) {
+    if (chores.empty() || (check_at <= now.steady && chores_first == 0)) {
       check(now, out);
     } else {
+      if (chores_first > 0) --chores_first;
       prepare(now, out, [this](base::Now then, Effects& effects) { do_chore(then, effects); });
     }
   }
@@ -196,6 +199,8 @@ void Keeper::State::broken(const std::string& reason, const std::string& next_st
   registered = false;
   purpose = Purpose::none;
   last_failure = reason;
+  // It may be this one alone: the next attempt begins with another.
+  if (std::exchange(at_chore, false)) std::rotate(chores.begin(), chores.begin() + 1, chores.end());
   if (!unwell) out.push_back(Message{"DATA_CHANNEL_LOST", "server " + settings.server + ": " + reason});
   unwell = true;
   // Nobody waits for what the first one has just seen fail.
@@ -295,11 +300,13 @@ void Keeper::State::look_at_capabilities(base::Now now, Effects& out, const Then
 
 // RFC 9132 4.4.1.1: what stands under a former cuid goes before it is put under the new one.
 void Keeper::State::remove_old(base::Now now, Effects& out, const Then& then) {
-  const base::Cuid old = *left_behind.begin();
+  const base::Cuid old = left_behind.begin()->first;
   ask(request_for("DELETE", Paths(*root, old).client()), now, out,
       [this, then, old](const ports::HttpAnswer& answer, base::Now at, Effects& effects) {
         if (answer.status >= 300 && answer.status != 404 && answer.status != 403) {
-          return broken(explain(answer) + ", asked to remove our former cuid " + old.value, kAskAgain, at, effects);
+          const std::string why = explain(answer) + ", asked to remove our former cuid " + old.value;
+          if (answer.status == 401 || ++left_behind.at(old) < kRemovalTries) return broken(why, kAskAgain, at, effects);
+          effects.push_back(Message{"DATA_FORMER_CUID_STAYS", "server " + settings.server + ": " + why});
         }
         left_behind.erase(old);
         prepare(at, effects, then);

@@ -26,7 +26,8 @@ struct Keeper::State {
   struct Chore {
     enum class What : std::uint8_t { refresh, restore } what;
     Key key;
-    bool again = false;  // somebody else was faster once
+    bool again = false;       // somebody else was faster once
+    bool registered = false;  // anew for it, after the server had forgotten us
   };
   enum class Purpose : std::uint8_t { none, wish, upkeep };
 
@@ -37,8 +38,8 @@ struct Keeper::State {
   std::optional<Offer> offer;
   std::string offer_text;
   bool registered = false;
-  bool post_anyway = false;          // it says that we are not registered, whatever HEAD says
-  std::set<base::Cuid> left_behind;  // cuids of ours that are to be removed
+  bool post_anyway = false;               // it says that we are not registered, whatever HEAD says
+  std::map<base::Cuid, int> left_behind;  // cuids of ours that are to be removed; how often that was refused
 
   std::map<Key, ports::ClientDataRecord> kept;
   std::map<Key, std::string> problems;
@@ -47,6 +48,9 @@ struct Keeper::State {
 
   std::deque<Waiting> wishes;  // the front one is under way with Purpose::wish
   std::deque<Chore> chores;
+  std::size_t chores_first = 0;  // so many before the next look: the last one has failed
+  std::string look_failure;      // of the last look; empty: it was whole
+  bool at_chore = false;         // the front one is under way
   Purpose purpose = Purpose::none;
   std::optional<AskId> asked;
   OnAnswer on_answer;
@@ -99,6 +103,8 @@ struct Keeper::State {
   void restore(base::Now now, Effects& out);
   void adopt(const Key& key, const Instance& entry, Effects& out);
   void chore_refused(const ports::HttpAnswer& answer, base::Now now, Effects& out);
+  // Until the next look.
+  void drop_chore(const std::string& why, base::Now now, Effects& out);
   void follow_order(const std::vector<Listed>& there, Effects& out);
   void store(const Key& key, Effects& out);
   // Ranks say the order.

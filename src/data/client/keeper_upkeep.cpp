@@ -10,6 +10,8 @@ void Keeper::State::check(base::Now now, Effects& out) {
   // The server may have lost us, or learnt something, since the last look.
   registered = false;
   offer.reset();
+  look_failure.clear();
+  chores_first = 0;
   prepare(now, out, [this](base::Now at, Effects& effects) {
     std::vector<Kind> kinds;
     for (const Kind kind : {Kind::alias, Kind::acl}) {
@@ -23,6 +25,10 @@ void Keeper::State::check(base::Now now, Effects& out) {
 
 void Keeper::State::look(std::vector<Kind> kinds, base::Now now, Effects& out) {
   if (kinds.empty()) {
+    if (!look_failure.empty()) {
+      chores_first = chores.size();
+      return broken(look_failure + ", asked what it has of ours", "ask the operator of the server", now, out);
+    }
     check_at = now.steady + settings.check_every;
     return end_upkeep(now, out);
   }
@@ -36,8 +42,9 @@ void Keeper::State::look(std::vector<Kind> kinds, base::Now now, Effects& out) {
           const auto list = answer.status == 200 ? listed(kind, answer.body)
                                                  : base::Result<std::vector<Listed>>{base::Error{explain(answer)}};
           if (!list) {
-            return broken(list.error().message + ", asked what it has of ours", "ask the operator of the server", at,
-                          effects);
+            look_failure = list.error().message;
+            // The other kind is not kept waiting, unless it is we who are refused.
+            return look(answer.status == 401 ? std::vector<Kind>{} : kinds, at, effects);
           }
           there = *list;
         }
@@ -88,11 +95,12 @@ void Keeper::State::follow_order(const std::vector<Listed>& there, Effects& out)
 }
 
 void Keeper::State::end_upkeep(base::Now /*now*/, Effects& out) {
-  well(out);
+  if (look_failure.empty()) well(out);
   purpose = Purpose::none;
 }
 
 void Keeper::State::do_chore(base::Now now, Effects& out) {
+  at_chore = true;
   if (chores.front().what == Chore::What::refresh) {
     refresh(now, out);
   } else {
@@ -112,11 +120,8 @@ void Keeper::State::refresh(base::Now now, Effects& out) {
           return;
         }
         if (answer.status != 200) return chore_refused(answer, at, effects);
-        const auto entry = single_entry(key.first, answer.body);
-        if (!entry) {
-          return broken(entry.error().message + ", asked for " + quoted(key.first, key.second),
-                        "ask the operator of the server", at, effects);
-        }
+        const auto entry = single_entry(key.first, key.second, answer.body);
+        if (!entry) return drop_chore("the server: " + entry.error().message, at, effects);
         auto request = with_body(request_for("PUT", paths().entry(key.first, key.second)), entry_body(*entry));
         if (const std::string tag = etag_of(answer); !tag.empty()) request.headers.add("If-Match", tag);
         ask(std::move(request), at, effects,
@@ -157,12 +162,7 @@ void Keeper::State::restore(base::Now now, Effects& out) {
   const ports::ClientDataRecord& record = kept.at(key);
   const auto entry = read_entry(key.first, record.body, true);
   if (!entry) {
-    out.push_back(
-        Message{"DATA_ENTRY_REFUSED", "server " + settings.server + ": " + quoted(key.first, key.second) +
-                                          ", as it is stored here, cannot be read: " + entry.error().message});
-    problems[key] = entry.error().message;
-    chores.pop_front();
-    return end_upkeep(now, out);
+    return drop_chore("as it is stored here, it cannot be read: " + entry.error().message, now, out);
   }
   std::string target = paths().entry(key.first, key.second);
   if (key.first == Kind::acl && !present.empty()) {
@@ -194,15 +194,26 @@ void Keeper::State::restore(base::Now now, Effects& out) {
   });
 }
 
-// The others are not kept waiting by one that the server does not take.
+// The others are not kept waiting by one that the server does not take; only the refusal of us ourselves is of all.
 void Keeper::State::chore_refused(const ports::HttpAnswer& answer, base::Now now, Effects& out) {
-  const Key key = chores.front().key;
-  if (answer.status == 401 || answer.status == 403 || answer.status >= 500) {
-    post_anyway = answer.status == 403 && error_of(answer).tag == "access-denied";
+  if (answer.status == 401) {
+    const Key key = chores.front().key;
     return broken(explain(answer) + ", asked to keep " + quoted(key.first, key.second),
                   "ask the operator of the server", now, out);
   }
-  const std::string why = explain(answer);
+  // RFC 8783 6.1, 7.2: register, then try again.
+  if (answer.status == 403 && error_of(answer).tag == "access-denied" &&
+      !std::exchange(chores.front().registered, true)) {
+    registered = false;
+    post_anyway = true;
+    purpose = Purpose::none;
+    return;
+  }
+  drop_chore(explain(answer), now, out);
+}
+
+void Keeper::State::drop_chore(const std::string& why, base::Now now, Effects& out) {
+  const Key key = chores.front().key;
   if (std::exchange(problems[key], why) != why) {
     out.push_back(
         Message{"DATA_ENTRY_REFUSED", "server " + settings.server + ": " + quoted(key.first, key.second) + ": " + why});

@@ -213,6 +213,99 @@ TEST_F(KeeperTest, UpkeepGoesOnWhereItWasInterrupted) {
   EXPECT_EQ(at_server(Kind::alias).size(), 5u);
 }
 
+TEST_F(KeeperTest, NoAnswerToOneEntryStopsTheUpkeepOfTheOthers) {
+  using Answer = std::function<ports::HttpOutcome()>;
+  const std::vector<Answer> answers = {
+      [] { return plain(500); },
+      [] { return plain(403); },
+      [] { return fault_answer(403, "access-denied"); },
+      [] { return plain(503); },
+      [] { return plain(401); },
+      [] { return plain(200, {}, "no JSON"); },
+      [] {
+        return ports::HttpFailure{"the answer is over the bound", true};
+      },
+  };
+  for (std::size_t i = 0; i < answers.size(); ++i) {
+    store.clear();
+    script = nullptr;
+    new_server();
+    start();
+    serve();
+    for (const char* name : {"a", "bad", "z"}) ask(put_alias(name));
+    script = [&](const auto& request) -> std::optional<ports::HttpOutcome> {
+      if (request.target.find("alias=bad") == std::string::npos) return std::nullopt;
+      return answers[i]();
+    };
+    for (int day = 0; day < 9; ++day) {
+      pass_slowly(kDay);
+      ASSERT_GE(left_min(Kind::alias, "a"), 5040 - 60) << i << ", day " << day;
+      ASSERT_GE(left_min(Kind::alias, "z"), 5040 - 60) << i << ", day " << day;
+    }
+    EXPECT_EQ(left_min(Kind::alias, "bad"), -1) << i;
+    // The server has lost them: the look is not held up either.
+    new_server();
+    pass_slowly(2 * settings.check_every);
+    EXPECT_THAT(at_server(Kind::alias), ElementsAre("a", "z")) << i;
+    // It is never given up, and no reason stays when it is over.
+    script = nullptr;
+    pass_slowly(2 * settings.check_every);
+    EXPECT_EQ(at_server(Kind::alias).size(), 3u) << i;
+    EXPECT_FALSE(keeper->view().unwell) << i;
+    for (const auto& one : keeper->view().kept) EXPECT_EQ(one.problem, "") << i;
+  }
+}
+
+TEST_F(KeeperTest, AListThatCannotBeReadDoesNotStopTheUpkeepOfTheOtherKind) {
+  for (const Kind bad : {Kind::alias, Kind::acl}) {
+    store.clear();
+    script = nullptr;
+    new_server();
+    start();
+    serve();
+    ask(put_alias("web"));
+    ask(put_filter("x"));
+    new_server();
+    script = [&](const auto& request) -> std::optional<ports::HttpOutcome> {
+      if (!request.target.ends_with(std::string(container_of(bad).name) + "?content=nonconfig")) return std::nullopt;
+      return plain(500);
+    };
+    std::size_t looks = requests.size();
+    pass_slowly(2 * settings.check_every);
+    looks = requests.size() - looks;
+    EXPECT_EQ(at_server(bad == Kind::alias ? Kind::acl : Kind::alias).size(), 1u);
+    EXPECT_EQ(at_server(bad).size(), 0u);
+    EXPECT_TRUE(keeper->view().unwell);
+    EXPECT_LT(looks, 200u);  // with pauses
+    script = nullptr;
+    pass_slowly(settings.check_every);
+    EXPECT_EQ(at_server(bad).size(), 1u);
+    EXPECT_FALSE(keeper->view().unwell);
+  }
+}
+
+TEST_F(KeeperTest, AFormerCuidThatTheServerDoesNotRemoveIsLeftAfterSomeTries) {
+  start();
+  serve();
+  ask(put_alias("web"));
+  settings.cuid = base::Cuid("new");
+  int refusals = 0;
+  script = [&](const auto& request) -> std::optional<ports::HttpOutcome> {
+    if (request.method != "DELETE") return std::nullopt;
+    ++refusals;
+    return plain(405);
+  };
+  Effects out;
+  keeper->set_cuid(settings.cuid, now, out);
+  take(std::move(out));
+  serve();
+  EXPECT_FALSE(keeper->view().registered);
+  pass_slowly(Minutes{5});
+  EXPECT_EQ(refusals, 5);
+  EXPECT_TRUE(was_said("DATA_FORMER_CUID_STAYS"));
+  EXPECT_THAT(at_server(Kind::alias), ElementsAre("web"));
+}
+
 // D8783-4.2-09, D8783-4.2-10, D8783-6.1-05, D8783-6.1-07, D8783-4.3-06, D8783-4.3-13
 TEST(ClientEntries, WhatAClientMustNeverSendIsRefused) {
   const auto acl = [](const std::string& first, const std::string& second) {

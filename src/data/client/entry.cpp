@@ -14,7 +14,8 @@ namespace {
 using wire::JsonValue;
 
 // Documents of operators and answers of servers alike.
-constexpr wire::JsonLimits kLimits{std::size_t{64} << 20, 32, 8000000, 4096};
+constexpr wire::JsonLimits kLimits{std::size_t{64} << 20, 32, 400000, 4096};
+constexpr std::size_t kMostCapabilities = std::size_t{1} << 20;
 
 Checked<JsonValue> parse(std::string_view json) {
   auto value = wire::parse_json(json, kLimits);
@@ -176,6 +177,9 @@ Instance normalised(const Instance& entry) {
 std::string canonical(const Instance& entry) { return print_config(normalised(entry)); }
 
 Checked<Offer> read_capabilities(std::string_view json) {
+  if (json.size() > kMostCapabilities) {
+    return fault::invalid_value("they are over the bound of " + std::to_string(kMostCapabilities) + " bytes");
+  }
   const auto value = parse(json);
   if (!value) return value.error();
   const JsonValue* all = value->is_object() ? value->member("ietf-dots-data-channel:capabilities") : nullptr;

@@ -219,6 +219,7 @@ TEST(HostMeta, TheRestconfLinkCountsAndNoOther) {
   EXPECT_EQ(root("<XRD><Link rel='lrdd' href='/a'/><Link href=\"/top/restconf/\" rel=\"restconf\"/></XRD>"),
             "/top/restconf");
   EXPECT_EQ(root("<x:XRD><x:Link\n rel = 'restconf'\n href = '/r&amp;c'></x:Link></x:XRD>"), "/r&c");
+  EXPECT_EQ(root("<Link rel='restconf' href='/&amp;amp;a&amp;&am'/>"), "/&amp;a&&am");
   EXPECT_EQ(root("<XRD><!-- <Link rel='restconf' href='/no'/> --><Link rel='restconf' href='/yes'/></XRD>"), "/yes");
   EXPECT_EQ(root("<Link rel='restconf' href='https://dots.example.net:8443/r'/>"), "/r");
   EXPECT_THAT(root("<Link rel='restconf' href='https://evil.example/r'/>"), HasSubstr("another server"));
@@ -235,7 +236,7 @@ TEST(Answers, SingleEntriesInBothFormsAreRead) {
   const std::string entry = R"([{"name":"a","target-fqdn":["a.example"],"pending-lifetime":7,"example:x":1}])";
   for (const std::string& body : {R"({"ietf-dots-data-channel:alias":)" + entry + "}",
                                   R"({"ietf-dots-data-channel:aliases":{"alias":)" + entry + "}}"}) {
-    const auto read = single_entry(Kind::alias, body);
+    const auto read = single_entry(Kind::alias, "a", body);
     ASSERT_TRUE(read) << read.error().message;
     EXPECT_EQ(text_of(*read), R"({"name":"a","target-fqdn":["a.example"]})");
     EXPECT_EQ(listed(Kind::alias, body)->front().pending_lifetime_min, 7);
@@ -243,7 +244,42 @@ TEST(Answers, SingleEntriesInBothFormsAreRead) {
   EXPECT_TRUE(listed(Kind::acl, R"({"ietf-dots-data-channel:acls":{}})")->empty());
   EXPECT_FALSE(listed(Kind::acl, "{}"));
   EXPECT_FALSE(listed(Kind::acl, R"({"ietf-dots-data-channel:acls":{"acl":[{}]}})"));
-  EXPECT_FALSE(single_entry(Kind::alias, R"({"ietf-dots-data-channel:alias":[]})"));
+  EXPECT_FALSE(single_entry(Kind::alias, "a", R"({"ietf-dots-data-channel:alias":[]})"));
+}
+
+TEST(Answers, AnEntryOfAnotherNameIsNotWhatWasAskedFor) {
+  const std::string body = R"({"ietf-dots-data-channel:alias":[{"name":"a","target-fqdn":["a.example"]}]})";
+  EXPECT_TRUE(single_entry(Kind::alias, "a", body));
+  const auto other = single_entry(Kind::alias, "b", body);
+  ASSERT_FALSE(other);
+  EXPECT_THAT(other.error().message, HasSubstr("about 'a', and 'b'"));
+}
+
+TEST(Answers, AListNamesEverybodyOnceAndIsBounded) {
+  const auto list = [](std::size_t number, const std::function<std::string(std::size_t)>& name) {
+    std::string body = R"({"ietf-dots-data-channel:acls":{"acl":[)";
+    for (std::size_t i = 0; i < number; ++i) body += std::string(i ? "," : "") + R"({"name":")" + name(i) + "\"}";
+    const auto read = listed(Kind::acl, body + "]}}");
+    return read ? std::to_string(read->size()) : read.error().message;
+  };
+  const auto number = [](std::size_t i) { return std::to_string(i); };
+  EXPECT_THAT(list(2, [](std::size_t) { return "x"; }), HasSubstr("filter 'x' twice"));
+  EXPECT_EQ(list(100000, number), "100000");
+  EXPECT_THAT(list(100001, number), HasSubstr("more than 100000"));
+  EXPECT_THAT(list(200001, number), HasSubstr("no JSON"));  // too many values to be held at all
+}
+
+TEST(Answers, WhatIsReadBeforeWeAreKnownIsBounded) {
+  const std::string link = "<Link rel='restconf' href='/r'/>";
+  EXPECT_TRUE(root_of(link + std::string(65536 - link.size(), ' '), "dots.example.net"));
+  const auto meta = root_of(link + std::string(65537 - link.size(), ' '), "dots.example.net");
+  ASSERT_FALSE(meta);
+  EXPECT_THAT(meta.error().message, HasSubstr("over the bound"));
+  const std::string offer = R"({"ietf-dots-data-channel:capabilities":{}})";
+  EXPECT_TRUE(read_capabilities(offer + std::string((1 << 20) - offer.size(), ' ')));
+  const auto large = read_capabilities(offer + std::string((1 << 20) + 1 - offer.size(), ' '));
+  ASSERT_FALSE(large);
+  EXPECT_THAT(large.error().message, HasSubstr("over the bound"));
 }
 
 }  // namespace

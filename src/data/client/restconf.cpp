@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <set>
 
 #include "data/http.h"
 #include "data/printing.h"
@@ -16,7 +17,9 @@ namespace {
 
 using wire::JsonValue;
 
-constexpr wire::JsonLimits kAnswer{std::size_t{64} << 20, 32, 8000000, 4096};
+constexpr wire::JsonLimits kAnswer{std::size_t{64} << 20, 32, 400000, 4096};
+constexpr std::size_t kMostListed = 100000;  // as many as our own server keeps for a client
+constexpr std::size_t kMostHostMeta = 65536;
 constexpr std::size_t kMostText = 300;  // of what a peer says, in a sentence of ours
 
 bool is_space(char c) { return c == ' ' || c == '\t' || c == '\r' || c == '\n'; }
@@ -33,9 +36,11 @@ std::optional<std::string> attribute(std::string_view tag, std::string_view name
     if (value >= tag.size() || (tag[value] != '"' && tag[value] != '\'')) continue;
     const std::size_t end = tag.find(tag[value], value + 1);
     if (end == std::string_view::npos) return std::nullopt;
-    std::string text(tag.substr(value + 1, end - value - 1));
-    for (std::size_t amp = text.find("&amp;"); amp != std::string::npos; amp = text.find("&amp;", amp + 1)) {
-      text.erase(amp + 1, 4);
+    const std::string_view raw = tag.substr(value + 1, end - value - 1);
+    std::string text;
+    for (std::size_t i = 0; i < raw.size(); ++i) {
+      text += raw[i];
+      if (raw.substr(i, 5) == "&amp;") i += 4;
     }
     return text;
   }
@@ -100,6 +105,9 @@ bool has_container(Kind kind, const JsonValue& body) {
 }  // namespace
 
 base::Result<std::string> root_of(std::string_view host_meta, std::string_view authority) {
+  if (host_meta.size() > kMostHostMeta) {
+    return base::Error{"it is over the bound of " + std::to_string(kMostHostMeta) + " bytes"};
+  }
   for (const std::string_view tag : links(host_meta)) {
     if (attribute(tag, "rel") != "restconf") continue;
     auto href = attribute(tag, "href");
@@ -183,9 +191,16 @@ base::Result<std::vector<Listed>> listed(Kind kind, std::string_view json) {
     if (has_container(kind, *body)) return all;  // an empty container
     return base::Error{"its answer holds no " + std::string(container_of(kind).name)};
   }
+  if (entries->entries.size() > kMostListed) {
+    return base::Error{"its answer lists more than " + std::to_string(kMostListed) + " entries"};
+  }
+  std::set<std::string_view> names;
   for (const JsonValue& entry : entries->entries) {
     const JsonValue* name = entry.is_object() ? entry.member("name") : nullptr;
     if (name == nullptr || !name->is_string()) return base::Error{"its answer has an entry without a name"};
+    if (!names.insert(name->text).second) {
+      return base::Error{"its answer lists " + std::string(word_of(kind)) + " '" + clipped(name->text) + "' twice"};
+    }
     const JsonValue* left = entry.member("pending-lifetime");
     Listed one{name->text, std::nullopt};
     if (left != nullptr && left->kind == JsonValue::Kind::integer && left->number <= INT32_MAX) {
@@ -198,7 +213,7 @@ base::Result<std::vector<Listed>> listed(Kind kind, std::string_view json) {
   return all;
 }
 
-base::Result<Instance> single_entry(Kind kind, std::string_view json) {
+base::Result<Instance> single_entry(Kind kind, const std::string& name, std::string_view json) {
   const auto body = wire::parse_json(json, kAnswer);
   if (!body) return base::Error{"its answer is no JSON: " + body.error().message};
   const JsonValue* entries = entries_of(kind, *body);
@@ -209,6 +224,10 @@ base::Result<Instance> single_entry(Kind kind, std::string_view json) {
   if (!entry) return base::Error{"its " + std::string(word_of(kind)) + " cannot be read: " + entry.error().message};
   if (auto complete = check_complete(*entry, path_of("", *entry)); !complete) {
     return base::Error{"its " + std::string(word_of(kind)) + " is not whole: " + complete.error().message};
+  }
+  if (name_of(*entry) != name) {
+    return base::Error{"its answer is about '" + clipped(name_of(*entry)) + "', and '" + clipped(name) +
+                       "' was asked for"};
   }
   sort_children(*entry);
   return std::move(*entry);

@@ -49,10 +49,10 @@ struct Listed {
   std::string name;
   std::optional<std::int64_t> pending_lifetime_min;
 };
-// The entries of a container's GET, in their order; names and lifetimes alone are looked at.
+// The entries of a container's GET, in their order; names and lifetimes alone are looked at. A name stands there once.
 base::Result<std::vector<Listed>> listed(Kind kind, std::string_view json);
-// The one entry of a GET of it, in either of the forms that servers use.
-base::Result<Instance> single_entry(Kind kind, std::string_view json);
+// The one entry of a GET of it, in either of the forms that servers use. It has the name that was asked for.
+base::Result<Instance> single_entry(Kind kind, const std::string& name, std::string_view json);
 
 struct PeerError {
   std::string tag, app_tag, message, path;

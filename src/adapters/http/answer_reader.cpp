@@ -14,6 +14,7 @@ namespace beast = boost::beast;
 using Parser = beast::http::response_parser<beast::http::string_body>;
 using Error = beast::http::error;
 
+constexpr std::size_t kMostInterim = 16;
 // See RequestReader: the parser wants the last chunk in pieces of this size at least.
 constexpr std::size_t kLastChunkBytes = std::string_view{"0\r\n\r\n"}.size();
 
@@ -44,6 +45,7 @@ struct AnswerReader::State {
   bool head_only = false;
   std::string input;
   std::size_t received = 0;
+  std::size_t interim = 0;  // answers so far
   std::optional<Parser> parser;
 };
 
@@ -71,6 +73,7 @@ void AnswerReader::expect(bool head_only) {
   state_->head_only = head_only;
   state_->input.clear();
   state_->received = 0;
+  state_->interim = 0;
   state_->begin();
 }
 
@@ -90,6 +93,10 @@ AnswerReader::Outcome AnswerReader::feed(base::ByteView bytes) {
     if (!s.parser->is_done()) break;
     if (const unsigned status = s.parser->get().result_int(); status < 200) {
       if (status == 101) return BadAnswer{"the server wants to change the protocol"};
+      // Nothing of them is of use: together they may be as large as one header.
+      if (++s.interim > kMostInterim || s.received - s.input.size() > s.limits.header_bytes) {
+        return BadAnswer{"the server sends interim answers without end"};
+      }
       s.begin();
       continue;
     }

@@ -50,7 +50,7 @@ void ClientConnection::ask(ports::HttpRequest request, base::Now now, ClientEffe
 void ClientConnection::send(base::Now now, ClientEffects& out) {
   const std::string text = text_of(*request_, host_);
   reader_.expect(request_->method == "HEAD");
-  since_ = now.steady;
+  since_ = asked_ = now.steady;
   extra_ = std::chrono::seconds{text.size() / kPieceBytes};
   mark_ = 0;
   sent_ = true;
@@ -144,7 +144,9 @@ void ClientConnection::fail(const std::string& reason, ClientEffects& out) {
 base::SteadyTime ClientConnection::deadline() const {
   if (!open_) return since_ + limits_.connect_time;
   if (!request_) return since_ + limits_.idle_time;
-  return since_ + (reader_.begun() ? limits_.stall_time : limits_.answer_time + extra_);
+  if (!reader_.begun()) return since_ + limits_.answer_time + extra_;
+  const base::Duration size = std::chrono::seconds{reader_.received() / kPieceBytes};
+  return std::min(since_ + limits_.stall_time, asked_ + limits_.whole_time + extra_ + size);
 }
 
 }  // namespace dots::adapters::http

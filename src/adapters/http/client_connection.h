@@ -19,6 +19,7 @@ struct ClientLimits {
   base::Duration connect_time = std::chrono::seconds{10};  // TCP and TLS
   base::Duration answer_time = std::chrono::seconds{40};   // until an answer begins
   base::Duration stall_time = std::chrono::seconds{20};    // in which kProgressBytes of it must come, or the rest
+  base::Duration whole_time = std::chrono::seconds{120};   // for all of it, and a second more for each 64 KB
   base::Duration idle_time = std::chrono::seconds{60};     // kept for further requests
 };
 
@@ -64,6 +65,7 @@ class ClientConnection {
   bool open_ = false;
   bool over_ = false;
   base::SteadyTime since_;  // of what is waited for now
+  base::SteadyTime asked_{};
   base::Duration extra_{};  // for a large request on a slow way
   std::size_t mark_ = 0;    // how much of the answer was there at since_
 };

@@ -215,6 +215,43 @@ TEST_F(ClientConnectionTest, EveryWaitHasAnEnd) {
   EXPECT_FALSE(outcome);
 }
 
+TEST_F(ClientConnectionTest, InterimAnswersAreBounded) {
+  const std::string interim = "HTTP/1.1 100 Continue\r\n\r\n";
+  std::string many;
+  for (int i = 0; i < 16; ++i) many += interim;
+  open_and_ask();
+  hear(many + "HTTP/1.1 204 No Content\r\n\r\n");
+  ASSERT_TRUE(outcome && *outcome);
+  ask("GET", "/y");  // counted anew
+  hear(many);
+  EXPECT_FALSE(outcome);
+  hear(interim);
+  EXPECT_THAT(failure(), HasSubstr("interim answers without end"));
+  // Few and large.
+  open_and_ask();
+  for (int i = 0; i < 3 && !outcome; ++i) hear("HTTP/1.1 103 Hints\r\nX: " + std::string(8000, 'x') + "\r\n\r\n");
+  EXPECT_THAT(failure(), HasSubstr("interim answers without end"));
+}
+
+TEST_F(ClientConnectionTest, AnExchangeHasAnEndHoweverSteadilyItCreeps) {
+  const auto fed = [&](std::size_t bytes_per_s, std::size_t size) {
+    open_and_ask();
+    hear("HTTP/1.1 200 OK\r\nContent-Length: " + std::to_string(size) + "\r\n\r\n");
+    int seconds = 0;
+    for (std::size_t left = size; left > 0 && !outcome; ++seconds) {
+      pass(std::chrono::seconds{1});
+      const std::size_t piece = std::min(bytes_per_s, left);
+      if (!outcome) hear(std::string(piece, 'x'));
+      left -= piece;
+    }
+    return seconds;
+  };
+  EXPECT_LE(fed(2000, 10U << 20), 130);
+  EXPECT_THAT(failure(), HasSubstr("too slowly"));
+  fed(70000, 14U << 20);  // 210 s, and it is let through
+  EXPECT_TRUE(outcome && *outcome);
+}
+
 TEST_F(ClientConnectionTest, AValueWithALineEndBeginsNoHeader) {
   hear("h");
   ClientEffects effects;

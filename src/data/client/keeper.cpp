@@ -12,6 +12,7 @@ namespace {
 constexpr base::Duration kShortestPause = std::chrono::seconds{5};
 constexpr base::Duration kLongestPause = std::chrono::minutes{15};
 constexpr std::int64_t kLongestRetryAfter_s = 30;
+constexpr int kMostHolds = 5;
 constexpr int kRemovalTries = 5;
 constexpr const char* kAskAgain = "try again; 'dotsctl status' tells when the client tries by itself";
 
@@ -198,6 +199,7 @@ void Keeper::State::broken(const std::string& reason, const std::string& next_st
   offer.reset();
   registered = false;
   purpose = Purpose::none;
+  holds = 0;
   last_failure = reason;
   // It may be this one alone: the next attempt begins with another.
   if (std::exchange(at_chore, false)) std::rotate(chores.begin(), chores.begin() + 1, chores.end());
@@ -212,6 +214,7 @@ void Keeper::State::broken(const std::string& reason, const std::string& next_st
 
 void Keeper::State::well(Effects& out) {
   pause = base::Duration::zero();
+  holds = 0;
   retry_at.reset();
   last_failure.clear();
   if (!std::exchange(unwell, false)) return;
@@ -221,9 +224,10 @@ void Keeper::State::well(Effects& out) {
 bool Keeper::State::is_general(const ports::HttpAnswer& answer, base::Now now, Effects& out) {
   if (answer.status == 429 || answer.status == 503) {
     const auto wait_s = retry_after_s(answer);
-    if (wait_s && *wait_s <= kLongestRetryAfter_s) {
-      // The whole step is done again.
-      hold_until = now.steady + std::chrono::seconds{std::max<std::int64_t>(*wait_s, 1)};
+    if (wait_s && *wait_s <= kLongestRetryAfter_s && holds < kMostHolds) {
+      // The whole step is done again; longer and longer, however short a time it names.
+      hold_until = now.steady + std::chrono::seconds{std::max(*wait_s, std::int64_t{1} << holds)};
+      ++holds;
       purpose = Purpose::none;
       if (!wishes.empty() && wishes.front().told) wishes.pop_front();
       return true;

@@ -59,6 +59,7 @@ struct Keeper::State {
 
   base::SteadyTime check_at{};
   base::SteadyTime hold_until{};             // what the server has asked for
+  int holds = 0;                             // in a row
   std::optional<base::SteadyTime> retry_at;  // upkeep, after a failure
   base::Duration pause{};
   bool unwell = false;

@@ -297,6 +297,40 @@ TEST_F(KeeperTest, AServerThatIsBusyIsAskedAgainWhenItSays) {
   EXPECT_EQ(told[id].outcome, Outcome::done);
 }
 
+TEST_F(KeeperTest, AServerThatIsAlwaysBusyIsBroken) {
+  start();
+  serve();
+  std::vector<base::SteadyTime> attempts;
+  script = [&](const auto& request) -> std::optional<ports::HttpOutcome> {
+    if (request.method != "HEAD") return std::nullopt;  // what comes before it goes well each time
+    attempts.push_back(now.steady);
+    return plain(503, {{"Retry-After", "0"}});
+  };
+  pass_slowly(settings.check_every + Minutes{1});
+  ASSERT_GE(attempts.size(), 6u);
+  for (int i = 0; i < 5; ++i) EXPECT_EQ(attempts[i + 1] - attempts[i], std::chrono::seconds{1 << i}) << i;
+  EXPECT_TRUE(keeper->view().unwell);
+  EXPECT_THAT(keeper->last_failure(), HasSubstr("503"));
+  EXPECT_TRUE(was_said("DATA_CHANNEL_LOST"));
+  script = nullptr;
+  pass_slowly(Minutes{15});
+  EXPECT_FALSE(keeper->view().unwell);
+  sent();
+  // Counted in a row only.
+  for (int i = 0; i < 8; ++i) {
+    int busy = 1;
+    script = [&](const auto&) -> std::optional<ports::HttpOutcome> {
+      if (busy-- <= 0) return std::nullopt;
+      return plain(429, {{"Retry-After", "1"}});
+    };
+    const WishId id = wish(put_alias("web"));
+    serve();
+    pass(std::chrono::seconds{1});
+    ASSERT_TRUE(told.contains(id)) << i;
+    EXPECT_EQ(told[id].outcome, Outcome::done);
+  }
+}
+
 TEST_F(KeeperTest, ASlowServerIsToldInTimeAndItsLateAnswerStillCounts) {
   start();
   serve();

@@ -11,7 +11,7 @@
 namespace dots::data {
 namespace {
 
-Fault quota(std::string message) { return {409, "resource-denied", std::move(message)}; }
+using fault::quota;
 
 std::string client_path(const base::Cuid& cuid) {
   return node(NodeId::dots_client).path() + "[cuid='" + cuid.value + "']";

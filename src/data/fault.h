@@ -36,6 +36,11 @@ inline Fault not_found(std::string message) { return {404, "invalid-value", std:
 inline Fault exists(std::string message, std::string path = {}) {
   return {409, "resource-denied", std::move(message), std::move(path)};
 }
+// No room: another 409 than a conflict, and a client tells the two apart by this.
+inline constexpr std::string_view kQuotaAppTag = "too-many-elements";
+inline Fault quota(std::string message) {
+  return {409, "resource-denied", std::move(message), {}, "application", kQuotaAppTag};
+}
 // A rule of RESTCONF or HTTP rather than of DOTS.
 inline Fault protocol(int status, std::string_view tag, std::string message) {
   return {status, tag, std::move(message), {}, "protocol"};

@@ -110,7 +110,8 @@ void Keeper::set_cuid(const base::Cuid& cuid, base::Now now, Effects& out) {
   s.settings.cuid = cuid;
   s.registered = false;
   s.check_at = now.steady;
-  s.retry_at.reset();
+  // A server that refuses every cuid does not make us run through them.
+  if (!s.cuid_taken) s.retry_at.reset();
   s.next(now, out);
 }
 
@@ -214,6 +215,7 @@ void Keeper::State::broken(const std::string& reason, const std::string& next_st
 
 void Keeper::State::well(Effects& out) {
   pause = base::Duration::zero();
+  cuid_taken = false;
   holds = 0;
   retry_at.reset();
   last_failure.clear();
@@ -334,9 +336,16 @@ void Keeper::State::register_client(base::Now now, Effects& out, const Then& the
 void Keeper::State::post_registration(base::Now now, Effects& out, const Then& then) {
   ask(with_body(request_for("POST", paths().dots_data()), registration_body(settings.cuid)), now, out,
       [this, then](const ports::HttpAnswer& answer, base::Now at, Effects& effects) {
+        if (answer.status == 409 && names_quota(error_of(answer))) {
+          post_anyway = false;
+          return broken(explain(answer) + ", asked to register us",
+                        "ask the operator of the server to remove a cuid of this client, or to allow more", at,
+                        effects);
+        }
         const bool known = answer.status == 409;
         if (known && !post_anyway) {
           effects.push_back(CuidTaken{settings.cuid});
+          cuid_taken = true;
           return broken("the cuid " + settings.cuid.value + " belongs to another client at the server",
                         "the client takes a new one when no mitigation is active; or set upstream.cuid", at, effects);
         }

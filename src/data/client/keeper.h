@@ -71,6 +71,7 @@ struct Message {  // ops/facts/messages.inc
   std::string id, details;
 };
 // The cuid belongs to another client; whoever chooses cuids chooses a new one (RFC 9132 4.4.1.1).
+// Told at each attempt under it: whoever chooses may have had to wait for the end of a mitigation.
 struct CuidTaken {
   base::Cuid cuid;
 };

@@ -38,6 +38,7 @@ struct Keeper::State {
   std::optional<Offer> offer;
   std::string offer_text;
   bool registered = false;
+  bool cuid_taken = false;                // told, and not well since
   bool post_anyway = false;               // it says that we are not registered, whatever HEAD says
   std::map<base::Cuid, int> left_behind;  // cuids of ours that are to be removed; how often that was refused
 

@@ -213,8 +213,46 @@ TEST_F(KeeperTest, ACuidThatBelongsToAnotherClientIsReported) {
   keeper->set_cuid(base::Cuid("new"), now, out);
   take(std::move(out));
   serve();
+  EXPECT_TRUE(sent(true).empty());  // not before the pause is over
+  pass_slowly(Minutes{1});
   EXPECT_TRUE(keeper->view().registered);
   for (const std::string& line : sent()) EXPECT_THAT(line, testing::Not(HasSubstr("DELETE")));  // it was never ours
+}
+
+// The server is that of the project: the two refusals with 409 are told apart over the wire.
+TEST_F(KeeperTest, AQuotaOfRegistrationsIsNoForeignCuid) {
+  options.limits.clients = 1;
+  new_server();
+  domain->request(with_body(request_for("POST", "/restconf/data/ietf-dots-data-channel:dots-data"),
+                            registration_body(base::Cuid("first"))),
+                  {base::ClientId("a"), false}, now);
+  start();
+  serve();
+  EXPECT_THAT(taken_cuids, testing::IsEmpty());
+  EXPECT_THAT(keeper->last_failure(), HasSubstr("409 Conflict (resource-denied, too-many-elements)"));
+  EXPECT_FALSE(keeper->view().registered);
+  // Nor when the server denies us first.
+  script = [](const auto& request) -> std::optional<ports::HttpOutcome> {
+    if (request.method == "HEAD") return plain(204);
+    if (request.method == "PUT") return fault_answer(403, "access-denied");
+    return std::nullopt;
+  };
+  EXPECT_THAT(ask(put_alias("web")).message, HasSubstr("too-many-elements"));
+  EXPECT_FALSE(keeper->view().registered);
+  EXPECT_THAT(taken_cuids, testing::IsEmpty());
+  // Another server says it in words.
+  script = [](const auto& request) -> std::optional<ports::HttpOutcome> {
+    if (request.method != "POST") return std::nullopt;
+    return fault_answer(409, "resource-denied", "the quota of this client is used up");
+  };
+  pass_slowly(Minutes{5});
+  EXPECT_THAT(taken_cuids, testing::IsEmpty());
+  script = [](const auto& request) -> std::optional<ports::HttpOutcome> {
+    if (request.method != "POST") return std::nullopt;
+    return fault_answer(409, "resource-denied", "in use");
+  };
+  pass_slowly(Minutes{15});
+  EXPECT_FALSE(taken_cuids.empty());
 }
 
 // D8783-5.1-07, S9132-4.4.1.1-09

@@ -248,6 +248,11 @@ PeerError error_of(const ports::HttpAnswer& answer) {
   return {text("error-tag"), text("error-app-tag"), text("error-message"), text("error-path")};
 }
 
+bool names_quota(const PeerError& error) {
+  return error.app_tag == fault::kQuotaAppTag || error.app_tag.find("quota") != std::string::npos ||
+         error.message.find("quota") != std::string::npos;
+}
+
 std::string explain(const ports::HttpAnswer& answer) {
   const PeerError error = error_of(answer);
   std::string out = "the server answered " + std::to_string(answer.status);

@@ -59,6 +59,8 @@ struct PeerError {
 };
 // The first error of the body; nothing said is nothing found (RFC 8040 7.1: all of it may be missing).
 PeerError error_of(const ports::HttpAnswer& answer);
+// A bound is reached, whatever the status (our own servers: fault.h); anything else is about the thing itself.
+bool names_quota(const PeerError& error);
 // One sentence: "the server answered 409 Conflict (resource-denied): ...".
 std::string explain(const ports::HttpAnswer& answer);
 std::string etag_of(const ports::HttpAnswer& answer);  // empty: none

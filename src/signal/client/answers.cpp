@@ -258,8 +258,8 @@ void Requests::State::on_collision(Entry& entry, const Answer& answer, base::Now
 void Requests::on_cuid_taken(const base::Cuid& taken, Effects& out) {
   State& s = *state_;
   // A request that waits under it meets the same verdict by itself.
-  if (!s.live.empty() || taken != s.desired_cuid || s.collisions >= kMaxCollisions) return;
-  ++s.collisions;
+  if (!s.live.empty() || taken != s.desired_cuid || s.taken_on_data >= kMaxCollisions) return;
+  ++s.taken_on_data;  // a data channel that refuses all takes no try from this channel
   s.take_new_cuid(taken, out);
 }
 

@@ -170,6 +170,22 @@ TEST(ClientRequestsTest, CollisionsEndAfterAFewTries) {
   EXPECT_EQ(h.view(mid).phase, Phase::refused);
 }
 
+TEST(ClientRequestsTest, TheDataChannelMakesAFewNewCuidsAndTakesNoTryFromThisChannel) {
+  RequestsHarness h;
+  std::set<base::Cuid> seen = {h.machine.cuid()};
+  for (int i = 0; i < 5; ++i) {
+    Effects effects;
+    h.machine.on_cuid_taken(h.machine.cuid(), effects);
+    EXPECT_EQ(effects.empty(), i >= 3) << i;
+    seen.insert(h.machine.cuid());
+  }
+  EXPECT_EQ(seen.size(), 4u);
+  const base::Mid mid = h.mitigate("192.0.2.1/32");
+  for (int i = 0; i < 4; ++i) h.answer(h.puts.back().id, h.collision());
+  EXPECT_EQ(h.puts.size(), 4u);
+  EXPECT_EQ(h.view(mid).phase, Phase::refused);
+}
+
 // S9132-4.4.1.1-07
 TEST(ClientRequestsTest, CollisionWithActiveRequestsWaits) {
   RequestsHarness h;

@@ -60,7 +60,8 @@ struct Requests::State {
   std::uint64_t random;
   MidSequence mids;
   base::Cuid desired_cuid;
-  int collisions = 0;  // in a row
+  int collisions = 0;     // in a row
+  int taken_on_data = 0;  // cuids that the data channel has found taken
   bool loaded = false;
   std::uint64_t last_send = 0;
   std::map<base::Mid, Entry> live;

@@ -56,10 +56,9 @@ void Keeper::on_answer(AskId id, ports::HttpOutcome outcome, base::Now now, Effe
   s.asked.reset();
   const State::OnAnswer then = std::exchange(s.on_answer, nullptr);
   if (!outcome) {
-    const bool unsure = outcome.error().sent && s.writes;
-    s.broken(outcome.error().reason + (unsure ? "; it is not known whether the server has carried it out" : ""),
-             unsure ? "look at what is there before you repeat it: dotsctl alias list, dotsctl filter list" : kAskAgain,
-             now, out);
+    const std::string& reason = outcome.error().reason;
+    if (outcome.error().sent && s.writes && s.wish_sent) s.lost(reason, now, out);
+    s.broken(reason, kAskAgain, now, out);
   } else if (!s.is_general(*outcome, now, out)) {
     then(*outcome, now, out);
   }
@@ -140,7 +139,7 @@ KeeperView Keeper::view() const {
 
 void Keeper::State::next(base::Now now, Effects& out) {
   while (is_free(now)) {
-    at_chore = false;
+    at_chore = wish_sent = false;
     if (!wishes.empty()) {
       purpose = Purpose::wish;
       prepare(now, out, [this](base::Now then, Effects& effects) { serve(then, effects); });
@@ -178,7 +177,7 @@ void Keeper::State::expire(base::Now now, Effects& out) {
       continue;
     }
     const bool under_way = i == 0 && purpose == Purpose::wish && asked;
-    const bool unsure = under_way && writes;
+    const bool unsure = under_way && writes && wish_sent;
     tell(waiting,
          {Report::Outcome::unavailable,
           unsure ? "the server has not answered so far; it is not known whether it has carried it out"

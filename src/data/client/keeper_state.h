@@ -44,6 +44,7 @@ struct Keeper::State {
 
   std::map<Key, ports::ClientDataRecord> kept;
   std::map<Key, std::string> problems;
+  std::set<Key> doubtful;            // nobody knows whether their deletion was carried out; the next look tells
   std::vector<std::string> order;    // of the filters that are kept
   std::vector<std::string> present;  // filters at the server, as of the last look
 
@@ -56,7 +57,8 @@ struct Keeper::State {
   std::optional<AskId> asked;
   OnAnswer on_answer;
   std::uint64_t asks = 0;
-  bool writes = false;  // the request that is under way
+  bool writes = false;     // the request that is under way
+  bool wish_sent = false;  // it is that of the front wish, not one before it
 
   base::SteadyTime check_at{};
   base::SteadyTime hold_until{};             // what the server has asked for
@@ -93,6 +95,8 @@ struct Keeper::State {
   void on_wish_answer(const ports::HttpAnswer& answer, base::Now now, Effects& out);
   void keep(const Wish& wish, base::Now now, Effects& out);
   void forget(const Key& key, Effects& out);
+  // The request of the front one has left, and no answer comes.
+  void lost(const std::string& reason, base::Now now, Effects& out);
   Report refused(const Wish& wish, const ports::HttpAnswer& answer) const;
 
   // keeper_upkeep.cpp

@@ -396,6 +396,37 @@ TEST_F(KeeperTest, ALostConnectionTellsWhetherSomethingMayHaveHappened) {
   EXPECT_EQ(report.message, "connection refused");
 }
 
+TEST_F(KeeperTest, OnlyTheOneUnderWayIsUnsure) {
+  start();
+  serve();
+  script = [](const auto& request) -> std::optional<ports::HttpOutcome> {
+    if (request.method == "GET" || request.method == "HEAD") return std::nullopt;
+    return ports::HttpFailure{"the server ended the connection", true};
+  };
+  const WishId first = wish(put_alias("web"));
+  const WishId second = wish(put_alias("mail"));
+  serve();
+  EXPECT_THAT(told.at(first).message, HasSubstr("not known whether"));
+  EXPECT_EQ(told.at(second).message, "the server ended the connection");
+  EXPECT_EQ(keeper->last_failure(), "the server ended the connection");
+  // A registration that gets no answer says nothing about the wish behind it.
+  new_server();
+  EXPECT_EQ(ask(put_alias("web")).message, "the server ended the connection");
+  const WishId waiting = wish(put_alias("web"));
+  while (!asks.empty() && asks.front().request.method != "POST") {
+    const Ask before = std::move(asks.front());
+    asks.pop_front();
+    Effects out;
+    keeper->on_answer(before.id, answer(before.request), now, out);
+    take(std::move(out));
+  }
+  now.steady += settings.patience;
+  Effects out;
+  keeper->on_timer(now, out);
+  take(std::move(out));
+  EXPECT_THAT(told.at(waiting).message, HasSubstr("nothing was changed"));
+}
+
 TEST_F(KeeperTest, TheNumberOfWaitingOperatorsIsBounded) {
   settings.waiting_wishes = 2;
   start();

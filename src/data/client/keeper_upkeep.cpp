@@ -70,6 +70,15 @@ void Keeper::State::compare(Kind kind, const std::vector<Listed>& there, Effects
   }
   for (const std::string& name : names) {
     const auto found = by_name.find(name);
+    if (const Key key{kind, name}; doubtful.erase(key) > 0) {
+      const bool gone = found == by_name.end();
+      out.push_back(Message{"DATA_DELETION_SETTLED", "server " + settings.server + ": " + quoted(kind, name) +
+                                                         (gone ? " is gone" : " is still there, and is kept")});
+      if (gone) {
+        forget(key, out);
+        continue;
+      }
+    }
     if (found == by_name.end()) {
       chores.push_back({Chore::What::restore, {kind, name}});
     } else if (found->second->pending_lifetime_min.value_or(0) <= settings.refresh_before_min) {

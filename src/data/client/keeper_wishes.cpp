@@ -66,6 +66,7 @@ void Keeper::State::serve(base::Now now, Effects& out) {
   }
   if (!wish.if_match.empty()) request.headers.add("If-Match", wish.if_match);
   if (wish.create_only) request.headers.add("If-None-Match", "*");
+  wish_sent = true;
   ask(std::move(request), now, out,
       [this](const ports::HttpAnswer& answer, base::Now at, Effects& effects) { on_wish_answer(answer, at, effects); });
 }
@@ -160,6 +161,7 @@ void Keeper::State::keep(const Wish& wish, base::Now now, Effects& out) {
   record = {settings.server, wish.kind, name,    settings.cuid, print_config(*wish.entry), rank,
             wish.author,     now.wall,  now.wall};
   problems.erase(key);
+  doubtful.erase(key);
   if (wish.kind == Kind::acl && (fresh || wish.placement.where != Placement::Where::unsaid)) {
     std::erase(order, name);
     auto at = order.end();
@@ -174,8 +176,27 @@ void Keeper::State::keep(const Wish& wish, base::Now now, Effects& out) {
   store(key, out);
 }
 
+void Keeper::State::lost(const std::string& reason, base::Now now, Effects& out) {
+  const Wish& wish = wishes.front().wish;
+  const Key key{wish.kind, name_in(wish)};
+  if (wish.what == Wish::What::erase && kept.contains(key)) {
+    // What is gone as it was wished must not be put there again.
+    doubtful.insert(key);
+    std::erase_if(chores, [&](const Chore& chore) { return chore.key == key; });
+    check_at = now.steady;
+  }
+  tell(wishes.front(),
+       {Report::Outcome::unavailable,
+        reason + "; it is not known whether the server has carried it out",
+        "look at what is there before you repeat it: dotsctl " + std::string(word_of(wish.kind)) + " list",
+        {},
+        {}},
+       out);
+}
+
 void Keeper::State::forget(const Key& key, Effects& out) {
   problems.erase(key);
+  doubtful.erase(key);
   if (kept.erase(key) == 0) return;
   if (key.first == Kind::acl) std::erase(order, key.second);
   std::erase_if(chores, [&](const Chore& chore) { return chore.key == key; });

@@ -150,6 +150,37 @@ TEST_F(KeeperTest, WhatTheOperatorDeletesStaysDeleted) {
   EXPECT_THAT(at_server(Kind::alias), IsEmpty());
 }
 
+TEST_F(KeeperTest, ADeletionWithoutAnAnswerIsSettledByTheNextLook) {
+  for (const Kind kind : {Kind::alias, Kind::acl}) {
+    for (const bool carried_out : {true, false}) {
+      store.clear();
+      script = nullptr;
+      new_server();
+      start();
+      serve();
+      ask(kind == Kind::alias ? put_alias("web") : put_filter("web"));
+      ask(kind == Kind::alias ? put_alias("other") : put_filter("other"));
+      script = [&](const auto& request) -> std::optional<ports::HttpOutcome> {
+        if (request.method != "DELETE") return std::nullopt;
+        if (carried_out) domain->request(request, {base::ClientId("a"), false}, now);
+        return ports::HttpFailure{"the connection broke", true};
+      };
+      messages.clear();
+      EXPECT_THAT(ask(named(What::erase, kind, "web")).message, HasSubstr("not known whether"));
+      EXPECT_TRUE(store.contains({kind, "web"}));
+      pass_slowly(Minutes{1});
+      EXPECT_TRUE(was_said("DATA_DELETION_SETTLED"));
+      EXPECT_FALSE(was_said("DATA_ENTRY_RESTORED"));
+      EXPECT_EQ(store.contains({kind, "web"}), !carried_out);
+      EXPECT_EQ(at_server(kind).size(), carried_out ? 1u : 2u);
+      // Settled: from now on it is kept as all others.
+      new_server();
+      pass_slowly(settings.check_every);
+      EXPECT_EQ(at_server(kind).size(), carried_out ? 1u : 2u);
+    }
+  }
+}
+
 TEST_F(KeeperTest, OneEntryThatIsRefusedDoesNotStopTheOthers) {
   start();
   serve();

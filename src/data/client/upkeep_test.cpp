@@ -274,6 +274,10 @@ TEST_F(KeeperTest, NoAnswerToOneEntryStopsTheUpkeepOfTheOthers) {
       ASSERT_GE(left_min(Kind::alias, "z"), 5040 - 60) << i << ", day " << day;
     }
     EXPECT_EQ(left_min(Kind::alias, "bad"), -1) << i;
+    if (i < 3 || i == 5) {  // it is about this one alone
+      EXPECT_FALSE(keeper->view().unwell) << i;
+      EXPECT_EQ(keeper->view().kept.at(1).problem.empty(), i == 5) << i;  // 200 to the PUT that follows is a success
+    }
     // The server has lost them: the look is not held up either.
     new_server();
     pass_slowly(2 * settings.check_every);

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Writes the pages that come out of tables in the code. Run it after a change of src/ops/config_schema.cpp, of
+# Writes the pages that come out of tables in the code. Run it after a change of src/ops/config_*.cpp, of
 # src/ops/facts/*.inc, of src/data/tree.inc or of the command line; the tests compare the committed pages with the tables.
 set -euo pipefail
 cd "$(dirname "$0")/.."

@@ -10,6 +10,7 @@
 #include <string>
 
 #include "ops/config_schema.h"
+#include "ops/config_sections.h"
 #include "ops/config_session.h"
 #include "ops/config_values.h"
 #include "policy/identities.h"
@@ -36,7 +37,7 @@ class Checker {
     if (config_.role == Role::server) {
       unique(
           "mitigator", config_.mitigators, [](const MitigatorConfig& m) { return m.name; }, "name");
-      unique_tables();
+      check_mitigators(config_, places_, problems_);
       domains();
       redirect();
       data_channel();
@@ -223,14 +224,6 @@ class Checker {
           "body_bytes " + std::to_string(d.body_bytes) + " is larger than waiting_bytes " +
               std::to_string(d.waiting_bytes) + ", so that such a body would never be taken",
           "write waiting_bytes = " + std::to_string(d.body_bytes) + " or more");
-  }
-
-  void unique_tables() {
-    std::set<std::string> seen;
-    for (std::size_t i = 0; i < config_.mitigators.size(); ++i)
-      if (const auto& m = config_.mitigators[i]; m.kind == "nftables" && !seen.insert(m.table).second)
-        add("mitigator[" + std::to_string(i) + "].table", "the table '" + m.table + "' is used by another mitigator",
-            "give each its own table");
   }
 
   void domains() {

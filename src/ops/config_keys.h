@@ -16,6 +16,20 @@
 
 namespace dots::ops::keys {
 
+inline constexpr std::int64_t kMillion = 1'000'000;
+inline constexpr std::int64_t kMaxLifetime = 0x7fffffff;  // RFC 9132 gives lifetime as int32
+inline constexpr char kFingerprintExample[] = "[\"9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08\"]";
+
+inline Reading<model::SocketAddress> dots_address(const std::string& text) { return read_socket_address(text, 4646); }
+inline Reading<model::SocketAddress> https_address(const std::string& text) { return read_socket_address(text, 443); }
+
+inline SectionSpec section(std::string name, ForRole role) {
+  SectionSpec s;
+  s.name = std::move(name);
+  s.role = role;
+  return s;
+}
+
 struct Words {
   std::string meaning;
   std::string example;

@@ -2,6 +2,7 @@
 
 #include "model/redirect.h"
 #include "ops/config_keys.h"
+#include "ops/config_sections.h"
 #include "ops/config_session.h"
 
 namespace dots::ops {
@@ -9,39 +10,12 @@ namespace {
 
 using namespace keys;
 
-constexpr std::int64_t kMillion = 1'000'000;
-constexpr std::int64_t kMaxLifetime = 0x7fffffff;  // RFC 9132 gives lifetime as int32
-
-Reading<model::SocketAddress> dots_address(const std::string& text) { return read_socket_address(text, 4646); }
-Reading<model::SocketAddress> https_address(const std::string& text) { return read_socket_address(text, 443); }
-
-constexpr char kFingerprintExample[] = "[\"9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08\"]";
-
 // An address kept as text, in canonical form.
 template <std::uint16_t DefaultPort>
 Reading<std::string> address_text(const std::string& text) {
   const auto address = read_socket_address(text, DefaultPort);
   if (!address) return address.error();
   return model::to_string(*address);
-}
-
-Reading<std::string> table_name(const std::string& text) {
-  const auto identifier = read_identifier(text);
-  const bool starts_well = !text.empty() && ((text[0] >= 'a' && text[0] <= 'z') || (text[0] >= 'A' && text[0] <= 'Z'));
-  if (identifier && starts_well && text.find_first_of(".-") == std::string::npos && text.size() <= 32) return text;
-  return Complaint{"'" + text + "' is no name for a table", "write 1 to 32 letters, digits or '_', a letter first"};
-}
-
-Reading<std::string> cuid_text(const std::string& text) {
-  if (text.find('/') == std::string::npos) return read_line(text, 128);
-  return Complaint{"'" + text + "' has a '/', which a cuid in a path cannot carry", "use letters, digits, '-' and '_'"};
-}
-
-SectionSpec section(std::string name, ForRole role) {
-  SectionSpec s;
-  s.name = std::move(name);
-  s.role = role;
-  return s;
 }
 
 SectionSpec credentials() {
@@ -96,78 +70,6 @@ SectionSpec listen() {
           "tcp", &L::tcp,
           {"Listens with TLS over TCP as well, on the same addresses and ports, for clients whose path drops UDP.",
            "true"}),
-  };
-  return s;
-}
-
-SectionSpec data_channel() {
-  using D = DataChannelConfig;
-  SectionSpec s = section("data_channel", ForRole::server);
-  s.meaning =
-      "The data channel (RFC 8783): HTTPS where clients configure aliases and filters, with the credentials and "
-      "domains "
-      "of the signal channel. Off without `listen`.";
-  s.open = [](void* parent) -> void* { return &static_cast<Config*>(parent)->data_channel; };
-  s.keys = {
-      by_default("none: off", list<D>("listen", &D::listen, "list of addresses", 16, https_address,
-                                      {"Addresses and ports; the port is 443 when left out.",
-                                       "[\"192.0.2.1:443\", \"[2001:db8::1]:443\"]"})),
-      number<D>("connections", &D::connections, "", {1, 20000},
-                {"Connections at a time, handshakes included; a further one is closed.", "1000"}),
-      number<D>("connections_per_prefix", &D::connections_per_prefix, "", {1, 20000},
-                {"... from one IPv4 /24 or IPv6 /48.", "100"}),
-      number<D>("connections_per_domain", &D::connections_per_domain, "", {1, 20000},
-                {"... of the clients of one domain; a request on a further one is answered 503.", "100"}),
-      number<D>("header_bytes", &D::header_bytes, "bytes", {2048, 65000},
-                {"Request line and header section of one request (431); half of it for the target (414).", "16384"}),
-      number<D>("body_bytes", &D::body_bytes, "bytes", {65536, 1 << 28},
-                {"Body of one request; a larger one is answered 413.", "4194304"}),
-      number<D>("waiting_bytes", &D::waiting_bytes, "bytes", {1 << 20, 1LL << 31},
-                {"Bodies that come and answers that go, of all connections together; past it those over 64 KB are "
-                 "answered 503.",
-                 "67108864"}),
-      number<D>("waiting_bytes_per_domain", &D::waiting_bytes_per_domain, "bytes", {1 << 20, 1LL << 31},
-                {"... of the connections of one domain; an answer has at most half of it, and a larger one is refused "
-                 "with the advice to ask for less.",
-                 "33554432"}),
-      number<D>(
-          "requests_per_s", &D::requests_per_s, "requests per second", {1, kMillion},
-          {"Requests that one domain may make in the long run; further ones are answered 429. A body or an answer "
-           "counts as one more for each 64 KB.",
-           "200"}),
-      number<D>("requests_burst", &D::requests_burst, "requests", {1, kMillion},
-                {"... and at once, after a pause.", "400"}),
-      seconds<D>("handshake_time_s", &D::handshake_time, {1, 300},
-                 {"A TLS handshake that takes longer is given up.", "10"}),
-      seconds<D>("idle_time_s", &D::idle_time, {1, 86400},
-                 {"A connection without a request is closed after this.", "300"}),
-      seconds<D>("header_time_s", &D::header_time, {1, 300},
-                 {"From the first byte of a request to the end of its header; then 408.", "10"}),
-      seconds<D>("stall_time_s", &D::stall_time, {1, 300},
-                 {"16 KB of a body must come in this time (408), and of an answer go, or the connection ends.", "20"}),
-      boolean<D>(
-          "qualified_identities", &D::qualified_identities,
-          {"Write `ietf-access-control-list:drop` (RFC 7951) and not `drop` as RFC 8783 prints it? Both are read.",
-           "false"}),
-  };
-  return s;
-}
-
-SectionSpec filter_control() {
-  using F = FilterControlConfig;
-  SectionSpec s = section("filter_control", ForRole::server);
-  s.meaning =
-      "Filters of the data channel that clients switch over the signal channel (RFC 9133), also while the data channel "
-      "cannot be reached.";
-  s.open = [](void* parent) -> void* { return &static_cast<Config*>(parent)->filter_control; };
-  s.keys = {
-      choice<F>("mode", &F::mode,
-                Choices<FilterControl>{{"on", FilterControl::on},
-                                       {"when-mitigating", FilterControl::when_mitigating},
-                                       {"off", FilterControl::off}},
-                {"`on`: with any request that begins a mitigation at once, or while one of the client runs; "
-                 "`when-mitigating`: only while one runs; `off`: such requests are refused.",
-                 "\"on\""}),
   };
   return s;
 }
@@ -257,263 +159,6 @@ SectionSpec store() {
                 {"`memory` loses everything when the daemon ends; for experiments.", "\"sqlite\""}),
       number<S>("stall_ms", &S::stall_ms, "ms", {10, 60000}, {"A commit that takes longer shows as unwell.", "1000"}),
   };
-  return s;
-}
-
-SectionSpec mitigator() {
-  using M = MitigatorConfig;
-  SectionSpec s = section("mitigator", ForRole::server);
-  s.repeated = true;
-  s.required = true;
-  s.meaning = "A back end that stops the attack traffic. Every rule goes to each of them.";
-  s.open = [](void* parent) -> void* { return &static_cast<Config*>(parent)->mitigators.emplace_back(); };
-  s.keys = {
-      required(parsed<M>("name", &M::name, "text", read_identifier,
-                         {"Its name in logs, metrics and `dotsctl`. Unique.", "\"border\""})),
-      required(choice<M>("kind", &M::kind, Choices<std::string>{{"nftables", "nftables"}, {"dry-run", "dry-run"}},
-                         {"`nftables` drops in this machine's kernel and needs CAP_NET_ADMIN for its helper; `dry-run` "
-                          "only remembers what it would do.",
-                          "\"nftables\""})),
-      by_default("`dots-nft-helper` beside the daemon",
-                 path<M>("helper", &M::helper,
-                         {"nftables: the helper program.", "\"/usr/libexec/tidewall/dots-nft-helper\""})),
-      by_default("\"tidewall\"", parsed<M>("table", &M::table, "text", table_name,
-                                           {"nftables: the table of ours; nothing outside it is touched. Unique among "
-                                            "the back ends of this machine.",
-                                            "\"tidewall\""})),
-      choice<M>("on_stop", &M::on_stop, Choices<OnStop>{{"remove", OnStop::remove}, {"keep", OnStop::keep}},
-                {"What happens to the rules when the daemon stops in good order.", "\"remove\""}),
-      number<M>("timeout_ms", &M::timeout_ms, "ms", {100, 60000},
-                {"A call of the back end that takes longer has failed.", "5000"}),
-      number<M>("counters_every_ms", &M::counters_every_ms, "ms", {100, 600000},
-                {"How often the drop counters are read.", "1000"}),
-      number<M>("exemption_rate_pps", &M::exemption_rate_pps, "packets per second", {10, 10 * kMillion},
-                {"Traffic of one DOTS peer that always passes, before all drops.", "1000"}),
-  };
-  return s;
-}
-
-SectionSpec domain_client() {
-  using C = policy::ClientPolicy;
-  SectionSpec s = section("client", ForRole::server);
-  s.repeated = true;
-  s.required = true;
-  s.live = true;
-  s.meaning =
-      "A client of the domain, and the credentials that name it. Several credentials may name one client, so that keys "
-      "can be renewed.";
-  s.open = [](void* parent) -> void* { return &static_cast<policy::DomainPolicy*>(parent)->clients.emplace_back(); };
-  s.keys = {
-      required(parsed<C>("id", [](C & c) -> auto& { return c.id.value; }, "text", read_identifier,
-                         {"Its name in logs, audit and `dotsctl`. Unique in the domain.", "\"edge-1\""})),
-      list<C>("certificate_names", &C::certificate_names, "list of texts", 64,
-              [](const std::string& t) { return read_line(t, 253); },
-              {"Names that a certificate of this client carries as subject alternative name or common name. Case does "
-               "not matter; there are no wildcards.",
-               "[\"edge-1.example.net\"]"}),
-      list<C>(
-          "psk_identities", &C::psk_identities, "list of texts", 64,
-          [](const std::string& t) { return read_line(t, 128); },
-          {"Pre-shared key identities of this client; their keys stand in `credentials.psk_file`.", "[\"edge-1\"]"}),
-      list<C>("raw_public_keys", &C::raw_public_keys, "list of fingerprints", 64, read_key_fingerprint,
-              {"Raw public keys (RFC 7250) of this client, for clients without certificates: the SHA-256 of the public "
-               "key, as `openssl pkey -in KEY -pubout -outform DER | sha256sum` prints it. The server then shows the "
-               "key of `credentials.key_file` in the same way to who asks for it.",
-               kFingerprintExample}),
-      number<C>("priority", &C::priority, "", {0, 1000},
-                {"When its request overlaps one of another client of the domain, the higher priority wins; "
-                 "`conflict_winner` decides between equal ones.",
-                 "100"}),
-  };
-  return s;
-}
-
-SectionSpec domain() {
-  using D = policy::DomainPolicy;
-  SectionSpec s = section("domain", ForRole::server);
-  s.repeated = true;
-  s.required = true;
-  s.live = true;
-  s.meaning =
-      "A client domain: what it owns and may ask for, and who speaks for it. Domains may nest, a customer inside a "
-      "provider.";
-  s.open = [](void* parent) -> void* { return &static_cast<Config*>(parent)->domains.emplace_back(); };
-  s.keys = {
-      required(parsed<D>(
-          "id", [](D & d) -> auto& { return d.id.value; }, "text", read_identifier,
-          {"Its name in logs, audit and `dotsctl`. Unique. State is kept under it: a new name is a new domain.",
-           "\"example-net\""})),
-      required(list<D>("prefixes", &D::prefixes, "list of prefixes", 10000, read_owned_prefix,
-                       {"Address space that the domain owns. A request outside it is refused.",
-                        "[\"203.0.113.0/24\", \"2001:db8:7::/48\"]"})),
-      list<D>("names", &D::names, "list of DNS names", 10000, read_dns_name,
-              {"DNS names that the domain owns; each covers all names below it. What they resolve to must lie in "
-               "`prefixes`.",
-               "[\"example.net\"]"}),
-      number<D>("max_mitigations", &D::max_mitigations, "", {1, kMillion},
-                {"Mitigations of the domain at a time.", "1000"}),
-      number<D>("max_cuids_per_client", &D::max_cuids_per_client, "", {1, 1000},
-                {"Client unique identifiers that one client may use.", "8"}),
-      number<D>("max_targets_per_request", &D::max_targets_per_request, "", {1, 1024},
-                {"Prefixes, names, URIs and aliases in one request, together.", "64"}),
-      number<D>("max_lifetime_s", &D::max_lifetime_s, "s", {1, kMaxLifetime},
-                {"Longer lifetimes are cut to this.", "86400"}),
-      number<D>("default_lifetime_s", &D::default_lifetime_s, "s", {1, kMaxLifetime},
-                {"Granted instead of an indefinite lifetime when that is not allowed.", "3600"}),
-      boolean<D>("allow_indefinite", &D::allow_indefinite, {"May a mitigation have no end?", "false"}),
-      seconds<D>("terminating_period_s", &D::terminating_period, {0, 300},
-                 {"How long the rules stay after a withdrawal (RFC 9132 section 4.4.4).", "120"}),
-      seconds<D>("terminating_period_max_s", &D::terminating_period_max, {0, 300},
-                 {"That period doubles when an attack is withdrawn and comes back, up to this.", "300"}),
-      boolean<D>(
-          "terminate_after_expiry", &D::terminate_after_expiry,
-          {"Does an expired mitigation pass through the terminating period as well? `false` ends it at once.", "true"}),
-      choice<D>("conflict_winner", &D::conflict_winner,
-                Choices<policy::ConflictWinner>{{"first", policy::ConflictWinner::first},
-                                                {"last", policy::ConflictWinner::last},
-                                                {"nobody", policy::ConflictWinner::nobody},
-                                                {"everybody", policy::ConflictWinner::everybody}},
-                {"Two clients of equal priority ask for overlapping targets: the first request wins, the last one, "
-                 "none until one is withdrawn, or both are mitigated. All clients involved are told.",
-                 "\"first\""}),
-      choice<D>("broad_scope", &D::broad_scope,
-                Choices<policy::BroadScopeAction>{{"limit", policy::BroadScopeAction::limit},
-                                                  {"refuse", policy::BroadScopeAction::refuse},
-                                                  {"blackhole", policy::BroadScopeAction::blackhole}},
-                {"What a request that names neither protocol nor port gets: all traffic of its targets limited, a "
-                 "refusal, or all traffic dropped.",
-                 "\"limit\""}),
-      number<D>("broad_scope_limit_bytes_per_s", &D::broad_scope_limit_bps, "bytes per second",
-                {1000, 1'000'000'000'000},
-                {"The limit of `broad_scope = \"limit\"`, for each target prefix.", "125000"}),
-      number<D>("scoped_limit_bytes_per_s", &D::scoped_limit_bps, "bytes per second", {1000, 1'000'000'000'000, true},
-                {"Traffic of a scope with protocol or port passes up to this. 0: it is dropped.", "0"}),
-      number<D>("accept_list_alarm_packets_per_s", &D::accept_list_alarm_pps, "packets per second",
-                {1, 1'000'000'000, true},
-                {"An entry of a client's accept-list that lets through as much for ten seconds, towards targets of its "
-                 "running mitigation, is taken to take part in the attack: the client is told of the conflict. 0: not "
-                 "judged by packets.",
-                 "10000"}),
-      number<D>("accept_list_alarm_bytes_per_s", &D::accept_list_alarm_bps, "bytes per second",
-                {1, 1'000'000'000'000, true}, {"The same by layer-3 bytes. 0: not judged by bytes.", "12500000"}),
-      seconds<D>("notification_interval_s", &D::notification_interval, {3, 3600},
-                 {"How often an observing client hears the status when nothing changes. RFC 9132 section 4.4.2.1 sets "
-                  "the minimum.",
-                  "30"}),
-  };
-  s.children.push_back(domain_client());
-  return s;
-}
-
-Reading<std::string> root_path(const std::string& text) {
-  const bool plain = std::all_of(text.begin(), text.end(), [](char c) { return c > ' ' && c < 0x7f; });
-  if (text.starts_with('/') && !text.ends_with('/') && plain && text.find_first_of("?#") == std::string::npos) {
-    return text;
-  }
-  return Complaint{"'" + text + "' is no path", "write for example '/restconf'"};
-}
-
-SectionSpec upstream_data_channel() {
-  using D = UpstreamDataChannel;
-  SectionSpec s = section("data_channel", ForRole::client);
-  s.meaning =
-      "The data channel of this server (RFC 8783), with the credentials of the signal channel: aliases and filters, "
-      "see docs/data-channel.md.";
-  s.open = [](void* parent) -> void* { return &static_cast<UpstreamConfig*>(parent)->data_channel; };
-  s.keys = {
-      boolean<D>("enabled", &D::enabled,
-                 {"Does the client register there, and keep what its operators put there? Without it `dotsctl alias` "
-                  "and `dotsctl filter` have nothing to talk to.",
-                  "true"}),
-      by_default("`host` of the upstream",
-                 parsed<D>("host", &D::host, "DNS name", read_dns_name,
-                           {"The name that its certificate must carry.", "\"dots-data.provider.example\""})),
-      number<D>("port", &D::port, "", {1, 65535}, {"Its port, when `addresses` is left out.", "443"}),
-      by_default("what `host` resolves to",
-                 list<D>("addresses", &D::addresses, "list of addresses", 16, https_address,
-                         {"Tried in this order; the port is 443 when left out.", "[\"192.0.2.1:443\"]"})),
-      by_default("\"/restconf\"",
-                 parsed<D>("root", &D::root, "path", root_path,
-                           {"The RESTCONF root of a server without /.well-known/host-meta (RFC 8040 section 3.1).",
-                            "\"/top/restconf\""})),
-      seconds<D>("check_s", &D::check, {60, 86400},
-                 {"How often the client looks whether the server still has everything, and for how long.", "3600"}),
-      number<D>("refresh_before_min", &D::refresh_before_min, "min", {60, 10079},
-                {"An alias or filter with less lifetime left is refreshed; servers grant 10080 or more.", "5040"}),
-      number<D>("answer_bytes", &D::answer_bytes, "bytes", {65536, 64 << 20},
-                {"A longer answer is refused.", "16777216"}),
-  };
-  return s;
-}
-
-SectionSpec upstream() {
-  using U = UpstreamConfig;
-  SectionSpec s = section("upstream", ForRole::client);
-  s.repeated = true;
-  s.required = true;
-  s.meaning = "A DOTS server that a client signals to.";
-  s.open = [](void* parent) -> void* { return &static_cast<Config*>(parent)->upstreams.emplace_back(); };
-  s.keys = {
-      required(parsed<U>("name", &U::name, "text", read_identifier,
-                         {"Its name in logs and `dotsctl`. Unique. Our requests are kept under it.", "\"provider\""})),
-      required(parsed<U>("host", &U::host, "DNS name", read_dns_name,
-                         {"The name that its certificate must carry.", "\"dots.provider.example\""})),
-      by_default("what `host` resolves to", list<U>("addresses", &U::addresses, "list of addresses", 16, dots_address,
-                                                    {"IPv6 before IPv4, otherwise in this order, over UDP and then "
-                                                     "over TCP; the port is 4646 when left out. With an attack "
-                                                     "under way DNS may fail: better written down.",
-                                                     "[\"192.0.2.1:4646\"]"})),
-      choice<U>(
-          "transport", &U::transport,
-          Choices<UpstreamTransport>{
-              {"auto", UpstreamTransport::automatic}, {"udp", UpstreamTransport::udp}, {"tcp", UpstreamTransport::tcp}},
-          {"DTLS over UDP, TLS over TCP, or `auto`: UDP where it works (RFC 9132 section 4.3).", "\"auto\""}),
-      seconds<U>("udp_probe_s", &U::udp_probe, {300, 30 * 86400},
-                 {"While only TCP works, how often UDP is tried again (RFC 9132 section 4.3: never under 300, better "
-                  "not under 86400).",
-                  "86400"}),
-      boolean<U>("negotiate", &U::negotiate,
-                 {"Is the session configuration asked for and negotiated (RFC 9132 section 4.5)? `false`: what the two "
-                  "tables below say holds on our side without a word to the server.",
-                  "true"}),
-      number<U>("reconnect_s", &U::reconnect_s, "s", {60, 86400},
-                {"Pause before a dead session is opened again, without an attack (RFC 9132 section 4.7: not under 60, "
-                 "better not under 300).",
-                 "300"}),
-      number<U>("refresh_before_percent", &U::refresh_before_percent, "percent", {10, 90},
-                {"A mitigation is refreshed when so much of its lifetime is left.", "50"}),
-      number<U>("default_lifetime_s", &U::default_lifetime_s, "s", {60, kMaxLifetime},
-                {"Lifetime of a request that names none.", "3600"}),
-      by_default("derived from the credentials, as RFC 9132 section 4.4.1.1 says",
-                 parsed<U>("cuid", &U::cuid, "text", cuid_text,
-                           {"Our client unique identifier.", "\"dz6pHjaADkaFTbjr0JGBpw\""})),
-      choice<U>(
-          "follow_redirects", &U::follow_redirects,
-          Choices<FollowRedirects>{{"same-domain", FollowRedirects::same_domain},
-                                   {"any", FollowRedirects::any},
-                                   {"no", FollowRedirects::no}},
-          {"Whether we go where the server sends us (RFC 9132 section 4.6): only inside its administrative domain, "
-           "to any server whose certificate proves its name, or nowhere.",
-           "\"same-domain\""}),
-      by_default("the parent domain of `host`",
-                 list<U>("redirect_domains", &U::redirect_domains, "list of DNS names", 64, read_dns_name,
-                         {"The administrative domain of the server for `follow_redirects = \"same-domain\"`; each name "
-                          "covers all names below it.",
-                          "[\"provider.example\"]"})),
-      list<U>("raw_public_keys", &U::raw_public_keys, "list of fingerprints", 16, read_key_fingerprint,
-              {"Raw public keys (RFC 7250) of the server, as SHA-256 like those of `domain.client`. With them it may "
-               "prove itself by one of these keys only; `host` is then no more than a name. We show our certificate, "
-               "or without `certificate_file` the key of `key_file` as a raw public key.",
-               kFingerprintExample}),
-  };
-  s.children.push_back(parameter_section(
-      "mitigating_config", ForRole::client,
-      "What we want while a mitigation is active. A value that the server does not accept is moved to the nearest that "
-      "it does; what is not written here is left to the server.",
-      [](void* parent) -> void* { return &static_cast<U*>(parent)->mitigating_config; }));
-  s.children.push_back(parameter_section("idle_config", ForRole::client, "What we want while no mitigation is active.",
-                                         [](void* parent) -> void* { return &static_cast<U*>(parent)->idle_config; }));
-  s.children.push_back(upstream_data_channel());
   return s;
 }
 
@@ -629,9 +274,21 @@ const SectionSpec& config_schema() {
         choice<Config>("role", &Config::role, Choices<Role>{{"server", Role::server}, {"client", Role::client}},
                        {"What this daemon is: the one that helps, or the one that asks for help.", "\"server\""});
     s.keys = {required(std::move(role))};
-    s.children = {credentials(), listen(), data_channel(), filter_control(), heartbeat(), session_config_section(),
-                  limits(),      store(),  mitigator(),    domain(),         upstream(),  redirect(),
-                  resolver(),    api(),    log()};
+    s.children = {credentials(),
+                  listen(),
+                  data_channel_section(),
+                  filter_control_section(),
+                  heartbeat(),
+                  session_config_section(),
+                  limits(),
+                  store(),
+                  mitigator_section(),
+                  domain_section(),
+                  upstream_section(),
+                  redirect(),
+                  resolver(),
+                  api(),
+                  log()};
     return s;
   }();
   return top;

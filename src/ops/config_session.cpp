@@ -97,13 +97,6 @@ const std::vector<ParameterKey>& parameter_keys() {
   return rows;
 }
 
-SectionSpec plain(std::string name, ForRole role) {
-  SectionSpec s;
-  s.name = std::move(name);
-  s.role = role;
-  return s;
-}
-
 std::string key_of(Parameter parameter) {
   for (const ParameterKey& row : parameter_keys()) {
     if (row.parameter == parameter) return row.name;
@@ -115,7 +108,7 @@ std::string key_of(Parameter parameter) {
 
 SectionSpec parameter_section(std::string name, ForRole role, std::string meaning,
                               std::function<void*(void* parent)> open) {
-  SectionSpec s = plain(std::move(name), role);
+  SectionSpec s = section(std::move(name), role);
   s.meaning = std::move(meaning);
   s.open = std::move(open);
   for (const ParameterKey& row : parameter_keys()) {
@@ -132,7 +125,7 @@ SectionSpec parameter_section(std::string name, ForRole role, std::string meanin
 
 SectionSpec session_config_section() {
   using C = SessionConfigBounds;
-  SectionSpec s = plain("session_config", ForRole::server);
+  SectionSpec s = section("session_config", ForRole::server);
   s.meaning =
       "What clients may negotiate (RFC 9132 section 4.5, RFC 9362). Without the two tables below the limits are those "
       "of "

@@ -1,0 +1,68 @@
+#include <set>
+#include <string>
+
+#include "ops/config_keys.h"
+#include "ops/config_sections.h"
+
+namespace dots::ops {
+
+using namespace keys;
+
+namespace {
+
+Reading<std::string> table_name(const std::string& text) {
+  const auto identifier = read_identifier(text);
+  const bool starts_well = !text.empty() && ((text[0] >= 'a' && text[0] <= 'z') || (text[0] >= 'A' && text[0] <= 'Z'));
+  if (identifier && starts_well && text.find_first_of(".-") == std::string::npos && text.size() <= 32) return text;
+  return Complaint{"'" + text + "' is no name for a table", "write 1 to 32 letters, digits or '_', a letter first"};
+}
+
+}  // namespace
+
+SectionSpec mitigator_section() {
+  using M = MitigatorConfig;
+  SectionSpec s = section("mitigator", ForRole::server);
+  s.repeated = true;
+  s.required = true;
+  s.meaning = "A back end that stops the attack traffic. Every rule goes to each of them.";
+  s.open = [](void* parent) -> void* { return &static_cast<Config*>(parent)->mitigators.emplace_back(); };
+  s.keys = {
+      required(parsed<M>("name", &M::name, "text", read_identifier,
+                         {"Its name in logs, metrics and `dotsctl`. Unique.", "\"border\""})),
+      required(choice<M>("kind", &M::kind, Choices<std::string>{{"nftables", "nftables"}, {"dry-run", "dry-run"}},
+                         {"`nftables` drops in this machine's kernel and needs CAP_NET_ADMIN for its helper; `dry-run` "
+                          "only remembers what it would do.",
+                          "\"nftables\""})),
+      by_default("`dots-nft-helper` beside the daemon",
+                 path<M>("helper", &M::helper,
+                         {"nftables: the helper program.", "\"/usr/libexec/tidewall/dots-nft-helper\""})),
+      by_default("\"tidewall\"", parsed<M>("table", &M::table, "text", table_name,
+                                           {"nftables: the table of ours; nothing outside it is touched. Unique among "
+                                            "the back ends of this machine.",
+                                            "\"tidewall\""})),
+      choice<M>("on_stop", &M::on_stop, Choices<OnStop>{{"remove", OnStop::remove}, {"keep", OnStop::keep}},
+                {"What happens to the rules when the daemon stops in good order.", "\"remove\""}),
+      number<M>("timeout_ms", &M::timeout_ms, "ms", {100, 60000},
+                {"A call of the back end that takes longer has failed.", "5000"}),
+      number<M>("counters_every_ms", &M::counters_every_ms, "ms", {100, 600000},
+                {"How often the drop counters are read.", "1000"}),
+      number<M>("exemption_rate_pps", &M::exemption_rate_pps, "packets per second", {10, 10 * kMillion},
+                {"Traffic of one DOTS peer that always passes, before all drops.", "1000"}),
+  };
+  return s;
+}
+
+void check_mitigators(const Config& config, const ConfigPlaces& places, ConfigProblems& problems) {
+  std::set<std::string> tables;
+  for (std::size_t i = 0; i < config.mitigators.size(); ++i) {
+    const MitigatorConfig& mitigator = config.mitigators[i];
+    if (mitigator.kind != "nftables" || tables.insert(mitigator.table).second) continue;
+    const std::string path = "mitigator[" + std::to_string(i) + "]";
+    const auto line = [&](const std::string& key) { return places.contains(key) ? places.at(key) : 0; };
+    const std::string key = path + ".table";
+    problems.add(places.contains(key) ? line(key) : line(path), key,
+                 "the table '" + mitigator.table + "' is used by another mitigator", "give each its own table");
+  }
+}
+
+}  // namespace dots::ops

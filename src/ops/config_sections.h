@@ -1,0 +1,18 @@
+// The sections of the configuration table, each with its keys; config_schema.cpp puts them together. Internal to this
+// room.
+#pragma once
+
+#include "ops/config_schema.h"
+
+namespace dots::ops {
+
+SectionSpec data_channel_section();    // [data_channel] of a server
+SectionSpec filter_control_section();  // [filter_control]
+SectionSpec mitigator_section();       // [[mitigator]]
+SectionSpec domain_section();          // [[domain]] and its clients
+SectionSpec upstream_section();        // [[upstream]] of a client
+
+// What the keys of several back ends need to fit together.
+void check_mitigators(const Config& config, const ConfigPlaces& places, ConfigProblems& problems);
+
+}  // namespace dots::ops

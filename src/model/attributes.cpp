@@ -44,6 +44,9 @@ constexpr EnumName kQueryType[] = {
     {6, "target-alias"},  {7, "mid"},         {8, "source-prefix"},   {9, "source-port"}, {10, "source-icmp-type"},
     {11, "content"}};
 
+constexpr EnumName kRefusalReason[] = {{1, "scope"},    {2, "contract"},  {3, "policy"},   {4, "rate"},
+                                       {5, "capacity"}, {6, "bandwidth"}, {7, "function"}, {8, "hardware"}};
+
 // Numbers have the range of their YANG type. Text has no bound in YANG: what a name can be (RFC 1035), or a size that
 // no sane value passes.
 constexpr Range range_of(ValueType type) {
@@ -98,14 +101,17 @@ constexpr Attribute kAttributes[] = {
 constexpr std::size_t kCount = std::size(kAttributes);
 static_assert(kCount < 255);
 
-// Keys lie in two dense ranges: 1..210 (RFC 9132, 9133, 9244) and 32768..32781 (RFC 9066, 9362).
+// Keys lie in three dense ranges: 1..210 (RFC 9132, 9133, 9244), 32768..32781 (RFC 9066, 9362) and 54000..54007 (ours).
 constexpr std::size_t kLowKeys = 256;
 constexpr std::size_t kHighBase = 32768;
 constexpr std::size_t kHighKeys = 64;
+constexpr std::size_t kPrivateBase = 54000;
+constexpr std::size_t kPrivateKeys = 32;
 
 struct Index {
   std::array<std::uint8_t, kLowKeys> low{};  // position + 1, 0 = unassigned
   std::array<std::uint8_t, kHighKeys> high{};
+  std::array<std::uint8_t, kPrivateKeys> own{};
   bool complete = true;
 };
 
@@ -118,6 +124,8 @@ constexpr Index make_index() {
       index.low[key] = position;
     } else if (key >= kHighBase && key - kHighBase < kHighKeys) {
       index.high[key - kHighBase] = position;
+    } else if (key >= kPrivateBase && key - kPrivateBase < kPrivateKeys) {
+      index.own[key - kPrivateBase] = position;
     } else {
       index.complete = false;
     }
@@ -126,7 +134,7 @@ constexpr Index make_index() {
   return index;
 }
 constexpr Index kIndex = make_index();
-static_assert(kIndex.complete, "rows ascend by key and lie in the two ranges of the index");
+static_assert(kIndex.complete, "rows ascend by key and lie in the ranges of the index");
 
 std::string_view name_of(ValueType type) {
   switch (type) {
@@ -250,6 +258,8 @@ const Attribute* find_attribute(std::uint64_t key) {
     position = kIndex.low[key];
   } else if (key >= kHighBase && key - kHighBase < kHighKeys) {
     position = kIndex.high[key - kHighBase];
+  } else if (key >= kPrivateBase && key - kPrivateBase < kPrivateKeys) {
+    position = kIndex.own[key - kPrivateBase];
   }
   return position == 0 ? nullptr : &kAttributes[position - 1];
 }

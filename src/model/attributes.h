@@ -1,8 +1,10 @@
 // The one table of facts about the attributes of the signal channel and its extensions: RFC 9132 Table 5, RFC 9133
-// Table 1, RFC 9244 Table 3, RFC 9066 Table 1, RFC 9362 Table 2. Everything else about a message - what stands where,
-// and what is mandatory - is in model/shapes.h. attributes.inc holds the rows.
+// Table 1, RFC 9244 Table 3, RFC 9066 Table 1, RFC 9362 Table 2, and those of our own (docs/extensions.md). Everything
+// else about a message - what stands where, and what is mandatory - is in model/shapes.h. attributes.inc holds the
+// rows.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <span>
@@ -10,6 +12,10 @@
 #include <string_view>
 
 namespace dots::model {
+
+// Bounds of the texts of our extensions, in bytes.
+inline constexpr std::size_t kMaxExtensionName = 64;  // contract ids and names of services
+inline constexpr std::size_t kMaxDiagnostic = 1024;
 
 // CBOR map keys by their RFC names. Names that modules share are told apart by the module.
 enum class Key : std::uint16_t {
@@ -69,7 +75,7 @@ struct Attribute {
   std::string_view unit;
   Range range;
   std::span<const EnumName> names;  // of an enumeration
-  std::uint16_t rfc;
+  std::uint16_t rfc;                // 0: an extension of ours
 
   std::uint16_t number() const { return static_cast<std::uint16_t>(key); }
   bool is_container() const { return type == ValueType::container && arity == Arity::one; }

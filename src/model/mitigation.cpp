@@ -65,6 +65,7 @@ bool same_acls(std::vector<AclActivation> a, std::vector<AclActivation> b) {
 std::string_view name_of(MitigationStatus status) { return name_of_code(Key::status, status); }
 std::string_view name_of(ConflictStatus status) { return name_of_code(Key::conflict_status, status); }
 std::string_view name_of(ConflictCause cause) { return name_of_code(Key::conflict_cause, cause); }
+std::string_view name_of(RefusalReason reason) { return name_of_code(Key::refusal_reason, reason); }
 std::string_view name_of(AttackStatus status) { return name_of_code(Key::attack_status, status); }
 
 }  // namespace dots::model

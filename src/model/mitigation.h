@@ -10,6 +10,7 @@
 #include "base/ids.h"
 #include "model/filter.h"
 #include "model/ip.h"
+#include "model/refusal_reason.h"
 
 namespace dots::model {
 
@@ -87,6 +88,13 @@ struct MitigationRequest {
   std::optional<AttackStatus> attack_status;
   std::vector<AclActivation> acl_list;  // filter control (RFC 9133)
 
+  // Extensions of ours (docs/extensions.md).
+  bool extensions = false;                       // the client reads ours in answers
+  std::optional<std::string> contract_id;        // the agreement that it refers to
+  std::optional<std::string> requested_service;  // the function that it wants
+
+  // By the flag, or because it uses one of them.
+  bool takes_extensions() const { return extensions || contract_id || requested_service; }
   friend bool operator==(const MitigationRequest&, const MitigationRequest&) = default;
 };
 
@@ -126,6 +134,13 @@ struct MitigationEntry {
   std::optional<ConflictInformation> conflict;
   DropCounters counters;
   std::vector<AclActivation> acl_list;  // changed by the server, or not applied by it (RFC 9133 3.2.1)
+
+  // Extensions of ours (docs/extensions.md), only to clients that take them.
+  std::optional<RefusalReason> refusal_reason;  // of a refusal, or of what does not work
+  std::string diagnostic;                       // the same for people
+  std::vector<std::string> offered_service;     // with a refusal: what could be asked for instead
+  std::optional<std::string> service_used;
+  std::vector<Prefix> actual_prefix;  // what is mitigated, when that differs from what was asked for
   friend bool operator==(const MitigationEntry&, const MitigationEntry&) = default;
 };
 

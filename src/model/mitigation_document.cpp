@@ -38,6 +38,16 @@ Result<void> read_port_ranges(const Document& document, At list, std::vector<Por
   return {};
 }
 
+Result<void> read_prefixes(const Document& document, At list, std::vector<Prefix>& out) {
+  out.reserve(document.end_of(list) - document.first(list));
+  for (At i = document.first(list); i != document.end_of(list); i = document.next(i)) {
+    const auto prefix = parse_prefix(document[i].text);
+    if (!prefix) return Error{named(document[list].attribute->key) + ": " + prefix.error().message};
+    out.push_back(*prefix);
+  }
+  return {};
+}
+
 void read_texts(const Document& document, At list, std::vector<std::string>& out) {
   out.reserve(document.end_of(list) - document.first(list));
   for (At i = document.first(list); i != document.end_of(list); i = document.next(i)) {
@@ -49,13 +59,7 @@ void read_texts(const Document& document, At list, std::vector<std::string>& out
 Result<void> read_target(const Document& document, At at, MitigationScope& scope) {
   switch (document[at].attribute->key) {
     case Key::target_prefix:
-      scope.target_prefix.reserve(document.end_of(at) - document.first(at));
-      for (At i = document.first(at); i != document.end_of(at); i = document.next(i)) {
-        const auto prefix = parse_prefix(document[i].text);
-        if (!prefix) return Error{named(Key::target_prefix) + ": " + prefix.error().message};
-        scope.target_prefix.push_back(*prefix);
-      }
-      return {};
+      return read_prefixes(document, at, scope.target_prefix);
     case Key::target_port_range:
       return read_port_ranges(document, at, scope.target_port_range);
     case Key::target_protocol:
@@ -182,6 +186,21 @@ Result<MitigationEntry> read_entry(const Document& document, At map) {
       case Key::control_acl_list:
         read_acls(document, i, entry.acl_list);
         break;
+      case Key::refusal_reason:
+        entry.refusal_reason = code_of<RefusalReason>(item);
+        break;
+      case Key::diagnostic:
+        entry.diagnostic = item.text;
+        break;
+      case Key::offered_service:
+        read_texts(document, i, entry.offered_service);
+        break;
+      case Key::service_used:
+        entry.service_used = std::string(item.text);
+        break;
+      case Key::actual_prefix:
+        if (const auto prefixes = read_prefixes(document, i, entry.actual_prefix); !prefixes) return prefixes.error();
+        break;
       default:
         if (const auto target = read_target(document, i, scope); !target) return target.error();
     }
@@ -225,6 +244,15 @@ class Writer {
     list(key, values,
          [this](At array, const Attribute& of, const std::string& value) { document_.add_text(array, of, value); });
   }
+  void text(Key key, const std::string& value) { document_.add_text(map_, attribute(key), value); }
+  void text(Key key, const std::optional<std::string>& value) {
+    if (value) text(key, *value);
+  }
+  void prefixes(Key key, const std::vector<Prefix>& values) {
+    list(key, values, [this](At array, const Attribute& of, const Prefix& prefix) {
+      document_.add_text(array, of, document_.keep(to_string(prefix)));
+    });
+  }
   template <class Fill>
   void container(Key key, Fill fill) {
     const At map = document_.open(map_, attribute(key), ItemKind::map);
@@ -232,9 +260,7 @@ class Writer {
     document_.close(map);
   }
   void targets(const MitigationScope& scope, bool with_ports = true) {
-    list(Key::target_prefix, scope.target_prefix, [this](At array, const Attribute& of, const Prefix& prefix) {
-      document_.add_text(array, of, document_.keep(to_string(prefix)));
-    });
+    prefixes(Key::target_prefix, scope.target_prefix);
     if (with_ports)
       list(Key::target_port_range, scope.target_port_range,
            [this](At array, const Attribute& of, const PortRange& range) {
@@ -305,6 +331,11 @@ class Writer {
     number(Key::pps_dropped, entry.counters.pps_dropped);
     if (entry.trigger_mitigation) boolean(Key::trigger_mitigation, *entry.trigger_mitigation);
     acls(entry.acl_list);
+    text(Key::service_used, entry.service_used);
+    texts(Key::offered_service, entry.offered_service);
+    number(Key::refusal_reason, entry.refusal_reason);
+    if (!entry.diagnostic.empty()) text(Key::diagnostic, entry.diagnostic);
+    prefixes(Key::actual_prefix, entry.actual_prefix);
   }
 
  private:
@@ -348,6 +379,15 @@ Result<MitigationRequest> to_mitigation_request(const Document& document) {
       case Key::control_acl_list:
         read_acls(document, i, request.acl_list);
         break;
+      case Key::extensions:
+        request.extensions = item.number != 0;
+        break;
+      case Key::contract_id:
+        request.contract_id = std::string(item.text);
+        break;
+      case Key::requested_service:
+        request.requested_service = std::string(item.text);
+        break;
       default:
         if (const auto target = read_target(document, i, request.scope); !target) return target.error();
     }
@@ -384,6 +424,9 @@ Document to_document(const MitigationRequest& request) {
     writer.number(Key::attack_status, request.attack_status);
     if (!request.trigger_mitigation) writer.boolean(Key::trigger_mitigation, false);
     writer.acls(request.acl_list);
+    if (request.extensions) writer.boolean(Key::extensions, true);
+    writer.text(Key::contract_id, request.contract_id);
+    writer.text(Key::requested_service, request.requested_service);
     document.close(map);
   });
 }

@@ -16,6 +16,7 @@ constexpr std::uint32_t kRequests = kRequest | kEfficacy | kFilterControl;
 constexpr std::uint32_t kPutAnswer = bit(Message::mitigation_put_answer);
 constexpr std::uint32_t kGetAnswer = bit(Message::mitigation_get_answer);
 constexpr std::uint32_t kConflict = bit(Message::mitigation_conflict);
+constexpr std::uint32_t kRefusal = bit(Message::mitigation_refusal);
 constexpr std::uint32_t kAnswers = kPutAnswer | kGetAnswer | kConflict;
 constexpr std::uint32_t kConfigRequest = bit(Message::config_request);
 constexpr std::uint32_t kConfigAnswer = bit(Message::config_answer);
@@ -34,6 +35,7 @@ constexpr std::array<MessageName, kMessages> kNames = {{
     {Message::mitigation_put_answer, Direction::server_to_client, "answer to a mitigation request"},
     {Message::mitigation_get_answer, Direction::server_to_client, "mitigation status"},
     {Message::mitigation_conflict, Direction::server_to_client, "mitigation conflict"},
+    {Message::mitigation_refusal, Direction::server_to_client, "mitigation refusal"},
     {Message::config_request, Direction::client_to_server, "session configuration request"},
     {Message::config_answer, Direction::server_to_client, "session configuration"},
     {Message::redirect, Direction::server_to_client, "redirect"},
@@ -132,6 +134,8 @@ const Shape& shape_of(Message message) {
       return shape<Message::mitigation_get_answer>();
     case Message::mitigation_conflict:
       return shape<Message::mitigation_conflict>();
+    case Message::mitigation_refusal:
+      return shape<Message::mitigation_refusal>();
     case Message::config_request:
       return shape<Message::config_request>();
     case Message::config_answer:

@@ -21,12 +21,13 @@ enum class Message : std::uint8_t {
   mitigation_put_answer,   // 2.01, 2.04 (4.4.1.3)
   mitigation_get_answer,   // 2.05, also as notification (4.4.2)
   mitigation_conflict,     // 4.09 (4.4.1.3)
+  mitigation_refusal,      // 4.xx, 5.xx with a reason for programs (docs/extensions.md)
   config_request,          // PUT config (4.5.2)
   config_answer,           // 2.05 (4.5.1)
   redirect,                // 5.03 with an alternate server (4.6)
   heartbeat,               // PUT hb (4.7)
 };
-inline constexpr std::size_t kMessages = 10;
+inline constexpr std::size_t kMessages = 11;
 
 enum class Direction : std::uint8_t { client_to_server, server_to_client, both };
 
@@ -44,7 +45,7 @@ struct ShapeNode {
   Presence presence = Presence::optional;
   std::uint16_t max_entries = 0;
   Key list_key = Key::none;  // of a keyed list: the leaf that is unique among its entries
-  std::string_view section;  // "9132 4.4.1.1"
+  std::string_view section;  // "9132 4.4.1.1", or "extension": ours
 
   const Attribute* attribute = nullptr;
   std::uint16_t first_member = 0;  // range of the members in Shape::nodes

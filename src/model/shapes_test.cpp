@@ -45,7 +45,13 @@ TEST(Shapes, EveryRowIsReachableAndFits) {
     EXPECT_EQ(seen.size(), shape.nodes.size()) << shape.name << ": a row whose parent has no row";
     for (const ShapeNode& node : shape.nodes) {
       EXPECT_EQ(node.attribute->key, node.child);
-      EXPECT_TRUE(node.section.starts_with("9")) << node.attribute->name;
+      EXPECT_TRUE(node.section.starts_with("9") || node.section == "extension") << node.attribute->name;
+      if (node.attribute->rfc == 0) {
+        EXPECT_EQ(node.section, "extension") << node.attribute->name;
+        EXPECT_EQ(node.presence == Presence::mandatory,
+                  message == Message::mitigation_refusal && node.child == Key::refusal_reason)
+            << "a peer that does not know it leaves it out";
+      }
       if (node.presence != Presence::forbidden) {
         EXPECT_EQ(node.members > 0, node.attribute->type == ValueType::container)
             << shape.name << ": " << node.attribute->name;
@@ -129,6 +135,23 @@ TEST(Shapes, FilterControlIsAMessageOfItsOwn) {
   EXPECT_EQ(list->attribute->name, "ietf-dots-signal-control:acl-list");
   EXPECT_EQ(presence(Message::filter_control_request, {Key::mitigation_scope, Key::scope, Key::acl_list}), std::nullopt)
       << "key 22 is of a conflict";
+}
+
+// S9132-10.6.1-02: what every receiver may leave aside, and no RFC will ever take
+TEST(Shapes, OurExtensionsAreOfPrivateUse) {
+  std::size_t ours = 0;
+  for (const Attribute& attribute : attributes()) {
+    EXPECT_EQ(attribute.rfc == 0, attribute.number() >= 49152) << attribute.name;
+    if (attribute.rfc != 0) continue;
+    ++ours;
+    EXPECT_EQ(comprehension_of(attribute.number()), Comprehension::optional);
+    EXPECT_TRUE(attribute.name.starts_with("tidewall-dots:")) << attribute.name;
+    EXPECT_EQ(find_attribute(std::uint64_t{attribute.number()}), &attribute);
+  }
+  EXPECT_EQ(ours, 8U);
+  EXPECT_EQ(presence(Message::mitigation_request, {Key::mitigation_scope, Key::scope, Key::refusal_reason}),
+            std::nullopt)
+      << "skipped like any unknown one, not refused";
 }
 
 }  // namespace

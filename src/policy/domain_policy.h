@@ -27,13 +27,15 @@ namespace dots::policy {
 struct Verdict {
   bool allowed = true;
   model::ResponseCode code = model::ResponseCode::created;
-  std::string diagnostic;  // to the peer; says nothing about other domains
-  std::string reason;      // to the operator
-  std::string next_step;   // to the operator; may be empty
+  std::string diagnostic;                            // to the peer; says nothing about other domains
+  std::string reason;                                // to the operator
+  std::string next_step;                             // to the operator; may be empty
+  std::optional<model::RefusalReason> refusal = {};  // of a no, for programs (docs/extensions.md)
 
   static Verdict yes() { return {}; }
-  static Verdict no(model::ResponseCode code, std::string diagnostic, std::string reason, std::string next_step = {}) {
-    return {false, code, std::move(diagnostic), std::move(reason), std::move(next_step)};
+  static Verdict no(model::ResponseCode code, std::string diagnostic, std::string reason, std::string next_step = {},
+                    model::RefusalReason refusal = model::RefusalReason::scope) {
+    return {false, code, std::move(diagnostic), std::move(reason), std::move(next_step), refusal};
   }
 };
 

@@ -97,8 +97,8 @@ class Explainer {
   static std::string title(std::uint64_t key, const Attribute* known) {
     std::string out = std::to_string(key);
     if (known != nullptr) {
-      return out + " " + std::string(known->name) + " [" + known->yang_type() + ", RFC " + std::to_string(known->rfc) +
-             "]";
+      const std::string from = known->rfc == 0 ? "extension" : "RFC " + std::to_string(known->rfc);
+      return out + " " + std::string(known->name) + " [" + known->yang_type() + ", " + from + "]";
     }
     if (key == 0 || key > UINT16_MAX) return out + " [outside the registry]";
     out += key >= 49152 ? " [private use, " : " [unknown, ";
@@ -394,8 +394,8 @@ void describe_members(const model::Shape& shape, std::span<const model::ShapeNod
     if (node.presence == model::Presence::forbidden) continue;
     const Attribute& attribute = *node.attribute;
     out.push_back(std::string(2 * depth, ' ') + std::to_string(attribute.number()) + " " + std::string(attribute.name) +
-                  " [" + attribute.yang_type() + ", " + std::string(to_string(node.presence)) + ", RFC " +
-                  std::string(node.section) + "]");
+                  " [" + attribute.yang_type() + ", " + std::string(to_string(node.presence)) + ", " +
+                  (node.section == "extension" ? "" : "RFC ") + std::string(node.section) + "]");
     describe_members(shape, shape.members_of(node), depth + 1, out);
   }
 }

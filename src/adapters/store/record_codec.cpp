@@ -138,6 +138,13 @@ base::Result<void> read_member(std::string_view name, const json::value& value, 
     request.attack_status = static_cast<model::AttackStatus>(*status);
   } else if (name == "acls") {
     return read_list(value, request.acl_list, name, acl_of);
+  } else if (name == "extensions") {
+    if (!value.is_bool()) return damaged(name);
+    request.extensions = value.get_bool();
+  } else if (name == "contract" || name == "service") {
+    auto text = text_of(value);
+    if (!text) return damaged(name);
+    (name == "contract" ? request.contract_id : request.requested_service) = std::move(*text);
   }
   return {};
 }
@@ -195,6 +202,11 @@ std::string encode_request(const model::MitigationRequest& request) {
     out += '[' + json::serialize(json::string_view(acl.acl_name)) + ',' +
            std::to_string(static_cast<unsigned>(acl.type)) + ']';
   });
+  if (request.extensions) out += ",\"extensions\":true";
+  if (request.contract_id) out += ",\"contract\":" + json::serialize(json::string_view(*request.contract_id));
+  if (request.requested_service) {
+    out += ",\"service\":" + json::serialize(json::string_view(*request.requested_service));
+  }
   out += '}';
   return out;
 }

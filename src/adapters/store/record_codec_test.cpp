@@ -26,6 +26,13 @@ TEST(RecordCodec, TheTextOfARequestIsFixed) {
   EXPECT_EQ(encode_request(filters), R"({"v":1,"trigger":true,"acls":[["a \"b\"",3],["c",2]]})");
   EXPECT_EQ(*decode_request(encode_request(filters)), filters);
   EXPECT_EQ(*decode_request(encode_request({})), model::MitigationRequest{});
+  model::MitigationRequest extended;
+  extended.extensions = true;
+  extended.contract_id = "gold \"2026\"";
+  extended.requested_service = "scrubbing";
+  EXPECT_EQ(encode_request(extended), R"({"v":1,"trigger":true,"extensions":true,"contract":"gold \"2026\"",)"
+                                      R"("service":"scrubbing"})");
+  EXPECT_EQ(*decode_request(encode_request(extended)), extended);
 }
 
 TEST(RecordCodec, AMemberThatIsNotKnownIsSkippedAndAnAbsentOneHasItsDefault) {
@@ -58,6 +65,9 @@ TEST(RecordCodec, DamagedTextIsAnErrorAndNeverHalfARequest) {
                            R"({"v":1,"fqdns":[null]})",
                            R"({"v":1,"lifetime":"60"})",
                            R"({"v":1,"trigger":1})",
+                           R"({"v":1,"extensions":1})",
+                           R"({"v":1,"contract":1})",
+                           R"({"v":1,"service":[]})",
                            R"({"v":1,"acls":[["x"]]})",
                            R"({"v":1,"acls":[["x",4]]})",
                            R"({"v":1,"acls":[[1,1]]})",

@@ -23,6 +23,11 @@ std::string printable(base::ByteView payload) {
   return text;
 }
 
+// A refusal with a reason has its diagnostic text inside (docs/extensions.md).
+void lift_diagnostic(signal::client::Answer& answer) {
+  if (!model::is_success(answer.code) && !answer.entries.empty()) answer.diagnostic = answer.entries.front().diagnostic;
+}
+
 }  // namespace
 
 signal::client::Answer answer_of(signal::client::SendId id, const coap::Response& response) {
@@ -36,10 +41,11 @@ signal::client::Answer answer_of(signal::client::SendId id, const coap::Response
     if (redirect) {
       answer.redirect = std::move(*redirect);
     } else {
-      // Or it says which filters could not be switched (RFC 9133 3.2.1).
+      // Or it says which filters could not be switched (RFC 9133 3.2.1), or why it refuses.
       auto filters = wire::decode_mitigation_answer(response.payload);
       if (filters && !filters->empty()) {
         answer.entries = std::move(*filters);
+        lift_diagnostic(answer);
       } else {
         answer.diagnostic = "its redirection cannot be read: " + redirect.error().diagnostic;
       }
@@ -65,6 +71,7 @@ signal::client::Answer answer_of(signal::client::SendId id, const coap::Response
   auto entries = wire::decode_mitigation_answer(response.payload);
   if (entries) {
     answer.entries = std::move(*entries);
+    lift_diagnostic(answer);
   } else {
     answer.diagnostic = "its body cannot be read: " + entries.error().diagnostic;
   }

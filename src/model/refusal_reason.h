@@ -1,0 +1,24 @@
+// Why a mitigation is refused, or fails, so that a program can tell: RFC 8811 2.2.2 wants reasons, RFC 9132 has codes
+// and free text alone. Travels in the attribute refusal-reason (docs/extensions.md).
+#pragma once
+
+#include <cstdint>
+#include <string_view>
+
+namespace dots::model {
+
+enum class RefusalReason : std::uint8_t {
+  scope = 1,  // what is to be protected: not of this domain, malformed, too large, in conflict
+  contract,   // the contract is not known, or does not cover this
+  policy,     // of the server: it may, and does not want to
+  rate,       // too much at a time, or too many at once
+  capacity,   // rules, mitigations: the back ends or the quota are full
+  bandwidth,  // more traffic than can be taken
+  function,   // the wanted service, or what the scope needs, is not offered
+  hardware,   // something that does the work is broken
+};
+
+// As YANG and JSON spell it; "unknown" for a code outside of the list.
+std::string_view name_of(RefusalReason reason);
+
+}  // namespace dots::model

@@ -34,7 +34,7 @@ base::SteadyTime MitigatorRunner::State::next_time(base::Now now) const {
   base::SteadyTime next = now.steady + std::chrono::minutes{1};
   if (held) return next;
   if (!available) return std::min(next, open_at);
-  if (!reader && abilities.counts) next = std::min(next, read_at);
+  if (reads_here()) next = std::min(next, read_at);
   if (now.steady < grace_until) next = std::min(next, grace_until);
   for (const auto& deadline : {reconciler.next_deadline(), filters.next_deadline()}) {
     if (deadline) next = std::min(next, *deadline);
@@ -57,7 +57,7 @@ bool MitigatorRunner::State::round() {
     reading.reset();
   }
   if (seen && available && !was_held) take_reading(std::move(*seen), runner_now());
-  if (!reader && abilities.counts && available && !was_held && now.steady >= read_at) read_here(now);
+  if (reads_here() && available && !was_held && now.steady >= read_at) read_here(now);
   return more || again;
 }
 
@@ -132,6 +132,8 @@ bool MitigatorRunner::State::learn(base::Now now) {
   {
     const std::lock_guard lock(mutex);
     reconciler.learned(rules, now);
+    if (abilities.confirms) reconciler.confirmed(listing->rules, reconciler.version());
+    links = listing->links;
     version = reconciler.version();
     if (abilities.filters) filters.learned(listing->filters, now);
     filters_version = filters.version();
@@ -217,14 +219,17 @@ bool MitigatorRunner::State::refused(const std::string& reason, base::Now now, c
 
 bool MitigatorRunner::State::step_rules() {
   mitigation::Reconciler::Difference batch;
+  std::vector<ports::RuleChange> list;
   {
     const std::lock_guard lock(mutex);
     batch = reconciler.next(options.batch);
+    for (const auto& rule : batch.install) list.push_back({ports::RuleChange::Kind::install, rule, {}});
+    for (const auto& rule : batch.remove) list.push_back({ports::RuleChange::Kind::remove, rule, {}});
+    if (abilities.explains) {
+      for (auto& change : list) change.owners = reconciler.notes(change.rule.match);
+    }
   }
   if (batch.empty()) return false;
-  std::vector<ports::RuleChange> list;
-  for (auto& rule : batch.install) list.push_back({ports::RuleChange::Kind::install, rule});
-  for (auto& rule : batch.remove) list.push_back({ports::RuleChange::Kind::remove, rule});
   const auto applied = mitigator->apply(list);
   ++changes;
   const base::Now after = runner_now();
@@ -232,13 +237,14 @@ bool MitigatorRunner::State::step_rules() {
     strikes = 0;
     sink.count("dots_mitigator_changes_total", options.name, list.size());
     const std::lock_guard lock(mutex);
-    reconciler.applied(batch.version, true, {}, after, options.retry_after);
+    reconciler.applied(batch.version, std::nullopt, after, options.retry_after);
+    if (abilities.confirms) read_at = after.steady;
     version = reconciler.version();
     return true;
   }
   return refused(applied.error().message, after, [&] {
     const std::lock_guard lock(mutex);
-    reconciler.applied(batch.version, false, applied.error().message, after, options.retry_after);
+    reconciler.applied(batch.version, applied.error(), after, options.retry_after);
   });
 }
 

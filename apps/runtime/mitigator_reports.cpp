@@ -23,9 +23,10 @@ void MitigatorRunner::State::report() {
     rules = reconciler.rules();
     for (OwnerReport& one : reports) {
       // Installed rules stay in force while their back end cannot be reached; others are not there, and that is known.
-      if (was_held) one = {one.owner, RuleState::failed, "held: the emergency marker is set, so nothing is installed"};
+      if (was_held)
+        one = {one.owner, RuleState::failed, "held: the emergency marker is set, so nothing is installed", {}};
       if (!was_held && !available && one.state == RuleState::pending) {
-        one = {one.owner, RuleState::failed, options.name + " is " + why_not};
+        one = {one.owner, RuleState::failed, options.name + " is " + why_not, model::RefusalReason::hardware};
       }
     }
   }
@@ -99,6 +100,8 @@ void MitigatorRunner::State::take_reading(Reading seen, base::Now now) {
       for (const auto& one : seen.listing.rules) rules.push_back(one.rule);
       agrees = reconciler.agrees_with(rules) && (!abilities.filters || filters.agrees_with(seen.listing.filters));
     }
+    if (abilities.confirms) reconciler.confirmed(seen.listing.rules, seen.version);
+    links = seen.listing.links;
     filters.counted(seen.listing.filters, seen.filters_version);
     std::vector<std::pair<model::Rule, model::RuleCounters>> counters;
     counters.reserve(seen.listing.rules.size());
@@ -112,6 +115,7 @@ void MitigatorRunner::State::take_reading(Reading seen, base::Now now) {
     if (!send_exemptions(now) || !learn(now)) return;
     again = true;
   }
+  report();  // of confirmations
   if (abilities.counts) report_counters(now);
 }
 

@@ -2,6 +2,7 @@
 
 #include "adapters/mitigators/dry_run.h"
 #include "adapters/mitigators/nftables_mitigator.h"
+#include "agent/server/mitigation_planner.h"
 #include "agent/server/render.h"
 #include "apps/runtime/mitigator_state.h"
 #include "ops/config.h"
@@ -14,6 +15,7 @@ MitigatorRunner::MitigatorRunner(std::unique_ptr<ports::Mitigator> mitigator, st
                                      sink)) {
   state_->held = state_->options.hold;
   state_->reconciler.keep_unexplained(true);
+  state_->reconciler.expect_confirmation(state_->abilities.confirms);
   state_->filters.keep_unexplained(true);
 }
 
@@ -76,6 +78,7 @@ agent::server::BackEndView MitigatorRunner::view() const {
   view.state = state_->held        ? "held: the emergency marker is set, so nothing is installed"
                : state_->available ? "ready"
                                    : state_->why_not;
+  view.links = state_->links;
   view.stories = state_->reconciler.stories();
   view.filters = state_->filters.stories();
   if (!state_->abilities.filters) {
@@ -85,6 +88,10 @@ agent::server::BackEndView MitigatorRunner::view() const {
     }
   }
   return view;
+}
+
+agent::server::PlannedBackEnd MitigatorRunner::planned() const {
+  return {state_->options.name, state_->abilities.scoped, state_->abilities.limits};
 }
 
 bool MitigatorRunner::available() const {

@@ -21,7 +21,8 @@ struct MitigatorConfig;
 }
 namespace dots::agent::server {
 struct BackEndView;
-}
+struct PlannedBackEnd;
+}  // namespace dots::agent::server
 
 namespace dots::runtime {
 
@@ -71,8 +72,9 @@ class MitigatorRunner {
   void exempt(std::vector<ports::SignalExemption> exemptions);
   void hold(bool on);
   agent::server::BackEndView view() const;
-  bool available() const;  // it takes changes
-  bool quiescent() const;  // available, and everything is as wanted
+  agent::server::PlannedBackEnd planned() const;  // what it can express
+  bool available() const;                         // it takes changes
+  bool quiescent() const;                         // available, and everything is as wanted
 
  private:
   struct State;

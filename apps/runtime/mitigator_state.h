@@ -53,6 +53,7 @@ struct MitigatorRunner::State {
   mitigation::FilterReconciler filters;
   bool available = false;
   std::string why_not = "not yet started";
+  std::vector<ports::BackEndLink> links;
   std::atomic<std::uint64_t> changes{0};  // calls that may have changed the back end
   std::atomic<std::uint64_t> version{0};  // of the reconciler
   std::atomic<std::uint64_t> filters_version{0};
@@ -94,6 +95,8 @@ struct MitigatorRunner::State {
   // The back end has refused a batch: whether that was because of its content, not because it is gone.
   // `deaths`: so many in a row are taken as the fault of what was tried.
   bool refused(const std::string& reason, base::Now now, const std::function<void()>& blame, int deaths = 2);
+  // Back ends without a reader of their own that count, or tell later what is in force, are asked in between.
+  bool reads_here() const { return !reader && (abilities.counts || abilities.confirms); }
   void read_here(base::Now now);
   void take_reading(Reading seen, base::Now now);
   void remove_foreign(const std::vector<std::string>& seen);

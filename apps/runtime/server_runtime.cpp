@@ -10,12 +10,12 @@
 #include "adapters/mitigators/nftables_mitigator.h"
 #include "adapters/net/steering.h"
 #include "adapters/store/emergency_marker.h"
+#include "agent/server/mitigation_planner.h"
 #include "apps/runtime/open_credentials.h"
 #include "apps/runtime/open_store.h"
 #include "apps/runtime/server_state.h"
 #include "apps/runtime/ticket_files.h"
 #include "base/time_text.h"
-#include "mitigation/plan.h"
 
 namespace dots::runtime {
 
@@ -48,13 +48,21 @@ std::size_t sessions_per_domain(std::size_t limit, std::size_t shards) {
 
 }  // namespace
 
+namespace {
+std::vector<std::string> names_of(const std::vector<ops::MitigatorConfig>& mitigators) {
+  std::vector<std::string> names;
+  for (const auto& one : mitigators) names.push_back(one.name);
+  return names;
+}
+}  // namespace
+
 ServerRuntime::State::State(ops::Config c, ops::facts::Sink& s)
     : config(std::move(c)),
       sink(s),
       started(adapters::net::clock_now().steady),
       desk(config.redirect, config.store.kind == "memory" ? std::string{} : config.store.state_dir),
       running_config(std::make_shared<const ops::Config>(config)),
-      back_ends(config.mitigators.size()),
+      back_ends(names_of(config.mitigators)),
       exemptions({}, kMostLiveExemptions) {}
 
 base::Result<void> ServerRuntime::State::open() {
@@ -178,6 +186,9 @@ void ServerRuntime::State::open_shards(const Beliefs& believed, std::uint32_t co
     guard.loss_threshold = config.heartbeat_interval * config.missing_hb_allowed;
   }
   losses = std::make_unique<Losses>(guard, count, sink);
+  std::vector<agent::server::PlannedBackEnd> planned;
+  for (const auto& runner : runners) planned.push_back(runner->planned());
+  const auto planner = std::make_shared<const agent::server::MitigationPlanner>(std::move(planned));
   for (std::uint32_t index = 0; index < count; ++index) {
     agent::server::ShardSettings settings;
     settings.domain.loss_threshold = guard.loss_threshold;
@@ -192,8 +203,7 @@ void ServerRuntime::State::open_shards(const Beliefs& believed, std::uint32_t co
     settings.data.limits.answer_bytes = config.data_channel.waiting_bytes_per_domain / 2;
     settings.sessions.sessions = std::max<std::size_t>(1, config.limits.sessions / count);
     settings.sessions_per_domain = sessions_per_domain(config.limits.sessions_per_domain, count);
-    auto shard =
-        std::make_unique<Shard>(settings, believed.identities, believed.domains, mitigation::plan, random_seed());
+    auto shard = std::make_unique<Shard>(settings, believed.identities, believed.domains, planner, random_seed());
     ShardOutput none;  // there are no sessions yet
     shard->set_redirects(desk.current(), adapters::net::clock_now(), none);
     shards.push_back(std::make_unique<ShardThread>(index, std::move(shard), world(), sink));

@@ -1,4 +1,5 @@
 // What the shards ask of the rest of the server, and what it tells them. On the shards' threads, so nothing waits here.
+#include <algorithm>
 #include <chrono>
 #include <utility>
 
@@ -113,26 +114,28 @@ void ServerRuntime::State::hand_over(std::uint32_t to, const char* what, ShardTh
 void ServerRuntime::State::want(std::vector<signal::server::DesiredRules> rules,
                                 std::vector<mitigation::DomainFilters> filters) {
   // A later wish of the same owner takes the place of an earlier one.
-  std::map<model::RuleOwner, mitigation::Reconciler::Want> wants;
+  std::vector<std::map<model::RuleOwner, mitigation::Reconciler::Want>> wants(runners.size());
   for (auto& one : rules) {
     for (auto& want : one.wants) {
-      {
-        const std::lock_guard lock(back_ends_mutex);
-        if (want.rules.empty()) {
-          back_ends.forget(want.owner);
-        } else if (const auto told = back_ends.wanted(want.owner)) {
-          to_domains({*told});
-        }
+      const std::lock_guard lock(back_ends_mutex);
+      const auto route = back_ends.want(want.owner, want.parts);
+      if (route.told) to_domains({*route.told});
+      for (const std::size_t index : route.hear) {
+        const auto part = std::find_if(want.parts.begin(), want.parts.end(),
+                                       [&](const auto& p) { return p.back_end == config.mitigators[index].name; });
+        mitigation::Reconciler::Want mine{want.owner, {}, want.reason, want.until};
+        if (part != want.parts.end()) mine.rules = std::move(part->rules);
+        wants[index].insert_or_assign(want.owner, std::move(mine));
       }
-      const model::RuleOwner owner = want.owner;
-      wants.insert_or_assign(owner, mitigation::Reconciler::Want{std::move(want.owner), std::move(want.rules),
-                                                                 std::move(want.reason), want.until});
     }
   }
-  std::vector<mitigation::Reconciler::Want> list;
-  list.reserve(wants.size());
-  for (auto& [owner, want] : wants) list.push_back(std::move(want));
-  for (auto& runner : runners) runner->want(list, filters);
+  for (std::size_t index = 0; index < runners.size(); ++index) {
+    if (wants[index].empty() && filters.empty()) continue;
+    std::vector<mitigation::Reconciler::Want> list;
+    list.reserve(wants[index].size());
+    for (auto& [owner, want] : wants[index]) list.push_back(std::move(want));
+    runners[index]->want(std::move(list), filters);
+  }
 }
 
 // On a runner's thread. What finds no room in a queue stays and goes with the next.

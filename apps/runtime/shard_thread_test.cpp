@@ -7,7 +7,7 @@
 #include <condition_variable>
 #include <mutex>
 
-#include "mitigation/plan.h"
+#include "agent/server/mitigation_planner.h"
 #include "tests/support/recording_sink.h"
 
 namespace dots::runtime {
@@ -48,7 +48,9 @@ class ShardThreadTest : public ::testing::Test {
     thread = std::make_unique<ShardThread>(
         0,
         std::make_unique<Shard>(settings, identities, std::vector{std::make_shared<const policy::DomainRules>(policy)},
-                                mitigation::plan, 1),
+                                std::make_shared<agent::server::MitigationPlanner>(
+                                    std::vector<agent::server::PlannedBackEnd>{{"back end"}}),
+                                1),
         std::move(world), sink);
   }
   int count(int& what) {

@@ -70,7 +70,7 @@ bool Reconciler::due() const {
   return s.known && (!s.to_install.empty() || (!s.keep_unexplained && !s.to_remove.empty()));
 }
 
-void Reconciler::applied(std::uint64_t version, bool ok, const std::string& failure, base::Now now,
+void Reconciler::applied(std::uint64_t version, const std::optional<ports::MitigatorFault>& fault, base::Now now,
                          base::Duration retry_after) {
   State& s = *state_;
   if (!s.out || s.out->version != version) return;
@@ -80,12 +80,12 @@ void Reconciler::applied(std::uint64_t version, bool ok, const std::string& fail
   for (const auto& rule : batch.install) matches.push_back(rule.match);
   for (const auto& rule : batch.remove) matches.push_back(rule.match);
 
-  if (ok) {
+  if (!fault) {
     for (const auto& rule : batch.install) s.has_installed(rule.match, rule, now.wall);
     for (const auto& rule : batch.remove) s.has_installed(rule.match, std::nullopt, now.wall);
     for (const RuleMatch& match : matches) s.settle(match);
   } else if (matches.size() == 1) {
-    s.failed(matches.front(), failure, now.steady + retry_after);
+    s.failed(matches.front(), *fault, now.steady + retry_after);
   } else {
     const auto middle = matches.begin() + static_cast<std::ptrdiff_t>(matches.size() / 2);
     s.split.emplace_front(middle, matches.end());
@@ -101,6 +101,31 @@ std::optional<base::SteadyTime> Reconciler::next_deadline() const {
 
 void Reconciler::wake(base::Now now) { state_->wake(now.steady); }
 
+void Reconciler::expect_confirmation(bool on) { state_->confirms = on; }
+
+void Reconciler::confirmed(const std::vector<ports::InstalledRule>& seen, std::uint64_t as_of) {
+  State& s = *state_;
+  for (const auto& one : seen) {
+    const auto it = s.entries.find(one.rule.match);
+    if (it == s.entries.end()) continue;
+    Entry& entry = it->second;
+    if (entry.installed != one.rule || entry.version > as_of || entry.not_in_force == one.not_in_force) continue;
+    entry.not_in_force = one.not_in_force;
+    for (const auto& [owner, rule] : entry.wanters) s.touched.insert(owner);
+  }
+}
+
+std::vector<ports::RuleNote> Reconciler::notes(const model::RuleMatch& match) const {
+  std::vector<ports::RuleNote> out;
+  const auto it = state_->entries.find(match);
+  if (it == state_->entries.end()) return out;
+  for (const auto& [id, rule] : it->second.wanters) {
+    const Owner& owner = state_->owners.at(id);
+    out.push_back({id, owner.reason, owner.until});
+  }
+  return out;
+}
+
 std::vector<OwnerReport> Reconciler::reports() {
   State& s = *state_;
   std::vector<OwnerReport> out;
@@ -109,7 +134,7 @@ std::vector<OwnerReport> Reconciler::reports() {
     if (it == s.owners.end()) continue;
     const OwnerReport report = s.state_of(id, it->second);
     auto& last = it->second.reported;
-    if (last && last->state == report.state && last->reason == report.reason) continue;
+    if (last && last->state == report.state && last->reason == report.reason && last->why == report.why) continue;
     last = report;
     out.push_back(report);
   }
@@ -148,10 +173,11 @@ std::vector<RuleStory> Reconciler::stories() const {
   for (const auto& [match, entry] : state_->entries) {
     RuleStory story;
     story.rule = entry.desired ? *entry.desired : *entry.installed;
-    story.state = !entry.failure.empty() ? RuleState::failed
-                  : entry.settled()      ? RuleState::installed
-                                         : RuleState::pending;
-    story.failure = entry.failure;
+    story.state = !entry.failure.empty()        ? RuleState::failed
+                  : !entry.settled()            ? RuleState::pending
+                  : !entry.not_in_force.empty() ? RuleState::taken
+                                                : RuleState::installed;
+    story.failure = story.state == RuleState::taken ? entry.not_in_force : entry.failure;
     story.installed_at = entry.installed_at;
     story.counters = entry.tally.total();
     for (const auto& [id, rule] : entry.wanters) {

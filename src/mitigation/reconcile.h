@@ -14,17 +14,18 @@
 
 #include "base/time.h"
 #include "model/rule.h"
-#include "policy/domain_policy.h"
+#include "ports/mitigator.h"
 
 namespace dots::mitigation {
 
-enum class RuleState : std::uint8_t { pending, installed, failed };
+// Taken: the back end has it, and says that it is not in force yet.
+enum class RuleState : std::uint8_t { pending, taken, installed, failed };
 
 // One rule with its whole story (dotsctl explain).
 struct RuleStory {
   model::Rule rule;
   RuleState state = RuleState::pending;
-  std::string failure;
+  std::string failure;  // when failed; when taken: what is missing until it is in force
   std::optional<base::WallTime> installed_at;
   model::RuleCounters counters;
   struct Owner {
@@ -39,7 +40,8 @@ struct RuleStory {
 struct OwnerReport {
   model::RuleOwner owner;
   RuleState state = RuleState::pending;
-  std::string reason;
+  std::string reason;                                      // when failed or taken
+  std::optional<model::RefusalReason> why = std::nullopt;  // when failed, and the back end has told
 };
 struct OwnerCounters {
   model::RuleOwner owner;
@@ -81,9 +83,16 @@ class Reconciler {
   Difference next(std::size_t limit);
   // next() would give something, were no batch out.
   bool due() const;
-  // The back end's word on the batch `version`. After a failure the batch is split until the bad rule is alone; the bad
-  // rule is marked failed with `failure` and tried again after `retry_after`.
-  void applied(std::uint64_t version, bool ok, const std::string& failure, base::Now now, base::Duration retry_after);
+  // The back end's word on the batch `version`; no fault: it has taken it. After a failure the batch is split until the
+  // bad rule is alone; the bad rule is marked failed with the fault and tried again after `retry_after`.
+  void applied(std::uint64_t version, const std::optional<ports::MitigatorFault>& fault, base::Now now,
+               base::Duration retry_after);
+  // For a back end that confirms (MitigatorAbilities): what it has taken is in force when confirmed() has said so.
+  void expect_confirmation(bool on);
+  // What the back end listed when version() was `as_of`.
+  void confirmed(const std::vector<ports::InstalledRule>& seen, std::uint64_t as_of);
+  // Who wants the rule with this match; none when nobody does.
+  std::vector<ports::RuleNote> notes(const model::RuleMatch& match) const;
   // When wake() has work to do: a failed rule is due for its next try.
   std::optional<base::SteadyTime> next_deadline() const;
   void wake(base::Now now);

@@ -159,7 +159,7 @@ class World {
         seen_.erase(rule.match);
       }
     }
-    reconciler_.applied(batch.version, ok, "refused", now_, 5s);
+    reconciler_.applied(batch.version, ok ? std::nullopt : std::optional(ports::MitigatorFault{"refused"}), now_, 5s);
     for (const auto& report : reconciler_.reports()) reported_[report.owner] = report.state;
   }
   void count() {

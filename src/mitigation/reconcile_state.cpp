@@ -77,18 +77,20 @@ void Reconciler::State::has_installed(const RuleMatch& match, const std::optiona
     entry.tally.reinstalled();
     entry.version = version;
     entry.installed_at = rule ? std::optional(now) : std::nullopt;
+    entry.not_in_force = rule && confirms ? "not confirmed yet" : "";
   }
   if (entry.installed) --installed;
   if (rule) ++installed;
   entry.installed = rule;
 }
 
-void Reconciler::State::failed(const RuleMatch& match, const std::string& failure, base::SteadyTime retry_at) {
+void Reconciler::State::failed(const RuleMatch& match, const ports::MitigatorFault& fault, base::SteadyTime retry_at) {
   const auto it = entries.find(match);
   if (it == entries.end() || it->second.settled()) return;
   Entry& entry = it->second;
   unfile(match, entry);
-  entry.failure = failure.empty() ? "refused by the back end" : failure;
+  entry.failure = fault.message.empty() ? "refused by the back end" : fault.message;
+  entry.why = fault.reason;
   entry.retry_at = retry_at;
   waiting.emplace(retry_at, match);
   for (const auto& [owner, rule] : entry.wanters) touched.insert(owner);
@@ -174,13 +176,18 @@ OwnerReport Reconciler::State::state_of(const RuleOwner& id, const Owner& owner)
   OwnerReport report{id, RuleState::installed, {}};
   for (const auto& [match, baseline] : owner.baselines) {
     const Entry& entry = entries.at(match);
-    if (entry.settled()) continue;
+    if (entry.settled()) {
+      if (!entry.not_in_force.empty() && report.state == RuleState::installed) {
+        report.state = RuleState::taken;
+        report.reason = entry.not_in_force;
+      }
+      continue;
+    }
     if (!entry.failure.empty()) {
-      report.state = RuleState::failed;
-      report.reason = model::to_string(*entry.desired) + ": " + entry.failure;
-      return report;
+      return {id, RuleState::failed, model::to_string(*entry.desired) + ": " + entry.failure, entry.why};
     }
     report.state = RuleState::pending;
+    report.reason.clear();
   }
   return report;
 }

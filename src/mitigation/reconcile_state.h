@@ -20,9 +20,11 @@ using model::RuleOwner;
 // All that is known about one match: who wants what there, what the back end has, what went wrong.
 struct Entry {
   std::map<RuleOwner, model::Rule> wanters;
-  std::optional<model::Rule> desired;    // the strictest wish
-  std::optional<model::Rule> installed;  // meaningful while the back end is known
-  std::string failure;                   // set: the last try failed
+  std::optional<model::Rule> desired;       // the strictest wish
+  std::optional<model::Rule> installed;     // meaningful while the back end is known
+  std::string failure;                      // set: the last try failed
+  std::optional<model::RefusalReason> why;  // of the failure
+  std::string not_in_force;                 // what is missing, by the word of a back end that confirms
   std::optional<base::SteadyTime> retry_at;
   std::optional<base::WallTime> installed_at;
   RuleTally tally;
@@ -51,6 +53,7 @@ struct Reconciler::State {
   std::deque<std::vector<RuleMatch>> split;  // parts of failed batches, tried before anything else
   bool known = false;
   bool keep_unexplained = false;
+  bool confirms = false;
   std::uint64_t version = 0;
   std::size_t installed = 0;  // entries that have something installed
   model::RuleCounters dropped;
@@ -59,7 +62,7 @@ struct Reconciler::State {
   void wish(const Want& want, base::Now now);
   void drop_wish(const RuleOwner& id, Owner& owner, const RuleMatch& match);
   void has_installed(const RuleMatch& match, const std::optional<model::Rule>& rule, base::WallTime now);
-  void failed(const RuleMatch& match, const std::string& failure, base::SteadyTime retry_at);
+  void failed(const RuleMatch& match, const ports::MitigatorFault& fault, base::SteadyTime retry_at);
   void wake(base::SteadyTime now);
   // Recomputes what is desired for a match and files it; erases an entry that nobody needs.
   void settle(const RuleMatch& match);

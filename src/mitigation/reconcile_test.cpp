@@ -39,8 +39,10 @@ class ReconcileTest : public testing::Test {
     reconciler.want({{owner(mid), std::move(rules), "requested by client c", std::nullopt}}, now);
   }
   Reconciler::Difference take(std::size_t limit = 1000) { return reconciler.next(limit); }
-  void done(const Reconciler::Difference& batch) { reconciler.applied(batch.version, true, "", now, 5s); }
-  void refused(const Reconciler::Difference& batch) { reconciler.applied(batch.version, false, "no room", now, 5s); }
+  void done(const Reconciler::Difference& batch) { reconciler.applied(batch.version, std::nullopt, now, 5s); }
+  void refused(const Reconciler::Difference& batch) {
+    reconciler.applied(batch.version, ports::MitigatorFault{"no room"}, now, 5s);
+  }
   model::DropCounters counters(std::uint32_t mid) {
     for (const auto& entry : reconciler.owner_counters(now)) {
       if (entry.owner == owner(mid)) return entry.counters;
@@ -65,6 +67,51 @@ TEST_F(ReconcileTest, OneBatchIsOutAtATime) {
   EXPECT_TRUE(take().empty());
   done(batch);
   EXPECT_THAT(take().install, ElementsAre(udp(2)));
+}
+
+TEST_F(ReconcileTest, WhatIsTakenIsInForceWhenTheBackEndConfirmsIt) {
+  reconciler.expect_confirmation(true);
+  reconciler.learned({}, now);
+  want(1, {udp(1), udp(2)});
+  done(take());
+  const auto only = [&] {
+    const auto reports = reconciler.reports();
+    EXPECT_EQ(reports.size(), 1u);
+    return reports.empty() ? OwnerReport{} : reports.front();
+  };
+  EXPECT_EQ(only().state, RuleState::taken);
+  EXPECT_TRUE(reconciler.quiescent()) << "nothing more can be done for it";
+  const std::string waits = "BGP peer 192.0.2.1 is not established";
+  const auto as_of = reconciler.version();
+  reconciler.confirmed({{udp(1), {}, ""}, {udp(2), {}, waits}}, as_of);
+  EXPECT_EQ(only().reason, waits);
+  EXPECT_EQ(reconciler.stories().at(1).failure, waits);
+  reconciler.confirmed({{udp(1), {}, ""}, {udp(2), {}, ""}}, as_of);
+  EXPECT_EQ(only().state, RuleState::installed);
+  // The peer goes away again.
+  reconciler.confirmed({{udp(1), {}, waits}}, as_of);
+  EXPECT_EQ(only().state, RuleState::taken);
+}
+
+TEST_F(ReconcileTest, AConfirmationFromBeforeTheInstallationIsNone) {
+  reconciler.expect_confirmation(true);
+  reconciler.learned({}, now);
+  const auto as_of = reconciler.version();
+  want(1, {udp(1)});
+  done(take());
+  reconciler.confirmed({{udp(1), {}, ""}}, as_of);
+  EXPECT_EQ(reconciler.stories().at(0).state, RuleState::taken);
+}
+
+TEST_F(ReconcileTest, ARefusalKeepsItsReasonAndARuleKnowsWhoWantsIt) {
+  reconciler.learned({}, now);
+  want(1, {udp(1)});
+  want(2, {udp(1)});
+  EXPECT_EQ(reconciler.notes(udp(1).match).size(), 2u);
+  EXPECT_EQ(reconciler.notes(udp(1).match).front().reason, "requested by client c");
+  EXPECT_TRUE(reconciler.notes(udp(9).match).empty());
+  reconciler.applied(take().version, ports::MitigatorFault{"table is full", model::RefusalReason::capacity}, now, 5s);
+  for (const auto& report : reconciler.reports()) EXPECT_EQ(report.why, model::RefusalReason::capacity);
 }
 
 TEST_F(ReconcileTest, ARuleThatNobodyCanExplainIsRemovedAndAKnownOneKept) {

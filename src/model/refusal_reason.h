@@ -21,4 +21,9 @@ enum class RefusalReason : std::uint8_t {
 // As YANG and JSON spell it; "unknown" for a code outside of the list.
 std::string_view name_of(RefusalReason reason);
 
+// The attack does not fit: RFC 9132 status 4 (attack-exceeded-capability).
+inline bool exceeds_capability(RefusalReason reason) {
+  return reason == RefusalReason::capacity || reason == RefusalReason::bandwidth;
+}
+
 }  // namespace dots::model

@@ -17,6 +17,7 @@
 #include "base/time.h"
 #include "model/ip.h"
 #include "model/mitigation.h"
+#include "model/refusal_reason.h"
 #include "model/response_code.h"
 #include "policy/prefix_tree.h"
 

@@ -2,9 +2,9 @@
 
 namespace dots::ports {
 
-base::Result<void> Mitigator::apply_filters(const std::vector<FilterChange>& changes) {
+Applied Mitigator::apply_filters(const std::vector<FilterChange>& changes) {
   if (changes.empty()) return {};
-  return base::Error{abilities().name + " takes no filters"};
+  return MitigatorFault{abilities().name + " takes no filters", model::RefusalReason::function};
 }
 
 }  // namespace dots::ports

@@ -10,8 +10,10 @@
 #include <vector>
 
 #include "base/result.h"
+#include "base/time.h"
 #include "model/filter_list.h"
 #include "model/ip.h"
+#include "model/refusal_reason.h"
 #include "model/rule.h"
 
 namespace dots::ports {
@@ -23,12 +25,33 @@ struct MitigatorAbilities {
   bool limits = false;       // supports RuleAction::limit
   bool drops_really = true;  // false for dry-run
   bool filters = false;      // takes lists of filters
+  bool scoped = true;        // matches protocols and ports; false: takes RuleAction::blackhole alone (RTBH)
+  bool exempts = true;       // exempt() lets the DOTS signal pass before all drops
+  bool confirms = false;     // what it took may not be in force yet: list() tells
+  bool explains = false;     // passes RuleChange::owners on to people or programs
+};
+
+// Why a back end did not do what it was asked to. The message is for people; the reason, where it has one, travels to
+// the client (docs/extensions.md).
+struct MitigatorFault {
+  std::string message;
+  std::optional<model::RefusalReason> reason = std::nullopt;
+};
+
+using Applied = base::Result<void, MitigatorFault>;
+
+// Who wants a rule, why, and until when.
+struct RuleNote {
+  model::RuleOwner owner;
+  std::string reason;
+  std::optional<base::WallTime> until;
 };
 
 struct RuleChange {
   enum class Kind : std::uint8_t { install, remove };
   Kind kind = Kind::install;
   model::Rule rule;
+  std::vector<RuleNote> owners;  // only where abilities().explains; none when nobody wants it any more
 };
 
 // Puts a list of filters in place of what stands there with the same key, or removes it.
@@ -46,6 +69,15 @@ struct InstalledFilterList {
 struct InstalledRule {
   model::Rule rule;
   model::RuleCounters counters;
+  std::string not_in_force = {};  // empty: in force; else why not yet: "BGP peer 192.0.2.1 is not established"
+};
+
+// What a back end needs to have effect: its BGP peers, the receiver of its messages.
+struct BackEndLink {
+  std::string name;  // "BGP peer 192.0.2.1"
+  bool up = false;
+  std::string state;  // "established", "idle: connection refused"
+  friend bool operator==(const BackEndLink&, const BackEndLink&) = default;
 };
 
 // A DOTS peer whose signal must never be cut: stands, rate-limited, before all drops. Either end may be the client.
@@ -67,11 +99,11 @@ class Mitigator {
   virtual base::Result<void> open() = 0;
   // All changes or none. Installing a rule that is there and removing one that is not are no errors. A rule whose match
   // is the same but whose action differs is replaced.
-  virtual base::Result<void> apply(const std::vector<RuleChange>& changes) = 0;
+  virtual Applied apply(const std::vector<RuleChange>& changes) = 0;
   // All changes or none; each list is replaced in one step, between two packets, and no rule of apply() is away
   // meanwhile. A list whose digest stands there already stays as it is, with its counters. Refused with a reason when a
   // list has a field that the back end cannot match. Only where abilities().filters.
-  virtual base::Result<void> apply_filters(const std::vector<FilterChange>& changes);
+  virtual Applied apply_filters(const std::vector<FilterChange>& changes);
   // Replaces the whole exemption list.
   virtual base::Result<void> exempt(const std::vector<SignalExemption>& exemptions) = 0;
   // What is really installed in our own table, with counters; rules that we cannot read back as ours are reported in
@@ -80,6 +112,7 @@ class Mitigator {
     std::vector<InstalledRule> rules;
     std::vector<InstalledFilterList> filters;
     std::vector<std::string> foreign;
+    std::vector<BackEndLink> links;
   };
   virtual base::Result<Listing> list() = 0;
   // Removes the foreign objects inside our own table and says what they were.

@@ -20,8 +20,8 @@
 
 namespace dots::tests {
 
-inline ports::RuleChange install(model::Rule rule) { return {ports::RuleChange::Kind::install, std::move(rule)}; }
-inline ports::RuleChange remove(model::Rule rule) { return {ports::RuleChange::Kind::remove, std::move(rule)}; }
+inline ports::RuleChange install(model::Rule rule) { return {ports::RuleChange::Kind::install, std::move(rule), {}}; }
+inline ports::RuleChange remove(model::Rule rule) { return {ports::RuleChange::Kind::remove, std::move(rule), {}}; }
 
 // One of every shape, both families, every action.
 inline std::set<model::Rule> one_of_each() {

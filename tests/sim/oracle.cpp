@@ -279,10 +279,10 @@ void Oracle::wanted(const signal::server::DesiredRules& rules) {
     const MitigationKey key{want.owner.domain, want.owner.cuid, want.owner.mid};
     const auto found = world_.disk->mitigations.find(key);
     const bool there = found != world_.disk->mitigations.end();
-    if (!want.rules.empty() && !there && !stored_.contains(key)) {
+    if (!want.parts.empty() && !there && !stored_.contains(key)) {
       world_.fail("rules are wanted for " + to_string(key) + ", which is not durable");
     }
-    if (want.rules.empty() && there && found->second.status == MitigationStatus::in_progress &&
+    if (want.parts.empty() && there && found->second.status == MitigationStatus::in_progress &&
         !is_over(found->second) && !withdrawn_by_operator_.contains(key) &&
         stored_.at(key).at != world_.timeline->now()) {  // what was stored this moment is wished for in the same breath
       world_.fail("no rules are wanted for " + to_string(key) + ", which runs by the disk");

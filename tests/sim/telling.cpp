@@ -68,8 +68,10 @@ std::string describe(const signal::server::DesiredRules& rules) {
   std::string text;
   for (const auto& want : rules.wants) {
     text += " " + to_string(ports::MitigationKey{want.owner.domain, want.owner.cuid, want.owner.mid}) + " ";
-    if (want.rules.empty()) text += "nothing";
-    for (const auto& rule : want.rules) text += "[" + model::to_string(rule) + "]";
+    if (want.parts.empty()) text += "nothing";
+    for (const auto& part : want.parts) {
+      for (const auto& rule : part.rules) text += "[" + model::to_string(rule) + "]";
+    }
   }
   return text;
 }

@@ -136,7 +136,7 @@ class FaultyMitigator : public ports::Mitigator {
     });
     return result;
   }
-  base::Result<void> apply(const std::vector<ports::RuleChange>& changes) override {
+  ports::Applied apply(const std::vector<ports::RuleChange>& changes) override {
     base::Result<void> result;
     b_.locked([&] {
       if (!check(result)) return;
@@ -163,9 +163,10 @@ class FaultyMitigator : public ports::Mitigator {
         result = base::Error{"it died"};
       }
     });
-    return result;
+    if (!result) return ports::MitigatorFault{result.error().message};
+    return {};
   }
-  base::Result<void> apply_filters(const std::vector<ports::FilterChange>& changes) override {
+  ports::Applied apply_filters(const std::vector<ports::FilterChange>& changes) override {
     base::Result<void> result;
     b_.locked([&] {
       if (!check(result)) return;
@@ -189,7 +190,8 @@ class FaultyMitigator : public ports::Mitigator {
         result = base::Error{"it died"};
       }
     });
-    return result;
+    if (!result) return ports::MitigatorFault{result.error().message};
+    return {};
   }
   base::Result<void> exempt(const std::vector<ports::SignalExemption>& exemptions) override {
     base::Result<void> result;

@@ -10,7 +10,7 @@
 #include <deque>
 #include <set>
 
-#include "mitigation/plan.h"
+#include "agent/server/mitigation_planner.h"
 #include "tests/support/scripted_channel.h"
 #include "wire/messages.h"
 #include "wire/uri_path.h"
@@ -59,8 +59,7 @@ class ShardTest : public ::testing::Test {
       shard.shards = shard_count;
       shard.session = settings;
       shards.push_back(std::make_unique<Shard>(
-          shard, identities, rules,
-          [](const auto& scope, const auto& expanded, const auto& p) { return mitigation::plan(scope, expanded, p); },
+          shard, identities, rules, std::make_shared<MitigationPlanner>(std::vector<PlannedBackEnd>{{"back end"}}),
           index + 1));
       ShardOutput out;
       shards.back()->load({}, now, out);

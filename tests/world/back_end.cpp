@@ -103,12 +103,12 @@ void Runner::apply(mitigation::Reconciler::Difference batch) {
     if (!dead && fate.kind == CallFate::Kind::works) {
       hooks_.happened("applied");
       strikes_ = 0;
-      reconciler_.applied(batch.version, true, {}, now(), kRetryAfter);
+      reconciler_.applied(batch.version, std::nullopt, now(), kRetryAfter);
     } else {
       const bool gone = dead || fate.kind != CallFate::Kind::refused;
       hooks_.happened(dead ? "down" : !gone ? "refused" : carried_out ? "died-after" : "died-before");
       if (!gone || ++strikes_ > 1) {
-        reconciler_.applied(batch.version, false, "refused by the simulation", now(), kRetryAfter);
+        reconciler_.applied(batch.version, ports::MitigatorFault{"refused by the simulation"}, now(), kRetryAfter);
       }
       if (gone) {
         down("it died");

@@ -4,7 +4,7 @@
 #include <utility>
 
 #include "agent/peers/dtls_record.h"
-#include "mitigation/plan.h"
+#include "agent/server/mitigation_planner.h"
 #include "tests/support/scripted_channel.h"
 
 namespace dots::world {
@@ -28,11 +28,13 @@ ServerNode::ServerNode(Timeline& timeline, ServerParts parts, ServerHooks hooks)
   auto identities = std::make_shared<const policy::Identities>(*policy::Identities::build(parts_.domains));
   std::vector<std::shared_ptr<const policy::DomainRules>> rules;
   for (const auto& domain : parts_.domains) rules.push_back(std::make_shared<const policy::DomainRules>(domain));
+  const auto planner =
+      std::make_shared<agent::server::MitigationPlanner>(std::vector<agent::server::PlannedBackEnd>{{kBackEnd}});
   for (std::uint32_t index = 0; index < parts_.shards; ++index) {
     agent::server::ShardSettings settings = parts_.shard;
     settings.index = index;
     settings.shards = parts_.shards;
-    shards_.push_back(std::make_unique<Shard>(settings, identities, rules, mitigation::plan, parts_.seed * 31 + index));
+    shards_.push_back(std::make_unique<Shard>(settings, identities, rules, planner, parts_.seed * 31 + index));
   }
   const auto snapshot = commits_->store().load();
   for (std::size_t index = 0; index < shards_.size(); ++index) {
@@ -88,12 +90,12 @@ void ServerNode::perform(std::size_t shard, Output out, Output& more) {
     hooks_.want(rules);
     std::vector<mitigation::Reconciler::Want> wants;
     for (auto& want : rules.wants) {
-      if (want.rules.empty()) {
-        back_ends_.forget(want.owner);
-      } else if (auto told = back_ends_.wanted(want.owner)) {
-        to_domain(std::move(*told));
-      }
-      wants.push_back({std::move(want.owner), std::move(want.rules), std::move(want.reason), want.until});
+      const auto route = back_ends_.want(want.owner, want.parts);
+      if (route.told) to_domain(*route.told);
+      if (route.hear.empty()) continue;
+      mitigation::Reconciler::Want mine{want.owner, {}, want.reason, want.until};
+      if (!want.parts.empty()) mine.rules = std::move(want.parts.front().rules);
+      wants.push_back(std::move(mine));
     }
     runner_->want(wants);
   }

@@ -40,6 +40,8 @@ struct ServerHooks {
   RunnerHooks runner;
 };
 
+inline const std::string kBackEnd = "back end";
+
 class ServerNode : public Timeline::Machine {
  public:
   ServerNode(Timeline& timeline, ServerParts parts, ServerHooks hooks);
@@ -95,7 +97,7 @@ class ServerNode : public Timeline::Machine {
   std::map<std::size_t, base::SteadyTime> queue_ends_;  // of each shard
   std::unique_ptr<CommitThread> commits_;
   std::unique_ptr<Runner> runner_;
-  agent::server::BackEnds back_ends_{1};
+  agent::server::BackEnds back_ends_{{kBackEnd}};
   std::map<std::uint64_t, DataDone> data_asked_;  // by ticket
   std::uint64_t data_tickets_ = 0;
   std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);

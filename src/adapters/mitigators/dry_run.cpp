@@ -13,19 +13,19 @@ base::Result<void> DryRunMitigator::open() {
   return {};
 }
 
-base::Result<void> DryRunMitigator::apply(const std::vector<ports::RuleChange>& changes) {
-  if (!open_) return base::Error{"the table is not open"};
+ports::Applied DryRunMitigator::apply(const std::vector<ports::RuleChange>& changes) {
+  if (!open_) return ports::MitigatorFault{"the table is not open"};
   // The same rules as elsewhere are refused, and before anything is changed.
   for (const auto& change : changes) {
     const model::Rule& rule = change.rule;
     if (rule.match.target != rule.match.target.masked()) {
-      return base::Error{model::to_string(rule) + ": the target has host bits"};
+      return ports::MitigatorFault{model::to_string(rule) + ": the target has host bits"};
     }
     if ((rule.action == model::RuleAction::limit) != (rule.rate_limit_bps != 0)) {
-      return base::Error{model::to_string(rule) + ": a limit needs a rate, and nothing else has one"};
+      return ports::MitigatorFault{model::to_string(rule) + ": a limit needs a rate, and nothing else has one"};
     }
     if (rule.match.ports && (!rule.match.protocol || rule.match.ports->upper < rule.match.ports->lower)) {
-      return base::Error{model::to_string(rule) + ": ports without a protocol or in the wrong order"};
+      return ports::MitigatorFault{model::to_string(rule) + ": ports without a protocol or in the wrong order"};
     }
   }
   for (const auto& change : changes) {
@@ -38,9 +38,10 @@ base::Result<void> DryRunMitigator::apply(const std::vector<ports::RuleChange>& 
   return {};
 }
 
-base::Result<void> DryRunMitigator::apply_filters(const std::vector<ports::FilterChange>& changes) {
-  if (!open_) return base::Error{"the table is not open"};
-  if (auto rows = rows_of(changes); !rows) return rows.error();
+ports::Applied DryRunMitigator::apply_filters(const std::vector<ports::FilterChange>& changes) {
+  if (!open_) return ports::MitigatorFault{"the table is not open"};
+  if (auto rows = rows_of(changes); !rows)
+    return ports::MitigatorFault{rows.error().message, model::RefusalReason::function};
   for (const auto& change : changes) {
     if (change.list) {
       filters_[change.key] = model::digest_of(*change.list);

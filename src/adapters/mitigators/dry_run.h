@@ -11,8 +11,8 @@ class DryRunMitigator : public ports::Mitigator {
  public:
   ports::MitigatorAbilities abilities() const override;
   base::Result<void> open() override;
-  base::Result<void> apply(const std::vector<ports::RuleChange>& changes) override;
-  base::Result<void> apply_filters(const std::vector<ports::FilterChange>& changes) override;
+  ports::Applied apply(const std::vector<ports::RuleChange>& changes) override;
+  ports::Applied apply_filters(const std::vector<ports::FilterChange>& changes) override;
   base::Result<void> exempt(const std::vector<ports::SignalExemption>& exemptions) override;
   base::Result<Listing> list() override;
   base::Result<void> clear() override;

@@ -103,23 +103,30 @@ base::Result<void> NftablesMitigator::open() {
   return state_->ask({{"op", "open"}});
 }
 
-base::Result<void> NftablesMitigator::apply(const std::vector<ports::RuleChange>& changes) {
+namespace {
+ports::Applied applied(const base::Result<void>& outcome) {
+  if (!outcome) return ports::MitigatorFault{outcome.error().message};
+  return {};
+}
+}  // namespace
+
+ports::Applied NftablesMitigator::apply(const std::vector<ports::RuleChange>& changes) {
   if (changes.empty()) return {};
   json::array rows;
   rows.reserve(changes.size());
   for (const auto& change : changes) rows.push_back(row_of(change));
   json::object request{{"op", "apply"}};
   request["changes"] = std::move(rows);
-  return state_->ask(std::move(request));
+  return applied(state_->ask(std::move(request)));
 }
 
-base::Result<void> NftablesMitigator::apply_filters(const std::vector<ports::FilterChange>& changes) {
+ports::Applied NftablesMitigator::apply_filters(const std::vector<ports::FilterChange>& changes) {
   if (changes.empty()) return {};
   auto rows = rows_of(changes);
-  if (!rows) return rows.error();
+  if (!rows) return ports::MitigatorFault{rows.error().message, model::RefusalReason::function};
   json::object request{{"op", "filters"}};
   request["changes"] = std::move(*rows);
-  return state_->ask(std::move(request));
+  return applied(state_->ask(std::move(request)));
 }
 
 base::Result<void> NftablesMitigator::exempt(const std::vector<ports::SignalExemption>& exemptions) {

@@ -1,5 +1,6 @@
 #include "agent/server/back_ends.h"
 
+#include <algorithm>
 #include <utility>
 
 namespace dots::agent::server {
@@ -17,68 +18,104 @@ std::optional<std::uint64_t> sum(std::optional<std::uint64_t> a, std::optional<s
 
 }  // namespace
 
+RulesReport BackEnds::combined(const model::RuleOwner& id, const Owner& owner) {
+  RulesReport combined{id.cuid, id.mid, RulesReport::State::installed, {}};
+  for (const std::size_t index : owner.uses) {
+    const auto found = owner.reports.find(index);
+    if (found == owner.reports.end()) {
+      combined.state = RulesReport::State::pending;
+      continue;
+    }
+    const mitigation::OwnerReport& one = found->second;
+    if (one.state == RuleState::failed) return {id.cuid, id.mid, RulesReport::State::failed, one.reason, one.why};
+    if (one.state == RuleState::installed) continue;
+    combined.state = RulesReport::State::pending;
+    if (combined.reason.empty()) combined.reason = one.reason;
+  }
+  return combined;
+}
+
+BackEnds::Route BackEnds::want(const model::RuleOwner& id, const std::vector<signal::server::Plan::Part>& parts) {
+  Route route;
+  std::set<std::size_t> uses;
+  for (const auto& part : parts) {
+    const auto at = std::find(names_.begin(), names_.end(), part.back_end);
+    if (at != names_.end()) uses.insert(static_cast<std::size_t>(at - names_.begin()));
+  }
+  const auto found = owners_.find(id);
+  std::set<std::size_t> hear = uses;
+  if (found != owners_.end()) hear.insert(found->second.uses.begin(), found->second.uses.end());
+  route.hear.assign(hear.begin(), hear.end());
+  if (uses.empty()) {
+    if (found != owners_.end()) owners_.erase(found);
+    return route;
+  }
+  Owner& owner = owners_[id];
+  owner.uses = std::move(uses);
+  std::erase_if(owner.reports, [&](const auto& one) { return !owner.uses.contains(one.first); });
+  if (!owner.told_once) return route;
+  owner.told = combined(id, owner);
+  route.told = ToDomain{id.domain, owner.told};
+  return route;
+}
+
 std::vector<ToDomain> BackEnds::reported(std::size_t back_end, const std::vector<mitigation::OwnerReport>& reports) {
   std::vector<ToDomain> out;
-  for (const auto& owner : std::exchange(undelivered_, {})) {
-    if (auto told = wanted(owner)) out.push_back(std::move(*told));
+  for (const auto& id : std::exchange(undelivered_, {})) {
+    const auto it = owners_.find(id);
+    if (it != owners_.end() && it->second.told_once) out.push_back({id.domain, it->second.told});
   }
   for (const auto& report : reports) {
-    Owner& owner = owners_[report.owner];
+    const auto it = owners_.find(report.owner);
+    // It has found another way meanwhile, or is over.
+    if (it == owners_.end() || !it->second.uses.contains(back_end)) continue;
+    Owner& owner = it->second;
     owner.reports[back_end] = report;
-    RulesReport combined{report.owner.cuid, report.owner.mid, RulesReport::State::installed, {}};
-    if (owner.reports.size() < back_ends_) combined.state = RulesReport::State::pending;
-    for (const auto& [index, one] : owner.reports) {
-      if (one.state == RuleState::failed) {
-        combined.state = RulesReport::State::failed;
-        combined.reason = one.reason;
-        break;
-      }
-      if (one.state == RuleState::pending) combined.state = RulesReport::State::pending;
-    }
-    if (owner.told_once && owner.told.state == combined.state && owner.told.reason == combined.reason) continue;
-    owner.told = combined;
+    const RulesReport now = combined(report.owner, owner);
+    const RulesReport& told = owner.told;
+    if (owner.told_once && told.state == now.state && told.reason == now.reason && told.why == now.why) continue;
+    owner.told = now;
     owner.told_once = true;
-    out.push_back({report.owner.domain, combined});
+    out.push_back({report.owner.domain, now});
   }
   return out;
 }
 
 std::optional<signal::server::BackEndsReport> BackEnds::able(std::size_t back_end, bool able,
                                                              const std::string& reason) {
-  const bool any_before = unable_.size() < back_ends_;
+  const bool any_before = unable_.size() < names_.size();
   if (able) {
     unable_.erase(back_end);
   } else {
     unable_[back_end] = reason;
   }
-  const bool any = unable_.size() < back_ends_;
+  const bool any = unable_.size() < names_.size();
   if (any == any_before) return std::nullopt;
   return signal::server::BackEndsReport{any, any ? std::string{} : reason};
+}
+
+CountersReport BackEnds::sum_of(const model::RuleOwner& id, const Owner& owner) {
+  CountersReport total{id.cuid, id.mid, {}};
+  for (const auto& [index, one] : owner.counters) {
+    total.counters.bytes_dropped = sum(total.counters.bytes_dropped, one.bytes_dropped);
+    total.counters.bps_dropped = sum(total.counters.bps_dropped, one.bps_dropped);
+    total.counters.pkts_dropped = sum(total.counters.pkts_dropped, one.pkts_dropped);
+    total.counters.pps_dropped = sum(total.counters.pps_dropped, one.pps_dropped);
+  }
+  return total;
 }
 
 std::vector<ToDomain> BackEnds::counted(std::size_t back_end, const std::vector<mitigation::OwnerCounters>& counters) {
   std::vector<ToDomain> out;
   for (const auto& counter : counters) {
-    Owner& owner = owners_[counter.owner];
-    model::DropCounters& mine = owner.counters[back_end];
+    const auto it = owners_.find(counter.owner);
+    if (it == owners_.end()) continue;
+    model::DropCounters& mine = it->second.counters[back_end];
     if (mine == counter.counters) continue;
     mine = counter.counters;
-    CountersReport total{counter.owner.cuid, counter.owner.mid, {}};
-    for (const auto& [index, one] : owner.counters) {
-      total.counters.bytes_dropped = sum(total.counters.bytes_dropped, one.bytes_dropped);
-      total.counters.bps_dropped = sum(total.counters.bps_dropped, one.bps_dropped);
-      total.counters.pkts_dropped = sum(total.counters.pkts_dropped, one.pkts_dropped);
-      total.counters.pps_dropped = sum(total.counters.pps_dropped, one.pps_dropped);
-    }
-    out.push_back({counter.owner.domain, total});
+    out.push_back({counter.owner.domain, sum_of(counter.owner, it->second)});
   }
   return out;
-}
-
-std::optional<ToDomain> BackEnds::wanted(const model::RuleOwner& owner) const {
-  const auto it = owners_.find(owner);
-  if (it == owners_.end() || !it->second.told_once) return std::nullopt;
-  return ToDomain{owner.domain, it->second.told};
 }
 
 void Exemptions::opened(const model::Path& path) {

@@ -15,34 +15,43 @@
 
 namespace dots::agent::server {
 
-// Combines the reports of all back ends: failed when one failed, pending while one is pending, else installed. Counters
-// are the sum over the back ends that count; with none of them they stay unknown.
+// Combines the reports of the back ends that a mitigation uses: failed when one failed, pending while one is pending or
+// has only taken its rules, else installed. Counters are the sum over the back ends that count; with none of them they
+// stay unknown.
 class BackEnds {
  public:
-  explicit BackEnds(std::size_t back_ends) : back_ends_(back_ends) {}
+  explicit BackEnds(std::vector<std::string> names) : names_(std::move(names)) {}
+
+  // What an owner wants from now on, before the back ends are told: which of them have to hear it, those included that
+  // it has used and uses no more. What is known of the state of its rules is told once more: a domain that was read
+  // from the store anew does not know it, and for rules that stay the back ends have no news.
+  struct Route {
+    std::vector<std::size_t> hear;
+    std::optional<ToDomain> told;
+  };
+  Route want(const model::RuleOwner& owner, const std::vector<signal::server::Plan::Part>& parts);
 
   // The events for the owners' domains; only where the combined state changed.
   std::vector<ToDomain> reported(std::size_t back_end, const std::vector<mitigation::OwnerReport>& reports);
   std::vector<ToDomain> counted(std::size_t back_end, const std::vector<mitigation::OwnerCounters>& counters);
   // A back end is able to install rules, or is not. The word for all domains, when that changed whether any is.
   std::optional<signal::server::BackEndsReport> able(std::size_t back_end, bool able, const std::string& reason);
-  // Forgets owners that want nothing any more.
-  void forget(const model::RuleOwner& owner) { owners_.erase(owner); }
-  // The owner wants its rules again. What was told last is told once more: a domain that was read from the store anew
-  // does not know it, and for rules that stay the back ends have no news.
-  std::optional<ToDomain> wanted(const model::RuleOwner& owner) const;
   // A report found no room in the queue of its domain: it comes again with the next call of reported().
   void undelivered(const model::RuleOwner& owner) { undelivered_.insert(owner); }
   std::size_t size() const { return owners_.size(); }
 
  private:
   struct Owner {
+    std::set<std::size_t> uses;
     std::map<std::size_t, mitigation::OwnerReport> reports;
     std::map<std::size_t, model::DropCounters> counters;
     signal::server::RulesReport told;
     bool told_once = false;
   };
-  std::size_t back_ends_;
+  static signal::server::RulesReport combined(const model::RuleOwner& id, const Owner& owner);
+  static signal::server::CountersReport sum_of(const model::RuleOwner& id, const Owner& owner);
+
+  std::vector<std::string> names_;
   std::map<model::RuleOwner, Owner> owners_;
   std::map<std::size_t, std::string> unable_;  // with the reason
   std::set<model::RuleOwner> undelivered_;

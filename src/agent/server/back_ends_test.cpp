@@ -16,51 +16,86 @@ RulesReport::State only_state(const std::vector<ToDomain>& out) {
   return std::get<RulesReport>(out.at(0).event).state;
 }
 
-TEST(BackEnds, InstalledOnlyWhenAllHaveInstalled) {
-  BackEnds two(2);
-  EXPECT_EQ(only_state(two.reported(0, {{kOwner, RuleState::installed, ""}})), RulesReport::State::pending);
-  EXPECT_EQ(only_state(two.reported(1, {{kOwner, RuleState::installed, ""}})), RulesReport::State::installed);
-  EXPECT_TRUE(two.reported(1, {{kOwner, RuleState::installed, ""}}).empty());
-  const auto failed = two.reported(0, {{kOwner, RuleState::failed, "no room"}});
+using Parts = std::vector<signal::server::Plan::Part>;
+const Parts kOnA{{"a", {}}};
+const Parts kOnB{{"b", {}}};
+const Parts kOnBoth{{"a", {}}, {"b", {}}};
+const std::vector<mitigation::OwnerReport> kInstalled{{kOwner, RuleState::installed, ""}};
+
+RulesReport told(const BackEnds::Route& route) { return std::get<RulesReport>(route.told.value().event); }
+
+TEST(BackEnds, InstalledOnlyWhenAllThatItUsesHaveInstalled) {
+  BackEnds ends({"a", "b", "unused"});
+  EXPECT_FALSE(ends.want(kOwner, kOnBoth).told) << "nothing is known yet";
+  EXPECT_EQ(only_state(ends.reported(0, kInstalled)), RulesReport::State::pending);
+  EXPECT_EQ(only_state(ends.reported(1, kInstalled)), RulesReport::State::installed);
+  EXPECT_TRUE(ends.reported(1, kInstalled).empty());
+  const auto failed = ends.reported(0, {{kOwner, RuleState::failed, "no room", model::RefusalReason::capacity}});
   EXPECT_EQ(std::get<RulesReport>(failed.at(0).event).reason, "no room");
+  EXPECT_EQ(std::get<RulesReport>(failed.at(0).event).why, model::RefusalReason::capacity);
+}
+
+TEST(BackEnds, WhatIsTakenButNotInForceIsPendingAndSaysWhatItWaitsFor) {
+  BackEnds ends({"a", "b"});
+  ends.want(kOwner, kOnBoth);
+  ends.reported(1, kInstalled);
+  const auto taken = ends.reported(0, {{kOwner, RuleState::taken, "BGP peer is not established"}});
+  EXPECT_EQ(only_state(taken), RulesReport::State::pending);
+  EXPECT_EQ(std::get<RulesReport>(taken.at(0).event).reason, "BGP peer is not established");
 }
 
 TEST(BackEnds, WhoWantsItsRulesAgainIsToldAgain) {
-  BackEnds one(1);
-  EXPECT_FALSE(one.wanted(kOwner)) << "nothing is known yet";
-  one.reported(0, {{kOwner, RuleState::installed, ""}});
-  const auto again = one.wanted(kOwner);
-  ASSERT_TRUE(again);
-  EXPECT_EQ(again->domain, kOwner.domain);
-  EXPECT_EQ(std::get<RulesReport>(again->event).state, RulesReport::State::installed);
-  EXPECT_EQ(std::get<RulesReport>(again->event).mid, kOwner.mid);
-  one.forget(kOwner);
-  EXPECT_FALSE(one.wanted(kOwner));
+  BackEnds ends({"a"});
+  ends.want(kOwner, kOnA);
+  ends.reported(0, kInstalled);
+  const auto again = ends.want(kOwner, kOnA);
+  EXPECT_EQ(again.told.value().domain, kOwner.domain);
+  EXPECT_EQ(told(again).state, RulesReport::State::installed);
+  EXPECT_EQ(told(again).mid, kOwner.mid);
+  ends.want(kOwner, {});
+  EXPECT_EQ(ends.size(), 0u);
+  EXPECT_FALSE(ends.want(kOwner, kOnA).told) << "what was known is forgotten with the owner";
+}
+
+TEST(BackEnds, OnlyThoseThatAreUsedHearAndCount) {
+  BackEnds ends({"a", "b"});
+  EXPECT_EQ(ends.want(kOwner, kOnA).hear, std::vector<std::size_t>{0});
+  ends.reported(0, kInstalled);
+  EXPECT_TRUE(ends.reported(1, {{kOwner, RuleState::failed, "not mine"}}).empty());
+  const auto moved = ends.want(kOwner, kOnB);
+  EXPECT_EQ(moved.hear, (std::vector<std::size_t>{0, 1})) << "who is used no more has to let go";
+  EXPECT_TRUE(ends.reported(0, {{kOwner, RuleState::failed, "too late"}}).empty());
+  EXPECT_EQ(only_state(ends.reported(1, kInstalled)), RulesReport::State::installed);
+  EXPECT_EQ(told(ends.want(kOwner, kOnBoth)).state, RulesReport::State::pending) << "the new one has not spoken";
+  EXPECT_EQ(ends.want(kOwner, {}).hear, (std::vector<std::size_t>{0, 1}));
+  EXPECT_TRUE(ends.want(kOwner, {}).hear.empty());
 }
 
 TEST(BackEnds, AReportThatFoundNoRoomComesAgain) {
-  BackEnds one(1);
-  one.reported(0, {{kOwner, RuleState::installed, ""}});
-  EXPECT_TRUE(one.reported(0, {}).empty());
-  one.undelivered(kOwner);
-  EXPECT_EQ(only_state(one.reported(0, {})), RulesReport::State::installed);
-  EXPECT_TRUE(one.reported(0, {}).empty()) << "once is enough";
+  BackEnds ends({"a"});
+  ends.want(kOwner, kOnA);
+  ends.reported(0, kInstalled);
+  EXPECT_TRUE(ends.reported(0, {}).empty());
+  ends.undelivered(kOwner);
+  EXPECT_EQ(only_state(ends.reported(0, {})), RulesReport::State::installed);
+  EXPECT_TRUE(ends.reported(0, {}).empty()) << "once is enough";
 }
 
 TEST(BackEnds, CountersAddUpAndUnknownIsNotZero) {
-  BackEnds two(2);
+  BackEnds ends({"a", "b"});
+  ends.want(kOwner, kOnBoth);
   model::DropCounters some;
   some.bytes_dropped = 10;
-  auto out = two.counted(0, {{kOwner, some}});
+  auto out = ends.counted(0, {{kOwner, some}});
   EXPECT_EQ(std::get<CountersReport>(out.at(0).event).counters.bytes_dropped, 10u);
-  out = two.counted(1, {{kOwner, some}});
+  out = ends.counted(1, {{kOwner, some}});
   EXPECT_EQ(std::get<CountersReport>(out.at(0).event).counters.bytes_dropped, 20u);
   EXPECT_FALSE(std::get<CountersReport>(out.at(0).event).counters.pkts_dropped);
 }
 
 // S9132-4.4.1.3-05
 TEST(BackEnds, AreUnableOnlyWhenAllAre) {
-  BackEnds two(2);
+  BackEnds two({"a", "b"});
   EXPECT_FALSE(two.able(0, true, ""));
   EXPECT_FALSE(two.able(0, false, "dead"));
   EXPECT_FALSE(two.able(0, false, "dead still"));

@@ -36,6 +36,8 @@ const char* text_of(mitigation::RuleState state) {
       return "installed";
     case mitigation::RuleState::failed:
       return "failed";
+    case mitigation::RuleState::taken:
+      return "taken";
     case mitigation::RuleState::pending:
       break;
   }
@@ -91,6 +93,10 @@ std::string sentence(const mitigation::RuleStory& story, const BackEndView& back
       break;
     case mitigation::RuleState::pending:
       text = back_end.name + " is about to: " + model::to_string(story.rule);
+      break;
+    case mitigation::RuleState::taken:
+      text =
+          back_end.name + " has taken: " + model::to_string(story.rule) + ", not in force yet (" + story.failure + ")";
       break;
     case mitigation::RuleState::failed:
       text = back_end.name + " could not: " + model::to_string(story.rule) + " (" + story.failure + ")";
@@ -201,6 +207,11 @@ json::object render_status(const StatusView& status) {
                                      [](const auto& story) { return story.state == mitigation::RuleState::installed; });
     one["filters"] = back_end.filters.size();
     one["drops"] = back_end.drops_really;
+    json::array links;
+    for (const auto& link : back_end.links) {
+      links.push_back({{"name", link.name}, {"up", link.up}, {"state", link.state}});
+    }
+    if (!links.empty()) one["links"] = std::move(links);
     back_ends.push_back(std::move(one));
   }
   out["mitigators"] = std::move(back_ends);

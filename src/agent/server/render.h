@@ -26,6 +26,7 @@ struct BackEndView {
   std::string state;  // "ready", or why it is not
   std::vector<mitigation::RuleStory> stories;
   std::vector<mitigation::FilterStory> filters;
+  std::vector<ports::BackEndLink> links = {};
 };
 
 struct StatusView {

@@ -19,6 +19,7 @@ const char* state_text(RuleState state) {
       return "installed";
     case RuleState::failed:
       return "failed";
+    case RuleState::taken:
     case RuleState::pending:
       break;
   }

@@ -28,7 +28,8 @@ std::uint32_t owner_of(const base::DomainId& domain, std::uint32_t shards) {
 }
 
 Shard::Shard(const ShardSettings& settings, std::shared_ptr<const policy::Identities> identities,
-             std::vector<std::shared_ptr<const policy::DomainRules>> domains, Planner planner, std::uint64_t seed)
+             std::vector<std::shared_ptr<const policy::DomainRules>> domains,
+             std::shared_ptr<const signal::server::Planner> planner, std::uint64_t seed)
     : settings_(settings),
       identities_(std::move(identities)),
       planner_(std::move(planner)),

@@ -128,8 +128,8 @@ struct SessionView {
 class Shard {
  public:
   Shard(const ShardSettings& settings, std::shared_ptr<const policy::Identities> identities,
-        std::vector<std::shared_ptr<const policy::DomainRules>> domains, signal::server::Planner planner,
-        std::uint64_t seed);
+        std::vector<std::shared_ptr<const policy::DomainRules>> domains,
+        std::shared_ptr<const signal::server::Planner> planner, std::uint64_t seed);
   ~Shard();
   Shard(const Shard&) = delete;
   Shard& operator=(const Shard&) = delete;
@@ -143,6 +143,8 @@ class Shard {
   void on_disconnected(const model::Path& path, const std::string& reason, base::Now now, ShardOutput& out);
   void on_message(ToDomain message, base::Now now, ShardOutput& out);
   void on_message(const ToSession& message, base::Now now, ShardOutput& out);
+  // Another way to carry mitigations out: all of this shard are planned again.
+  void set_planner(std::shared_ptr<const signal::server::Planner> planner, base::Now now);
   // To every domain of this shard.
   void on_back_ends(const signal::server::BackEndsReport& report);
   // The owner's queue was full: the peer is told to come again (clients repeat). What became of a session is said again
@@ -209,6 +211,7 @@ class Shard {
     std::set<model::RuleOwner> unsaid;                      // whose wishes went with a refused commit
     std::vector<Release> deferred;                          // withdrawals, reports and edges that came while reloading
     std::shared_ptr<const policy::DomainRules> next_rules;  // came while reloading
+    bool next_planner = false;                              // likewise
     signal::server::ClientCounts clients{};                 // as added to the shard's
     std::vector<data::Outcome> beside = {};                 // of the data channel, by the step that is being made
     FiltersInForce filters;
@@ -252,7 +255,7 @@ class Shard {
 
   ShardSettings settings_;
   std::shared_ptr<const policy::Identities> identities_;
-  signal::server::Planner planner_;
+  std::shared_ptr<const signal::server::Planner> planner_;
   std::uint64_t seed_;
   SessionTable table_;
   SessionMap sessions_;

@@ -137,7 +137,7 @@ TEST_F(ShardData, AnAliasIsATargetOfAMitigation) {
   }
   EXPECT_EQ(codes(peer), "2.01 4.00 ");
   ASSERT_EQ(wants.size(), 1u);
-  ASSERT_FALSE(wants[0].wants.at(0).rules.empty());
+  ASSERT_FALSE(wants[0].wants.at(0).parts.empty());
 }
 
 TEST_F(ShardData, AnUnknownDomainIsNotServed) {

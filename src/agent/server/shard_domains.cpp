@@ -86,6 +86,9 @@ void Shard::reloaded(const base::DomainId& domain, const ports::Snapshot& snapsh
     it->second.data.set_rules(rules);
     gate_.add(domain, it->second.machine.set_rules(std::move(rules), now));
   }
+  if (std::exchange(it->second.next_planner, false)) {
+    gate_.add(domain, it->second.machine.set_planner(planner_, now));
+  }
   if (losses_held_) gate_.add(domain, it->second.machine.step(SignalGuard{true, {}}, now));
   arm(domain, it->second);
   tally(it->second);

@@ -99,7 +99,7 @@ TEST_F(ShardTest, RulesGoWhoseEndIsInTheStoreAfterAll) {
   read_back("acme");
   std::map<std::uint32_t, bool> wanted;
   for (const auto& rules : wants) {
-    for (const auto& want : rules.wants) wanted[want.owner.mid.value] = !want.rules.empty();
+    for (const auto& want : rules.wants) wanted[want.owner.mid.value] = !want.parts.empty();
   }
   EXPECT_EQ(wanted, (std::map<std::uint32_t, bool>{{1, false}, {2, true}}));
 }
@@ -178,9 +178,8 @@ TEST_F(ShardTest, ARestartKnowsWhatWasAcknowledged) {
   for (const auto& policy : policies) rules.push_back(std::make_shared<policy::DomainRules>(policy));
   ShardSettings settings;
   settings.session = std::make_shared<SessionSettings>();
-  Shard again(
-      settings, std::make_shared<policy::Identities>(*policy::Identities::build(policies)), rules,
-      [](const auto& s, const auto& e, const auto& p) { return mitigation::plan(s, e, p); }, 5);
+  Shard again(settings, std::make_shared<policy::Identities>(*policy::Identities::build(policies)), rules,
+              std::make_shared<MitigationPlanner>(std::vector<PlannedBackEnd>{{"back end"}}), 5);
   now = now + 100s;
   ShardOutput out;
   again.load(stored, now, out);

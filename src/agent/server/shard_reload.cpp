@@ -67,11 +67,24 @@ Shard::Owned Shard::owned_by(std::shared_ptr<const policy::DomainRules> rules) {
       {},
       {},
       nullptr,
+      false,
       {},
       {},
       {},
       {},
       {}};
+}
+
+void Shard::set_planner(std::shared_ptr<const signal::server::Planner> planner, base::Now now) {
+  planner_ = std::move(planner);
+  for (auto& [id, owned] : domains_) {
+    if (owned.reloading) {
+      owned.next_planner = true;
+      continue;
+    }
+    gate_.add(id, owned.machine.set_planner(planner_, now));
+    arm(id, owned);
+  }
 }
 
 void Shard::set_domains(const std::vector<std::shared_ptr<const policy::DomainRules>>& domains, base::Now now,

@@ -44,7 +44,7 @@ TEST_F(ReloadTest, ADomainThatLosesAPrefixKeepsWhatItStillOwns) {
   for (const auto& desired : wants)
     for (const auto& want : desired.wants) {
       EXPECT_EQ(want.owner.domain.value, "acme");
-      EXPECT_EQ(want.rules.empty(), want.owner.mid.value == 2);
+      EXPECT_EQ(want.parts.empty(), want.owner.mid.value == 2);
     }
   EXPECT_EQ(sessions_of("acme") + sessions_of("zeta"), 2u);
   send(acme, bare(wire::Method::get, 1));
@@ -77,7 +77,7 @@ TEST_F(ReloadTest, ADomainThatIsGoneLeavesNoRuleAndNoSession) {
   reload();
   EXPECT_EQ(sessions_of("zeta"), 0u);
   ASSERT_EQ(wants.size(), 1u);
-  EXPECT_TRUE(wants[0].wants.at(0).rules.empty());
+  EXPECT_TRUE(wants[0].wants.at(0).parts.empty());
   EXPECT_TRUE(shards[0]->mitigations(now).empty());
   policies.push_back(gone);
   reload();

@@ -57,10 +57,22 @@ Answer cuid_collision() {
   return conflict(std::move(information));
 }
 
+namespace {
+
+// It does not fit what the back ends have room for.
+bool exceeds(const Mitigation& mitigation) {
+  if (mitigation.plan.not_started) return model::exceeds_capability(*mitigation.plan.not_started);
+  return mitigation.rules == RulesReport::State::failed && mitigation.rules_why &&
+         model::exceeds_capability(*mitigation.rules_why);
+}
+
+}  // namespace
+
 MitigationStatus shown_status(const Mitigation& mitigation) {
   if (mitigation.fade.status) return *mitigation.fade.status;
   if (!mitigation.running()) return mitigation.record.status;
   if (mitigation.attack_stopped) return MitigationStatus::attack_stopped;
+  if (exceeds(mitigation)) return MitigationStatus::exceeded_capability;
   // What an accept-list lets through is not mitigated (RFC 9133 4.1).
   const bool mitigated = mitigation.rules == RulesReport::State::installed && mitigation.acl_names.empty();
   return mitigated ? MitigationStatus::successfully_mitigated : MitigationStatus::in_progress;

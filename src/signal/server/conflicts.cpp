@@ -179,7 +179,7 @@ void Machine::activate(Mitigation& mitigation, base::Now now) {
   set_status(mitigation, MitigationStatus::in_progress, now);
   mitigation.record.started_at = now.wall;
   save(mitigation);
-  want(mitigation);
+  want(mitigation, now);
   audit(now, "server", "activate", mitigation.key(), "done", "nothing stands in its way any more");
   note("CONFLICT_OVER", "domain " + domain().value + ": " + text_of(mitigation));
   changed(mitigation.key(), now);

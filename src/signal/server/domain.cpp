@@ -14,8 +14,8 @@ struct Domain::State : Machine {
   using Machine::Machine;
 };
 
-Domain::Domain(std::shared_ptr<const policy::DomainRules> rules, Planner planner, const DomainLimits& limits,
-               AliasLookup aliases, DataChannel data_channel)
+Domain::Domain(std::shared_ptr<const policy::DomainRules> rules, std::shared_ptr<const Planner> planner,
+               const DomainLimits& limits, AliasLookup aliases, DataChannel data_channel)
     : state_(std::make_unique<State>(std::move(rules), std::move(planner), limits, std::move(aliases),
                                      std::move(data_channel))) {}
 Domain::~Domain() = default;
@@ -30,6 +30,9 @@ std::vector<Effect> Domain::step(const Event& event, base::Now now) { return sta
 std::optional<base::SteadyTime> Domain::next_deadline() const { return state_->next_deadline(); }
 std::vector<Effect> Domain::set_rules(std::shared_ptr<const policy::DomainRules> rules, base::Now now) {
   return state_->set_rules(std::move(rules), now);
+}
+std::vector<Effect> Domain::set_planner(std::shared_ptr<const Planner> planner, base::Now now) {
+  return state_->set_planner(std::move(planner), now);
 }
 const policy::DomainRules& Domain::rules() const { return state_->rules(); }
 std::vector<MitigationView> Domain::view(base::Now now) const { return state_->view(now); }
@@ -235,28 +238,52 @@ std::string Machine::text_of(const Mitigation& mitigation) const {
                                      : ", inactive");
 }
 
-void Machine::want(const Mitigation& mitigation) {
+void Machine::want(Mitigation& mitigation, std::optional<Plan> plan, base::Now now) {
   if (!mitigation.has_rules()) return;
   const ports::MitigationRecord& record = mitigation.record;
+  if (!plan) plan = this->plan(record, mitigation.counters);
+  if (!plan->verdict.allowed) plan->parts.clear();
+  const model::MitigationStatus before = shown_status(mitigation);
+  if (!plan->verdict.allowed) {
+    if (mitigation.plan.verdict.reason != plan->verdict.reason) {
+      audit(now, "server", "plan", mitigation.key(), "withheld", "nothing is installed: " + plan->verdict.reason);
+    }
+    mitigation.rules = RulesReport::State::failed;
+    mitigation.rules_reason = plan->verdict.reason;
+    mitigation.rules_why = plan->verdict.refusal;
+  } else if (plan->parts.empty()) {
+    mitigation.rules = RulesReport::State::pending;
+    mitigation.rules_reason = plan->story;
+    mitigation.rules_why.reset();
+  } else if (!mitigation.plan.verdict.allowed || mitigation.plan.not_started) {
+    mitigation.rules = RulesReport::State::pending;
+    mitigation.rules_reason.clear();
+    mitigation.rules_why.reset();
+  }
   DesiredRules::Want want;
   want.owner = {record.domain, record.cuid, record.mid};
-  want.rules = plan(record);
+  want.parts = std::exchange(plan->parts, {});
   want.reason = "requested by " + client_text(record.client);
   if (mitigation.preconfigured()) want.reason += " for the loss of its signal";
   if (mitigation.terminating()) want.reason += "; active but terminating";
   want.until = record.deadline;
   wants_[mitigation.key()] = std::move(want);
+
+  mitigation.plan = std::move(*plan);
+  if (shown_status(mitigation) != before) changed(mitigation.key(), now);
 }
 
-std::vector<model::Rule> Machine::plan(const ports::MitigationRecord& record) const {
-  if (record.aliases.empty()) return planner_(record.request.scope, record.expanded, rules_->policy());
-  std::vector<model::Rule> rules;
-  for (const model::MitigationScope& part : parts_of(record.request.scope, record.aliases)) {
-    for (model::Rule& rule : planner_(part, expand(part), rules_->policy())) rules.push_back(std::move(rule));
+Plan Machine::plan(const ports::MitigationRecord& record, const model::DropCounters& counters) const {
+  PlanRequest request{*rules_, record.client, record.cuid, record.mid, record.request, {}, counters};
+  if (record.aliases.empty()) {
+    request.targets.push_back({record.request.scope, record.expanded});
+  } else {
+    for (model::MitigationScope& part : parts_of(record.request.scope, record.aliases)) {
+      std::vector<model::Prefix> expanded = expand(part);
+      request.targets.push_back({std::move(part), std::move(expanded)});
+    }
   }
-  std::sort(rules.begin(), rules.end());
-  rules.erase(std::unique(rules.begin(), rules.end()), rules.end());
-  return rules;
+  return planner_->plan(request);
 }
 
 void Machine::want_nothing(const Key& key) {
@@ -283,6 +310,9 @@ std::vector<MitigationView> Machine::view(base::Now now) const {
       }
       view.rules = mitigation.rules;
       view.rules_reason = mitigation.rules_reason;
+      view.actual = mitigation.plan.actual;
+      view.not_started = mitigation.plan.not_started;
+      view.plan_story = mitigation.plan.story;
       view.observers = of_all + watching(cuid, mid);
       view.counters = mitigation.counters;
       view.conflict = conflict_of(mitigation, now);

@@ -17,14 +17,9 @@
 #include "policy/domain_policy.h"
 #include "ports/store.h"
 #include "signal/server/events.h"
+#include "signal/server/planner.h"
 
 namespace dots::signal::server {
-
-// Scope and policy to rules: injected, because signal and mitigation do not know each other (src/mitigation/plan.h is
-// what the server passes). The mitigation's addresses are already expanded.
-using Planner = std::function<std::vector<model::Rule>(const model::MitigationScope& scope,
-                                                       const std::vector<model::Prefix>& expanded,
-                                                       const policy::DomainPolicy& policy)>;
 
 // What a client has made an alias-name stand for on the data channel: injected, because signal and data do not know
 // each other. Nothing for a name that the client has not made.
@@ -73,6 +68,9 @@ struct MitigationView {
   std::optional<base::Duration> remaining;
   RulesReport::State rules = RulesReport::State::pending;
   std::string rules_reason;
+  std::vector<model::Prefix> actual;                // what is mitigated, when that differs from what was asked for
+  std::optional<model::RefusalReason> not_started;  // see Plan
+  std::string plan_story;                           // which policy, which back ends
   std::size_t observers = 0;
   model::DropCounters counters;
   std::optional<model::ConflictInformation> conflict;  // as its client is told
@@ -90,8 +88,8 @@ struct ClientCounts {
 class Domain {
  public:
   // Without `aliases` no alias-name is known, without `data_channel` nobody is registered there.
-  Domain(std::shared_ptr<const policy::DomainRules> rules, Planner planner, const DomainLimits& limits,
-         AliasLookup aliases = {}, DataChannel data_channel = {});
+  Domain(std::shared_ptr<const policy::DomainRules> rules, std::shared_ptr<const Planner> planner,
+         const DomainLimits& limits, AliasLookup aliases = {}, DataChannel data_channel = {});
   ~Domain();
   Domain(Domain&&) noexcept;
   Domain& operator=(Domain&&) noexcept;
@@ -112,6 +110,9 @@ class Domain {
 
   // New policy after a reload of the configuration: active mitigations are checked again.
   std::vector<Effect> set_rules(std::shared_ptr<const policy::DomainRules> rules, base::Now now);
+
+  // Another way to carry mitigations out, or other means: all are planned again.
+  std::vector<Effect> set_planner(std::shared_ptr<const Planner> planner, base::Now now);
 
   const policy::DomainRules& rules() const;
 

@@ -63,18 +63,28 @@ inline policy::DomainPolicy test_policy() {
   return policy;
 }
 
-// Each rule is the whole target: enough to see which mitigation wants what.
-inline std::vector<model::Rule> plain_plan(const model::MitigationScope& scope,
-                                           const std::vector<model::Prefix>& expanded, const policy::DomainPolicy&) {
-  std::vector<model::Rule> rules;
-  for (const model::Prefix& target : expanded) {
-    model::Rule rule;
-    rule.match.target = target;
-    if (!scope.target_protocol.empty()) rule.match.protocol = scope.target_protocol.front();
-    rules.push_back(rule);
+// Each rule is the whole target: enough to see which mitigation wants what. A test may say more about a plan.
+class PlainPlanner : public Planner {
+ public:
+  Plan plan(const PlanRequest& request) const override {
+    std::vector<model::Rule> rules;
+    for (const PlanTargets& targets : request.targets) {
+      for (const model::Prefix& target : targets.expanded) {
+        model::Rule rule;
+        rule.match.target = target;
+        if (!targets.scope.target_protocol.empty()) rule.match.protocol = targets.scope.target_protocol.front();
+        rules.push_back(rule);
+      }
+    }
+    std::sort(rules.begin(), rules.end());
+    rules.erase(std::unique(rules.begin(), rules.end()), rules.end());
+    Plan plan;
+    if (!rules.empty()) plan.parts.push_back({"back end", std::move(rules)});
+    if (more) more(request, plan);
+    return plan;
   }
-  return rules;
-}
+  std::function<void(const PlanRequest&, Plan&)> more;
+};
 
 class DomainTest : public ::testing::Test {
  protected:
@@ -85,7 +95,7 @@ class DomainTest : public ::testing::Test {
   void start(policy::DomainPolicy policy, DomainLimits limits = {}) {
     policy_ = std::move(policy);
     limits_ = limits;
-    domain_ = std::make_unique<Domain>(std::make_shared<policy::DomainRules>(policy_), plain_plan, limits_, lookup(),
+    domain_ = std::make_unique<Domain>(std::make_shared<policy::DomainRules>(policy_), planner_, limits_, lookup(),
                                        data_channel());
     store = {};
     rules.clear();
@@ -133,7 +143,7 @@ class DomainTest : public ::testing::Test {
   }
   // A new process: the store is all that is left.
   void restart() {
-    domain_ = std::make_unique<Domain>(std::make_shared<policy::DomainRules>(policy_), plain_plan, limits_, lookup(),
+    domain_ = std::make_unique<Domain>(std::make_shared<policy::DomainRules>(policy_), planner_, limits_, lookup(),
                                        data_channel());
     rules.clear();
     mitigating.clear();
@@ -281,10 +291,10 @@ class DomainTest : public ::testing::Test {
     }
     for (const DesiredRules& change : desired) {
       for (const auto& want : change.wants) {
-        if (want.rules.empty()) {
+        if (want.parts.empty()) {
           rules.erase(want.owner);
         } else {
-          rules[want.owner] = want.rules;
+          rules[want.owner] = want.parts.front().rules;
         }
       }
     }
@@ -347,6 +357,7 @@ class DomainTest : public ::testing::Test {
   std::vector<std::string> switched_why;          // one for each request that switched filters
 
   policy::DomainPolicy policy_;
+  std::shared_ptr<PlainPlanner> planner_ = std::make_shared<PlainPlanner>();
   DomainLimits limits_;
   std::unique_ptr<Domain> domain_;
   std::uint64_t exchange_ = 0;

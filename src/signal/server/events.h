@@ -18,6 +18,7 @@
 #include "model/session_config.h"
 #include "ports/resolver.h"
 #include "ports/store.h"
+#include "signal/server/planner.h"
 
 namespace dots::signal::server {
 
@@ -100,7 +101,8 @@ struct RulesReport {
   base::Cuid cuid;
   base::Mid mid;
   enum class State : std::uint8_t { pending, installed, failed } state = State::pending;
-  std::string reason;  // when failed
+  std::string reason;                                      // when failed, or what a pending one waits for
+  std::optional<model::RefusalReason> why = std::nullopt;  // when failed, where the back end has told
 };
 // Whether any back end can install rules at present; until one has spoken they are taken to be able.
 struct BackEndsReport {
@@ -188,8 +190,8 @@ struct Persist {
 struct DesiredRules {
   struct Want {
     model::RuleOwner owner;
-    std::vector<model::Rule> rules;  // empty: nothing any more
-    std::string reason;              // "requested by client <id>", for dotsctl explain
+    std::vector<Plan::Part> parts;  // for each back end; none: nothing any more
+    std::string reason;             // "requested by client <id>", for dotsctl explain
     std::optional<base::WallTime> until;
   };
   std::vector<Want> wants;

@@ -44,7 +44,7 @@ void Machine::terminate(Mitigation& mitigation, base::Duration period, base::Now
   set_status(mitigation, MitigationStatus::client_withdrawn, now);
   run_for(mitigation, period, now);
   save(mitigation);
-  want(mitigation);
+  want(mitigation, now);
   changed(mitigation.key(), now);
 }
 

@@ -182,10 +182,10 @@ void Machine::adopt(const ports::MitigationRecord& record, const ports::Snapshot
     is_over = left == base::Duration::zero();
     timers_.set(mitigation.timer, now.steady + left, {Alarm::Kind::mitigation, mitigation.key(), 0, {}});
   }
-  const Mitigation& placed = put_in(std::move(mitigation), now);
+  Mitigation& placed = put_in(std::move(mitigation), now);
   // What ended while nobody looked keeps its rules while it would be terminating; else its timer, which fires next,
   // says what is wanted.
-  if (!is_over || (placed.running() && period_after_expiry(placed, now) > base::Duration::zero())) want(placed);
+  if (!is_over || (placed.running() && period_after_expiry(placed, now) > base::Duration::zero())) want(placed, now);
 }
 
 std::vector<Effect> Machine::set_rules(std::shared_ptr<const policy::DomainRules> rules, base::Now now) {
@@ -205,11 +205,22 @@ std::vector<Effect> Machine::set_rules(std::shared_ptr<const policy::DomainRules
       continue;
     }
     re_expand(mitigation, now);
-    want(mitigation);  // limits and actions may have changed
+    want(mitigation, now);  // limits and actions may have changed
   }
   reconsider_all();
   reconsider(now);
   for (auto& [number, observer] : observers_) schedule(observer, now);
+  return finish();
+}
+
+std::vector<Effect> Machine::set_planner(std::shared_ptr<const Planner> planner, base::Now now) {
+  watch_clocks(now);
+  fire_due(now);
+  planner_ = std::move(planner);
+  for (auto& [cuid, state] : cuids_) {
+    for (auto& [mid, mitigation] : state.mitigations) want(mitigation, now);
+  }
+  fire_due(now);
   return finish();
 }
 
@@ -227,7 +238,7 @@ void Machine::watch_clocks(base::Now now) {
       if (!mitigation.timer.is_set()) continue;
       mitigation.record.deadline = now.wall + (mitigation.timer.at - now.steady);
       save(mitigation);
-      want(mitigation);
+      want(mitigation, now);
       ++moved;
     }
   }

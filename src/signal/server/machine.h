@@ -25,8 +25,8 @@ namespace dots::signal::server {
 
 class Machine {
  public:
-  Machine(std::shared_ptr<const policy::DomainRules> rules, Planner planner, const DomainLimits& limits,
-          AliasLookup aliases, DataChannel data_channel)
+  Machine(std::shared_ptr<const policy::DomainRules> rules, std::shared_ptr<const Planner> planner,
+          const DomainLimits& limits, AliasLookup aliases, DataChannel data_channel)
       : rules_(std::move(rules)),
         planner_(std::move(planner)),
         limits_(limits),
@@ -38,6 +38,7 @@ class Machine {
   std::vector<Effect> step(const Event& event, base::Now now);
   std::optional<base::SteadyTime> next_deadline() const { return timers_.next(); }
   std::vector<Effect> set_rules(std::shared_ptr<const policy::DomainRules> rules, base::Now now);
+  std::vector<Effect> set_planner(std::shared_ptr<const Planner> planner, base::Now now);
   const policy::DomainRules& rules() const { return *rules_; }
   std::vector<MitigationView> view(base::Now now) const;
   ClientCounts clients() const;
@@ -79,9 +80,10 @@ class Machine {
   void note(std::string_view id, std::string details) { out_.emplace_back(OperatorNote{id, std::move(details)}); }
   std::string text_of(const Mitigation& mitigation) const;
   void save(const Mitigation& mitigation) { persist(ports::PutMitigation{mitigation.record}); }
-  // Asks for the rules of the mitigation, or for none when it is gone.
-  void want(const Mitigation& mitigation);
-  std::vector<model::Rule> plan(const ports::MitigationRecord& record) const;
+  // Asks for the rules of the mitigation as they are planned now; `plan` when that has just been done.
+  void want(Mitigation& mitigation, std::optional<Plan> plan, base::Now now);
+  void want(Mitigation& mitigation, base::Now now) { want(mitigation, std::nullopt, now); }
+  Plan plan(const ports::MitigationRecord& record, const model::DropCounters& counters) const;
   void want_nothing(const Key& key);
 
   // ---- put.cpp
@@ -235,7 +237,7 @@ class Machine {
   void adopt_names(const ports::Snapshot& snapshot, std::unordered_map<std::string, Name> before);
 
   std::shared_ptr<const policy::DomainRules> rules_;
-  Planner planner_;
+  std::shared_ptr<const Planner> planner_;
   DomainLimits limits_;
   AliasLookup aliases_;
   DataChannel data_channel_;

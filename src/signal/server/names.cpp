@@ -64,7 +64,7 @@ void Machine::re_expand(Mitigation& mitigation, base::Now now) {
   record.expanded = std::move(expanded);
   index.add(mitigation.number, mitigation.targets(), record.expanded);
   save(mitigation);
-  want(mitigation);
+  want(mitigation, now);
 }
 
 // An answer that is still fresh is used as it is. An old one is better than none, because the victim's name servers are

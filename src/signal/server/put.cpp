@@ -137,7 +137,7 @@ void Machine::refresh(Mitigation& known, const PutMitigation& put, const Origins
   if (put.request.lifetime) record.request.lifetime = put.request.lifetime;
   if (put.request.attack_status) record.request.attack_status = put.request.attack_status;
   save(known);
-  want(known);
+  want(known, now);
   if (!put.request.attack_status || news) {
     std::string text = "goes on " + lifetime_text(record.granted);
     if (put.request.attack_status) {
@@ -210,6 +210,18 @@ void Machine::create(const PutMitigation& put, std::vector<model::Alias> aliases
                   "no back end can install rules: " + *unable_, "see the back end's message", now);
   }
 
+  ports::MitigationRecord record;
+  record.domain = domain();
+  record.cuid = put.cuid;
+  record.mid = put.mid;
+  record.client = put.origin.client;
+  record.request = request;
+  record.aliases = std::move(aliases);
+  record.expanded = expanded;
+  record.author = client_text(put.origin.client);
+  Plan plan = this->plan(record, {});
+  if (!plan.verdict.allowed) return refuse(put, origins, plan.verdict, now);
+
   if (!may_switch(put, origins, now)) return;
 
   const policy::DomainPolicy& policy = rules_->policy();
@@ -230,24 +242,16 @@ void Machine::create(const PutMitigation& put, std::vector<model::Alias> aliases
   if (auto& news = cuids_.at(put.cuid).filter_news; !news.empty() && !mitigating(put.cuid)) news.clear();
 
   Mitigation mitigation;
-  ports::MitigationRecord& record = mitigation.record;
-  record.domain = domain();
-  record.cuid = put.cuid;
-  record.mid = put.mid;
-  record.client = put.origin.client;
-  record.request = request;
-  record.aliases = std::move(aliases);
-  record.expanded = expanded;
   record.status = !request.trigger_mitigation ? MitigationStatus::signal_loss
                   : tied                      ? MitigationStatus::withdrawn
                                               : MitigationStatus::in_progress;
   record.accepted_at = now.wall;
-  if (mitigation.running()) record.started_at = now.wall;
-  record.author = client_text(put.origin.client);
+  const bool runs = record.status == MitigationStatus::in_progress;
+  if (runs) record.started_at = now.wall;
   std::string takes_over;
   for (const base::Mid mid : replaced) {
     const Mitigation& old = *find(put.cuid, mid);
-    if (old.terminating() && mitigation.running()) {
+    if (old.terminating() && runs) {
       // A new request inside the period prolongs the mitigation that still runs (RFC 8612 SIG-006).
       record.started_at = std::min(*record.started_at, old.record.started_at.value_or(*record.started_at));
       record.terminating_cycles = std::max(record.terminating_cycles, old.record.terminating_cycles + 1);
@@ -257,12 +261,13 @@ void Machine::create(const PutMitigation& put, std::vector<model::Alias> aliases
           "overlapped by mid=" + std::to_string(put.mid.value));
     end({put.cuid, mid}, std::nullopt, now);
   }
+  mitigation.record = std::move(record);
   grant(mitigation, rules_->grant(*request.lifetime), now);
   const base::Duration asked_for = left(mitigation, now);
   if (tied) keep_deactivated(mitigation, retry_after(contest.tied, now), now);
   Mitigation& placed = put_in(std::move(mitigation), now);
   save(placed);
-  want(placed);
+  want(placed, std::move(plan), now);
   audit(now, client_text(put.origin.client), "request", placed.key(), "accepted",
         (placed.armed() ? "armed "
          : tied         ? "kept without effect, because of a conflict, "

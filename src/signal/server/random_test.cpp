@@ -184,7 +184,7 @@ class Random : public DomainTest {
 
   // A fresh machine over the store sees what this one sees.
   void check_replay() {
-    Domain other{std::make_shared<policy::DomainRules>(policy_), plain_plan, limits_};
+    Domain other{std::make_shared<policy::DomainRules>(policy_), planner_, limits_};
     other.load(store.snapshot(), now, false);
     const auto mine = domain_->view(now);
     const auto theirs = other.view(now);

@@ -44,6 +44,8 @@ struct Mitigation {
   Timers::Handle timer;                         // the steady side of record.deadline; none when indefinite
   RulesReport::State rules = RulesReport::State::pending;
   std::string rules_reason;
+  std::optional<model::RefusalReason> rules_why;
+  Plan plan;                    // as it is carried out; its parts have gone to the back ends
   std::string audited_failure;  // a failure that is tried again and again is one line in the audit log
   model::DropCounters counters;
   bool attack_stopped = false;  // by the back end's word

@@ -9,7 +9,8 @@ void Machine::on_event(const RulesReport& report, base::Now now) {
   if (mitigation == nullptr || !mitigation->has_rules()) return;
   const model::MitigationStatus before = shown_status(*mitigation);
   mitigation->rules = report.state;
-  mitigation->rules_reason = report.state == RulesReport::State::failed ? report.reason : std::string{};
+  mitigation->rules_reason = report.state == RulesReport::State::installed ? std::string{} : report.reason;
+  mitigation->rules_why = report.why;
   if (report.state == RulesReport::State::installed) mitigation->audited_failure.clear();
   if (report.state == RulesReport::State::failed && mitigation->audited_failure != report.reason) {
     mitigation->audited_failure = report.reason;

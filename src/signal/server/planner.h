@@ -1,0 +1,57 @@
+// How an accepted mitigation is to be carried out, and whether it can be: injected into the domain's machine, because
+// signal knows neither back ends nor how rules are made (agent/server/mitigation_planner.h is what the server passes).
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/ids.h"
+#include "model/mitigation.h"
+#include "model/refusal_reason.h"
+#include "model/rule.h"
+#include "policy/domain_policy.h"
+
+namespace dots::signal::server {
+
+// What a mitigation protects: the request's own targets, or one of its aliases, with all addresses.
+struct PlanTargets {
+  model::MitigationScope scope;
+  std::vector<model::Prefix> expanded;
+};
+
+struct PlanRequest {
+  const policy::DomainRules& rules;  // of the domain
+  base::ClientId client;
+  base::Cuid cuid;
+  base::Mid mid;
+  const model::MitigationRequest& request;
+  std::vector<PlanTargets> targets;
+  model::DropCounters counters = {};  // what the back ends drop for it now; unknown before it runs
+};
+
+// The same request under the same policy and load has the same plan.
+struct Plan {
+  // Refused: nothing else counts. A mitigation that is there and is refused now wants no rules.
+  policy::Verdict verdict;
+  struct Part {
+    std::string back_end;  // by its name in the configuration
+    std::vector<model::Rule> rules;
+    friend bool operator==(const Part&, const Part&) = default;
+  };
+  std::vector<Part> parts;                          // each back end once, none without rules
+  std::vector<model::Prefix> actual;                // what is mitigated, when that is not the expanded targets
+  std::optional<std::string> needs_approval;        // why a person has to say yes before anything is installed
+  std::optional<model::RefusalReason> not_started;  // accepted, but nothing of it is started; capacity and bandwidth
+                                                    // make it attack-exceeded-capability (RFC 9132 status 4)
+  std::string story;                                // for operators: "policy 'edge': flowspec"
+};
+
+// Threads: plan() on the thread of the shard that owns the domain. Pure.
+class Planner {
+ public:
+  virtual ~Planner() = default;
+  virtual Plan plan(const PlanRequest& request) const = 0;
+};
+
+}  // namespace dots::signal::server

@@ -1,0 +1,91 @@
+// How a domain's machine uses its planner: verdicts, what is not started, what does not fit, other planners.
+#include "signal/server/domain_fixture.h"
+
+namespace dots::signal::server {
+namespace {
+
+using model::MitigationStatus;
+using model::ResponseCode;
+
+class Plans : public DomainTest {
+ protected:
+  void plans(std::function<void(const PlanRequest&, Plan&)> more) { planner_->more = std::move(more); }
+  static void refuse(Plan& plan) {
+    plan.verdict = policy::Verdict::no(ResponseCode::forbidden, "not under this contract", "no contract");
+    plan.verdict.refusal = model::RefusalReason::contract;
+  }
+};
+
+TEST_F(Plans, ARefusedPlanIsARefusedRequestAndLeavesNothing) {
+  plans([](const PlanRequest&, Plan& plan) { refuse(plan); });
+  const Answer answer = put(1, "192.0.2.1/32");
+  EXPECT_EQ(answer.code, ResponseCode::forbidden);
+  EXPECT_EQ(answer.diagnostic, "not under this contract");
+  EXPECT_TRUE(rules.empty());
+  EXPECT_TRUE(store.mitigations.empty());
+}
+
+TEST_F(Plans, TheWholeRequestIsPlannedWithWhatItAsksFor) {
+  std::size_t targets = 0;
+  std::string client;
+  plans([&](const PlanRequest& request, Plan&) {
+    targets = request.targets.size();
+    client = request.client.value;
+    EXPECT_EQ(request.request.scope.target_protocol.at(0), 17);
+    EXPECT_EQ(request.rules.policy().id, policy_.id);
+  });
+  put(1, "192.0.2.1/32");
+  EXPECT_EQ(targets, 1u);
+  EXPECT_EQ(client, "a");
+}
+
+TEST_F(Plans, WhatDoesNotFitIsAcceptedWithStatus4) {
+  plans([](const PlanRequest&, Plan& plan) {
+    plan.parts.clear();
+    plan.not_started = model::RefusalReason::bandwidth;
+    plan.story = "no back end has room";
+  });
+  EXPECT_EQ(put(1, "192.0.2.1/32").code, ResponseCode::created);
+  EXPECT_TRUE(rules.empty());
+  EXPECT_EQ(get(1).entries.at(0).status, MitigationStatus::exceeded_capability);
+  // There is room again.
+  planner_->more = {};
+  take(domain_->set_planner(planner_, now));
+  EXPECT_EQ(rules.size(), 1u);
+  EXPECT_EQ(get(1).entries.at(0).status, MitigationStatus::in_progress);
+}
+
+TEST_F(Plans, WhatIsOnlyObservedStaysInStatus1) {
+  plans([](const PlanRequest&, Plan& plan) {
+    plan.parts.clear();
+    plan.not_started = model::RefusalReason::policy;
+  });
+  EXPECT_EQ(put(1, "192.0.2.1/32").code, ResponseCode::created);
+  EXPECT_EQ(get(1).entries.at(0).status, MitigationStatus::in_progress);
+}
+
+TEST_F(Plans, ABackEndWithoutRoomMakesItStatus4) {
+  put(1, "192.0.2.1/32");
+  step(RulesReport{base::Cuid{"cuid-a"}, base::Mid{1}, RulesReport::State::failed, "table is full",
+                   model::RefusalReason::capacity});
+  EXPECT_EQ(get(1).entries.at(0).status, MitigationStatus::exceeded_capability);
+  step(RulesReport{base::Cuid{"cuid-a"}, base::Mid{1}, RulesReport::State::failed, "broken",
+                   model::RefusalReason::hardware});
+  EXPECT_EQ(get(1).entries.at(0).status, MitigationStatus::in_progress);
+}
+
+TEST_F(Plans, APlanThatIsRefusedLaterWithholdsTheRulesAndIsAuditedOnce) {
+  put(1, "192.0.2.1/32");
+  EXPECT_EQ(rules.size(), 1u);
+  plans([](const PlanRequest&, Plan& plan) { refuse(plan); });
+  take(domain_->set_planner(planner_, now));
+  take(domain_->set_planner(planner_, now));
+  EXPECT_TRUE(rules.empty());
+  EXPECT_EQ(domain_->view(now).at(0).rules, RulesReport::State::failed);
+  const auto withheld = std::count_if(store.audit.begin(), store.audit.end(),
+                                      [](const auto& line) { return line.verdict == "withheld"; });
+  EXPECT_EQ(withheld, 1);
+}
+
+}  // namespace
+}  // namespace dots::signal::server

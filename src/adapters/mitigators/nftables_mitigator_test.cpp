@@ -172,6 +172,24 @@ model::FilterList three(const char* name) {
   return list;
 }
 
+// RFC 8783 7.2: rate-limit is what is let through; of nothing, nothing is.
+TEST_F(NftablesTest, ALimitOfNothingDrops) {
+  NftablesMitigator mitigator(options());
+  open(mitigator);
+  auto list = tests::list_of(tests::list_key("d", "c", "l"), 0, {});
+  list.rules.push_back(tests::filter_rule("a", {"192.0.2.0/24"}));
+  list.rules[0].entry.forwarding = model::Forwarding::accept;
+  const auto chain = [&] {
+    EXPECT_TRUE(mitigator.apply_filters({tests::put_list(list)}).ok());
+    const std::string table = run("nft list table inet tidewall");
+    const std::size_t at = table.find("\tchain tw_f");
+    return table.substr(at, table.find("\n\t}", at) - at);
+  };
+  EXPECT_THAT(chain(), testing::Not(HasSubstr("drop")));
+  list.rules[0].entry.rate_limit_hundredths = 0;
+  EXPECT_THAT(chain(), HasSubstr("drop"));
+}
+
 TEST_F(NftablesTest, AnAlteredListOfFiltersIsNotListedAsWholeAndCanBeInstalledAnew) {
   NftablesMitigator mitigator(options());
   open(mitigator);

@@ -231,5 +231,14 @@ TEST(HeartbeatTest, AShorterThresholdDoesNotCondemnPastSilence) {
   EXPECT_TRUE(heartbeat.on_timer(at(230s)).lost);
 }
 
+TEST(HeartbeatTest, ALowerCountDoesNotCondemnHeartbeatsThatAServerSentBefore) {
+  Heartbeat heartbeat(Side::server, {30s, 15}, kStart);
+  for (int i = 1; i <= 10; ++i) heartbeat.on_timer(at(i * 30s));
+  heartbeat.reconfigure({30s, 5}, at(301s));
+  EXPECT_FALSE(heartbeat.on_timer(at(330s)).lost) << "silence alone counts, and the new threshold has just begun";
+  EXPECT_FALSE(heartbeat.on_timer(at(450s)).lost);
+  EXPECT_TRUE(heartbeat.on_timer(at(451s)).lost);
+}
+
 }  // namespace
 }  // namespace dots::signal

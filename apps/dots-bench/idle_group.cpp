@@ -87,9 +87,13 @@ base::Result<Rows> idle_rows(const RunOptions& options, const std::string& self)
   const auto price = [](const Sample& sample) { return sample.cpu_s / sample.operations; };
   ours.ratios.push_back(price(idle->sample) / price(loop->sample));
   ours.bytes_each.push_back(idle->bytes_each);
-  ours.note = fmt::format("{:.2f} % of one CPU", 100 * idle->sample.cpu_s / idle->sample.wall_s);
+  const auto note = [](const Idle& one) {
+    return fmt::format("{:.2f} % of one CPU, {} beats of {} lost", 100 * one.sample.cpu_s / one.sample.wall_s,
+                       one.load.unanswered, one.load.sent);
+  };
+  ours.note = note(*idle);
   bare.bytes_each.push_back(loop->bytes_each);
-  bare.note = fmt::format("{:.2f} % of one CPU", 100 * loop->sample.cpu_s / loop->sample.wall_s);
+  bare.note = note(*loop);
   say(fmt::format("  {:<36} {:.2f} of the {}, {:.1f} KB each", ours.name, ours.ratio(), kBareLoop,
                   idle->bytes_each / 1024));
   ours.samples.push_back(std::move(idle->sample));

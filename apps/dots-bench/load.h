@@ -32,6 +32,7 @@ struct LoadResult {
   double wall_s = 0;
   std::uint64_t sent = 0;
   std::uint64_t peer_requests = 0;  // of the server's: its heartbeats
+  std::uint64_t unanswered = 0;     // of a crowd: a datagram may get lost, and nobody repeats it
   // Means; of plaintext, and of datagrams as they travel.
   double request_bytes = 0, answer_bytes = 0, request_datagram_bytes = 0, answer_datagram_bytes = 0;
 };

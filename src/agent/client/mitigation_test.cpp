@@ -93,6 +93,7 @@ TEST(ClientMitigationTest, AfterARepeatedRequestTheNextOneKeepsThe3Seconds) {
   int lost = 0;
   h.lost_request = [&](const coap::Request&) { return lost++ == 0; };
   h.mitigate("203.0.113.1/32");
+  h.advance(3s);
   h.mitigate("203.0.113.2/32");
   h.advance(15s);
   std::vector<base::SteadyTime> times;

@@ -43,13 +43,11 @@ std::optional<base::SteadyTime> Outbox::doubtful_at() const {
 }
 
 void Outbox::enqueue(Item item) {
-  if (!item.errand.urgent) {
-    queue_.push_back(std::move(item));
-    return;
-  }
-  const auto first_question =
-      std::find_if(queue_.begin(), queue_.end(), [](const Item& other) { return !other.errand.urgent; });
-  queue_.insert(first_question, std::move(item));
+  // What has had its turns without an answer waits behind what has had none.
+  const bool urgent = item.errand.urgent;
+  const auto at = std::find_if(urgent ? queue_.begin() : first_question(), queue_.end(),
+                               [&](const Item& other) { return urgent != other.errand.urgent || other.doubtful_at; });
+  queue_.insert(at, std::move(item));
 }
 
 void Outbox::remove(signal::client::SendId id, coap::Endpoint& endpoint, base::SteadyTime now, coap::Effects& out) {
@@ -70,11 +68,11 @@ void Outbox::remove(signal::client::SendId id, coap::Endpoint& endpoint, base::S
 }
 
 void Outbox::enqueue_first(Item item) {
-  auto at = queue_.begin();
-  if (!item.errand.urgent) {
-    at = std::find_if(queue_.begin(), queue_.end(), [](const Item& other) { return !other.errand.urgent; });
-  }
-  queue_.insert(at, std::move(item));
+  queue_.insert(item.errand.urgent ? queue_.begin() : first_question(), std::move(item));
+}
+
+std::deque<Outbox::Item>::iterator Outbox::first_question() {
+  return std::find_if(queue_.begin(), queue_.end(), [](const Item& item) { return !item.errand.urgent; });
 }
 
 std::optional<Outbox::Delivered> Outbox::on_response(const coap::IncomingResponse& response, base::SteadyTime now) {
@@ -140,7 +138,19 @@ std::optional<Outbox::Delivered> Outbox::on_block(Item item, const coap::Respons
 
 void Outbox::on_round_trip(base::Duration sample, base::SteadyTime now) {
   round_trip_.on_sample(sample, now);
-  for (Item& item : queue_) item.fast_tries = 0;  // the link works again
+  // The link works again.
+  for (Item& item : queue_) {
+    item.fast_tries = 0;
+    item.rests_until.reset();
+  }
+  if (active_ && active_->slow) active_->item.fast_tries = 0;
+}
+
+void Outbox::on_repeated(base::SteadyTime now) {
+  last_send_ = now;
+  if (!active_) return;
+  ++active_->sends;
+  if (active_->slow) active_->since = now;
 }
 
 std::optional<Outbox::Delivered> Outbox::on_failure(const coap::RequestFailed& failure) {
@@ -167,8 +177,8 @@ std::optional<Outbox::Delivered> Outbox::on_failure(const coap::RequestFailed& f
   if (failure.rejected && active.item.blocks && active.item.blocks->is_split()) {
     return Delivered{active.item.errand.id, no_blocks()};
   }
-  const base::SteadyTime end = active.since + active.interval * kFastTries;
-  put_back(std::move(active), end);
+  if (active.fast) active.sends = kFastTries;
+  put_back(std::move(active));
   return std::nullopt;
 }
 
@@ -230,22 +240,35 @@ std::optional<std::pair<coap::Request, Outbox::Shape>> Outbox::shape(Item& item,
   return std::pair{item.blocks->next(), Shape::plain};
 }
 
-void Outbox::put_back(Active active, base::SteadyTime now) {
-  if (active.fast && active.interval > base::Duration::zero()) {
-    active.item.fast_tries +=
-        static_cast<int>(std::min<std::int64_t>((now - active.since) / active.interval + 1, kFastTries));
+void Outbox::put_back(Active active) {
+  if (active.fast) active.item.fast_tries = std::min(active.item.fast_tries + active.sends, kFastTries);
+  active.item.rests_until.reset();
+  if (active.item.fast_tries >= kFastTries && last_send_) {
+    active.item.rests_until = *last_send_ + kSpacingWithoutEstimate;
   }
-  const bool urgent = active.item.errand.urgent;
   // Behind the others of its kind.
-  auto at = queue_.end();
-  if (urgent) at = std::find_if(queue_.begin(), queue_.end(), [](const Item& item) { return !item.errand.urgent; });
-  queue_.insert(at, std::move(active.item));
+  queue_.insert(active.item.errand.urgent ? first_question() : queue_.end(), std::move(active.item));
 }
 
-bool Outbox::has_urgent() const { return !queue_.empty() && queue_.front().errand.urgent; }
+std::size_t Outbox::due(base::SteadyTime now) const {
+  const auto at = std::find_if(queue_.begin(), queue_.end(),
+                               [&](const Item& item) { return !item.rests_until || *item.rests_until <= now; });
+  return static_cast<std::size_t>(at - queue_.begin());
+}
 
-base::SteadyTime Outbox::turn_end() const {
-  return active_->since + active_->interval * (reliable_ ? 1 : kTriesPerTurn);
+std::optional<base::SteadyTime> Outbox::gives_way_to(const Item& item) const {
+  const base::SteadyTime rested = item.rests_until.value_or(base::SteadyTime{});
+  const bool active_urgent = active_->item.errand.urgent;
+  if (item.errand.urgent && !active_urgent) return rested;
+  if (active_urgent && !item.errand.urgent) return std::nullopt;
+  return std::max(rested, active_->since + active_->turn);
+}
+
+std::optional<base::SteadyTime> Outbox::quickens_at(base::SteadyTime now) const {
+  if (!active_ || !active_->slow || active_->item.fast_tries >= kFastTries) return std::nullopt;
+  const auto timeout = round_trip_.timeout(now);
+  if (!timeout) return std::nullopt;
+  return active_->since + *timeout;
 }
 
 base::SteadyTime Outbox::earliest(base::SteadyTime now) const {
@@ -256,21 +279,30 @@ base::SteadyTime Outbox::earliest(base::SteadyTime now) const {
 void Outbox::pump(coap::Endpoint& endpoint, std::size_t max_datagram, base::SteadyTime now, coap::Effects& out,
                   std::deque<signal::client::SendId>& too_large) {
   if (q_blocks_ == Support::wanted && !reliable_) probe();
-  if (queue_.empty()) return;
   if (active_) {
-    // Its blocks come and go: another turn.
-    if (now >= turn_end() && endpoint.is_transferring(active_->request)) active_->since = now;
-    const bool preempted = has_urgent() && !active_->item.errand.urgent;
-    const bool turn_over = now >= turn_end() && (has_urgent() || !active_->item.errand.urgent);
-    if (!preempted && !turn_over) return;
     if (earliest(now) > now) return;
+    if (const auto at = quickens_at(now); at && *at <= now) {
+      endpoint.cancel(active_->request);
+      enqueue_first(std::move(active_->item));
+      active_.reset();
+    }
+  }
+  if (active_) {
+    const std::size_t next = due(now);
+    if (next == queue_.size()) return;
+    // Its blocks come and go: another turn.
+    if (now >= active_->since + active_->turn && endpoint.is_transferring(active_->request)) active_->since = now;
+    const auto at = gives_way_to(queue_[next]);
+    if (!at || *at > now) return;
     endpoint.cancel(active_->request);
-    put_back(std::move(*active_), now);
+    put_back(std::move(*active_));
     active_.reset();
   }
-  while (!active_ && !queue_.empty() && earliest(now) <= now) {
-    Item item = std::move(queue_.front());
-    queue_.pop_front();
+  while (!active_ && earliest(now) <= now) {
+    const std::size_t next = due(now);
+    if (next == queue_.size()) return;
+    Item item = std::move(queue_[next]);
+    queue_.erase(queue_.begin() + static_cast<std::ptrdiff_t>(next));
     coap::Repetition repetition;
     const auto timeout = round_trip_.timeout(now);
     const bool fast = !reliable_ && timeout && item.fast_tries < kFastTries;
@@ -278,6 +310,7 @@ void Outbox::pump(coap::Endpoint& endpoint, std::size_t max_datagram, base::Stea
     repetition.interval = fast ? *timeout : kSpacingWithoutEstimate;
     repetition.tries = fast ? kFastTries - item.fast_tries : kSlowTries;
     repetition.patience = repetition.interval;
+    const bool slow = !reliable_ && !fast && !item.errand.request.confirmable;
     if (reliable_) {
       repetition.tries = 1;
       repetition.interval = repetition.patience = kReliablePatience;
@@ -301,16 +334,24 @@ void Outbox::pump(coap::Endpoint& endpoint, std::size_t max_datagram, base::Stea
       item.doubtful_at = now + std::min<base::Duration>(kDoubtfulAfter, repetition.interval * kDoubtfulTries);
     }
     const bool counted = fast && !item.errand.request.confirmable;
-    active_ = Active{std::move(item), *request, now, repetition.interval, counted, shaped->second};
+    const base::Duration turn = slow        ? timeout.value_or(repetition.interval)
+                                : reliable_ ? repetition.interval
+                                            : repetition.interval * kTriesPerTurn;
+    active_ = Active{std::move(item), *request, now, turn, 1, counted, slow, shaped->second};
   }
 }
 
 std::optional<base::SteadyTime> Outbox::next_deadline(base::SteadyTime now) const {
-  if (queue_.empty()) return std::nullopt;
-  if (!active_) return earliest(now);
-  if (has_urgent() && !active_->item.errand.urgent) return earliest(now);
-  if (has_urgent() || !active_->item.errand.urgent) return std::max(turn_end(), earliest(now));
-  return std::nullopt;
+  std::optional<base::SteadyTime> next;
+  const auto consider = [&](std::optional<base::SteadyTime> at) {
+    if (at && (!next || *at < *next)) next = at;
+  };
+  consider(quickens_at(now));
+  for (const Item& item : queue_) {
+    consider(active_ ? gives_way_to(item) : item.rests_until.value_or(now));
+  }
+  if (next) next = std::max(*next, earliest(now));
+  return next;
 }
 
 }  // namespace dots::agent::client

@@ -3,8 +3,10 @@
 // RFC 9132 4.4: non-confirmable, repeated at a regular interval until answered, on average one datagram per round trip,
 // and without a round-trip estimate never more than one in 3 s. One request is on its way at a time, so that many
 // waiting ones keep to that rate together; a request for help goes before a question, and one that finds no answer lets
-// the others have their turn. What does not fit one message goes and comes in blocks: in Q-Blocks (RFC 9177) when the
-// server is known to take them, all in one turn; else as RFC 7959 says, each block in its own.
+// the others have their turn: after some sends while it may be sent fast, after each send when it may not, so that a
+// request which has used up its fast tries holds up no other one. What does not fit one message goes and comes in
+// blocks: in Q-Blocks (RFC 9177) when the server is known to take them, all in one turn; else as RFC 7959 says, each
+// block in its own.
 #pragma once
 
 #include <cstdint>
@@ -52,7 +54,7 @@ class Outbox {
   std::optional<Delivered> on_response(const coap::IncomingResponse& response, base::SteadyTime now);
   std::optional<Delivered> on_failure(const coap::RequestFailed& failure);
   // Something non-confirmable of ours was sent by the endpoint itself: a repetition.
-  void on_repeated(base::SteadyTime now) { last_send_ = now; }
+  void on_repeated(base::SteadyTime now);
 
   // Sends what may be sent now. `too_large` receives errands that do not fit `max_datagram` and
   // cannot go in blocks; they are removed.
@@ -76,6 +78,7 @@ class Outbox {
   struct Item {
     Errand errand;
     int fast_tries = 0;
+    std::optional<base::SteadyTime> rests_until = {};  // its fast tries are used up, and others have their turn
     std::optional<base::SteadyTime> doubtful_at = {};  // once it was sent
     std::optional<coap::BlockTransfer> blocks = {};
     bool without_q_blocks = false;  // they have failed for this errand
@@ -88,9 +91,11 @@ class Outbox {
   struct Active {
     Item item;
     coap::RequestId request;
-    base::SteadyTime since;
-    base::Duration interval{};
-    bool fast = false;
+    base::SteadyTime since;  // its turn
+    base::Duration turn{};   // others may follow after it
+    int sends = 1;
+    bool fast = false;  // each send counts against kFastTries
+    bool slow = false;  // each 3 s, for want of an estimate or of fast tries
     Shape shape = Shape::plain;
   };
   // Nothing when the errand is too large even for blocks.
@@ -104,10 +109,15 @@ class Outbox {
   bool fetch_anew(signal::client::SendId id);
   // Before the others of its kind.
   void enqueue_first(Item item);
-  void put_back(Active active, base::SteadyTime now);
+  void put_back(Active active);
   void enqueue(Item item);
-  bool has_urgent() const;
-  base::SteadyTime turn_end() const;
+  std::deque<Item>::iterator first_question();
+  // The first that may be sent, or else queue_.size().
+  std::size_t due(base::SteadyTime now) const;
+  // When what is under way gives way to the item; not before its turn is over, if it is of the same kind.
+  std::optional<base::SteadyTime> gives_way_to(const Item& item) const;
+  // When what is under way may be sent fast: an estimate has come, or come again.
+  std::optional<base::SteadyTime> quickens_at(base::SteadyTime now) const;
   base::SteadyTime earliest(base::SteadyTime now) const;
 
   bool reliable_;

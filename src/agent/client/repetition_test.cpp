@@ -1,6 +1,7 @@
 // How soon a request is acknowledged when most of the traffic is lost (ARCHITECTURE of the repetition: RFC 9132 4.4
 // with a round-trip estimate of RFC 6298): seeded, in virtual time.
 #include <algorithm>
+#include <map>
 #include <random>
 
 #include "agent/client/client_harness.h"
@@ -81,6 +82,82 @@ TEST(Repetition, SixtyFourFastOnesThenEveryThreeSeconds) {
     }
   }
   EXPECT_GT(gaps.size(), 30u);  // jitter
+}
+
+// Which of two that find no answer has the turn does not matter: each has its 64 fast sends, and then one each 3 s.
+TEST(Repetition, RequestsThatTakeTurnsHaveAllTheirFastSends) {
+  ClientHarness h;
+  h.latency = 25ms;
+  h.start();
+  h.advance(310s);
+  h.lose_up = [](base::SessionId) { return true; };
+  h.mitigate("192.0.2.1/32");
+  h.mitigate("192.0.2.2/32");
+  h.advance(45s);
+  std::map<std::string, std::vector<base::SteadyTime>> sends;
+  for (const auto& one : h.sends("PUT mitigate")) sends[one.path()].push_back(one.at);
+  ASSERT_EQ(sends.size(), 2u);
+  for (const auto& [path, at] : sends) {
+    ASSERT_GT(at.size(), 66u) << path;
+    EXPECT_LE(at[63] - at[0], 15s) << path;
+    for (std::size_t i = 65; i < at.size(); ++i) EXPECT_GE(at[i] - at[i - 1], 3s) << path;
+    EXPECT_LE(at.back() - at[at.size() - 2], 3200ms) << path;  // the other one does not halve its pace
+  }
+}
+
+// A request that has used up its fast sends waits for its 3 s beside the line, not in front of the others.
+TEST(Repetition, WhatFindsNoAnswerHoldsUpNoNewRequest) {
+  ClientHarness h;
+  h.latency = 25ms;
+  h.start();
+  h.advance(310s);
+  const base::Mid mid = h.mitigate("192.0.2.1/32");
+  h.advance(1s);
+  h.lost_request = [](const coap::Request& request) { return request.method == wire::Method::del; };
+  h.call("withdraw", {{"mid", mid.value}});
+  h.advance(9s);
+  const auto withdrawals = h.sends("DELETE mitigate", h.last_session()).size();  // it was tried on the first as well
+  ASSERT_GE(withdrawals, 64u);
+  ASSERT_LE(withdrawals, 67u);
+  const base::Mid next = h.mitigate("192.0.2.2/32");
+  h.advance(500ms);
+  EXPECT_EQ(h.show(next).at("phase").as_string(), "active");
+}
+
+// S9132-4.4-05: also while one request each 3 s is all, a new one does not wait for many sends of another.
+TEST(Repetition, WithoutAnEstimateEachSendIsATurn) {
+  ClientHarness h;
+  h.latency = 25ms;
+  h.start();
+  h.advance(1s);
+  h.lose_up = [](base::SessionId) { return true; };
+  h.mitigate("192.0.2.1/32");
+  h.mitigate("192.0.2.2/32");
+  h.advance(7s);
+  h.mitigate("192.0.2.3/32");  // before what has had its turns
+  h.advance(15s);
+  std::vector<std::string> order;
+  const auto sends = h.sends("PUT mitigate");
+  for (const auto& one : sends) order.push_back(one.path().substr(one.path().find("mid=")));
+  ASSERT_GE(order.size(), 7u);
+  order.resize(7);
+  EXPECT_EQ(order, (std::vector<std::string>{"mid=1", "mid=2", "mid=1", "mid=3", "mid=2", "mid=1", "mid=3"}));
+  for (std::size_t i = 1; i < sends.size(); ++i) EXPECT_GE(sends[i].at - sends[i - 1].at, 3s);
+}
+
+// The answer to a heartbeat shows that the link works again: what is sent each 3 s goes fast at once.
+TEST(Repetition, ASampleMakesASlowRequestFast) {
+  ClientHarness h;
+  h.latency = 25ms;
+  h.start();
+  h.advance(310s);
+  h.lost_request = [](const coap::Request& request) { return request.uri_path.at(2) == "mitigate"; };
+  h.mitigate("192.0.2.1/32");
+  h.advance(9s);
+  const base::SessionId session = h.opened.front().second;
+  ASSERT_LE(h.sends("PUT mitigate", session).size(), 67u);
+  h.advance(25s);
+  EXPECT_GE(h.sends("PUT mitigate", session).size(), 128u);
 }
 
 // A minute after the last sample nothing is known about the link any more.

@@ -5,7 +5,8 @@ usage: loss_test.py BUILD_DIR BIN_DIR          (some rounds, checked)
        loss_test.py --curve BIN_DIR [ROUNDS]   (more of them; prints the tables of docs/performance.md)
 
 Two network namespaces and a veth pair. Loss: `numgen random mod 100 < P drop` at the netdev ingress of each end, because
-not every kernel has netem. The second part puts the client behind a link of 4 Mbit/s that an attack fills.
+not every kernel has netem. What is no IP stays: ARP that is lost would stop everything for seconds, which a path does not do.
+The second part puts the client behind a link of 4 Mbit/s that an attack fills.
 """
 import os
 import pathlib
@@ -64,7 +65,7 @@ class Link:
             run([*self.inside(end), "nft", "delete", "table", "netdev", "loss"])
             if percent:
                 rules = (f"table netdev loss {{\n chain in {{\n type filter hook ingress device {end} priority 0;\n"
-                         f"numgen random mod 100 < {percent} drop;\n }}\n }}\n")
+                         f"meta protocol ip numgen random mod 100 < {percent} drop;\n }}\n }}\n")
                 code, _, err = run([*self.inside(end), "nft", rules])
                 if code != 0:
                     raise Skip(f"no loss can be made here: {err.strip()}")

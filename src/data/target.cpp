@@ -35,25 +35,6 @@ Checked<std::string> decode(std::string_view text) {
   return out;
 }
 
-// Everything but the unreserved characters of RFC 3986 2.3.
-std::string encode(std::string_view text) {
-  constexpr std::string_view kDigits = "0123456789ABCDEF";
-  std::string out;
-  for (const char c : text) {
-    const auto byte = static_cast<unsigned char>(c);
-    const bool plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' ||
-                       c == '.' || c == '_' || c == '~';
-    if (plain) {
-      out += c;
-    } else {
-      out += '%';
-      out += kDigits[byte >> 4U];
-      out += kDigits[byte & 0xfU];
-    }
-  }
-  return out;
-}
-
 Fault names_nothing() { return fault::not_found("the request target names no resource"); }
 Fault bad_query(std::string message) { return fault::protocol(400, "invalid-value", std::move(message)); }
 
@@ -252,12 +233,30 @@ Checked<Query> parse_query(std::string_view text, const Node& target) {
   return query;
 }
 
+std::string percent_encoded(std::string_view text) {
+  constexpr std::string_view kDigits = "0123456789ABCDEF";
+  std::string out;
+  for (const char c : text) {
+    const auto byte = static_cast<unsigned char>(c);
+    const bool plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' ||
+                       c == '.' || c == '_' || c == '~';
+    if (plain) {
+      out += c;
+    } else {
+      out += '%';
+      out += kDigits[byte >> 4U];
+      out += kDigits[byte & 0xfU];
+    }
+  }
+  return out;
+}
+
 std::string to_path(const std::vector<Step>& steps) {
   std::string path;
   for (const Step& step : steps) {
     path += '/';
     path += step.node->name;
-    for (std::size_t i = 0; i < step.keys.size(); ++i) path += (i == 0 ? "=" : ",") + encode(step.keys[i]);
+    for (std::size_t i = 0; i < step.keys.size(); ++i) path += (i == 0 ? "=" : ",") + percent_encoded(step.keys[i]);
   }
   return path;
 }

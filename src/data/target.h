@@ -34,6 +34,8 @@ Checked<std::vector<Step>> parse_steps(std::string_view path);
 // Without the '?'; empty for none. `fields` are names below the target.
 Checked<Query> parse_query(std::string_view query, const Node& target);
 
+// Everything but the unreserved characters of RFC 3986 2.3.
+std::string percent_encoded(std::string_view text);
 // The steps as a path, percent-encoded, starting with '/'.
 std::string to_path(const std::vector<Step>& steps);
 

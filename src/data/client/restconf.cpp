@@ -68,24 +68,6 @@ std::vector<std::string_view> links(std::string_view xml) {
   return found;
 }
 
-std::string encoded(std::string_view text) {
-  constexpr std::string_view kHex = "0123456789ABCDEF";
-  std::string out;
-  for (const char c : text) {
-    const auto byte = static_cast<unsigned char>(c);
-    const bool plain = (byte >= '0' && byte <= '9') || (byte >= 'A' && byte <= 'Z') || (byte >= 'a' && byte <= 'z') ||
-                       c == '-' || c == '.' || c == '_' || c == '~';
-    if (plain) {
-      out += c;
-    } else {
-      out += '%';
-      out += kHex[byte >> 4];
-      out += kHex[byte & 15];
-    }
-  }
-  return out;
-}
-
 std::string clipped(std::string_view text) { return printable(model::clip(text.substr(0, kMostText + 4), kMostText)); }
 
 // The array of entries of a body, whichever wrapper it has (open point A8783-01).
@@ -155,7 +137,7 @@ std::string Paths::point(Kind kind, const std::string& name) const {
   auto to = steps();
   to.push_back({&container_of(kind), {}});
   to.push_back({&list_of(kind), {name}});
-  return encoded(to_path(to));
+  return percent_encoded(to_path(to));
 }
 
 ports::HttpRequest request_for(std::string method, std::string target) {

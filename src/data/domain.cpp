@@ -214,9 +214,10 @@ Outcome Domain::request(const ports::HttpRequest& request, const Asker& asker, b
     outcome.answer = host_meta(state.options.root, jrd);
     return outcome;
   }
-  const auto query =
+  auto query =
       parse_query(mark == std::string_view::npos ? std::string_view{} : whole.substr(mark + 1), target->node());
   if (!query) return refuse(query.error());
+  query->selection.qualified_identities = state.options.qualified_identities;
   if (target->kind != TargetKind::data) {
     const bool asks = query->selects || query->point || query->placement.where != Placement::Where::unsaid;
     if (asks) return refuse(fault::protocol(400, "invalid-value", "no query belongs here"));

@@ -224,9 +224,7 @@ Checked<ports::HttpAnswer> Domain::State::retrieve(const Target& target, const Q
   if (!instances) return instances.error();
   if (auto answer = unless()) return std::move(*answer);
   const bool wrap = options.wrap_entries && steps.size() == kEntryLevel && !steps[3].keys.empty();
-  Selection selection = query.selection;
-  selection.qualified_identities = options.qualified_identities;
-  ports::HttpAnswer answer = json_answer(print_resource(node, *instances, selection, wrap));
+  ports::HttpAnswer answer = json_answer(print_resource(node, *instances, query.selection, wrap));
   if (version) add_version(answer, *version);
   return answer;
 }

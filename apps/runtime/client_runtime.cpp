@@ -21,6 +21,7 @@
 #include "agent/operators/answers.h"
 #include "apps/runtime/coap_metrics.h"
 #include "apps/runtime/data_client.h"
+#include "apps/runtime/newest_connector.h"
 #include "apps/runtime/open_credentials.h"
 #include "apps/runtime/open_store.h"
 #include "apps/runtime/operator_calls.h"
@@ -85,19 +86,6 @@ adapters::net::DtlsOptions dtls_options(const ops::Config& config,
   return options;
 }
 
-// Opens sessions with the newest credentials. Threads: the loop's alone.
-class CurrentConnector final : public ports::ChannelConnector {
- public:
-  void use(std::unique_ptr<ports::ChannelConnector> connector) { connector_ = std::move(connector); }
-  base::Result<std::unique_ptr<ports::SecureChannel>> connect(const std::string& server_name,
-                                                              ports::ChannelEvents& events) override {
-    return connector_->connect(server_name, events);
-  }
-
- private:
-  std::unique_ptr<ports::ChannelConnector> connector_;
-};
-
 // For a std::function, which must be copied.
 std::shared_ptr<PendingCall> share(PendingCall call) { return std::make_shared<PendingCall>(std::move(call)); }
 
@@ -137,7 +125,7 @@ struct ClientRuntime::State {
 
   // The loop's thread alone, once it runs.
   EventLoop loop;
-  CurrentConnector connector, stream_connector;
+  NewestConnector connector, stream_connector;
   std::unique_ptr<ClientAgent> agent;
   ClientEffects round;  // of the round that runs
   struct Socket {

@@ -12,6 +12,7 @@
 #include "adapters/net/event_loop.h"
 #include "adapters/net/tls_channel.h"
 #include "agent/data_client/data_agent.h"
+#include "apps/runtime/newest_connector.h"
 #include "apps/runtime/pending_call.h"
 
 namespace dots::runtime {
@@ -48,19 +49,6 @@ data::client::KeeperSettings settings_of(const ops::UpstreamConfig& upstream) {
   settings.refresh_before_min = upstream.data_channel.refresh_before_min;
   return settings;
 }
-
-// Opens sessions with the newest credentials. Threads: the loop's alone.
-class NewestConnector final : public ports::ChannelConnector {
- public:
-  void use(std::unique_ptr<ports::ChannelConnector> connector) { connector_ = std::move(connector); }
-  base::Result<std::unique_ptr<ports::SecureChannel>> connect(const std::string& server_name,
-                                                              ports::ChannelEvents& events) override {
-    return connector_->connect(server_name, events);
-  }
-
- private:
-  std::unique_ptr<ports::ChannelConnector> connector_;
-};
 
 bool is_empty(const DataEffects& effects) {
   return effects.ask.empty() && !effects.commit && effects.done.empty() && effects.messages.empty() &&

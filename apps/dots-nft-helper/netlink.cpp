@@ -147,29 +147,36 @@ Outcome Netlink::dump_once(std::uint16_t type, std::uint16_t family, const std::
   const std::uint32_t sequence = sequence_++;
   nlmsghdr* header = nftnl_nlmsg_build_hdr(request.data(), type, family, NLM_F_DUMP, sequence);
   fill(header);
-  if (mnl_socket_sendto(socket_, header, header->nlmsg_len) < 0) {
+  bool spoiled = false;
+  const Outcome outcome = converse(header, [&](const nlmsghdr* part) {
+    if ((part->nlmsg_flags & NLM_F_DUMP_INTR) != 0) spoiled = true;
+    if (part->nlmsg_type == NLMSG_DONE) return true;
+    parse(part);
+    return false;
+  });
+  if (outcome.ok() && spoiled) return Outcome::failed(EINTR, "the packet filter changes too fast to be read");
+  return outcome;
+}
+
+Outcome Netlink::converse(const nlmsghdr* request, const std::function<bool(const nlmsghdr*)>& part) {
+  if (mnl_socket_sendto(socket_, request, request->nlmsg_len) < 0) {
     return Outcome::failed(errno, std::string("netlink: ") + std::strerror(errno));
   }
-  bool spoiled = false;
   std::vector<char> answer(1u << 16);
   for (;;) {
     const ssize_t n = mnl_socket_recvfrom(socket_, answer.data(), answer.size());
     if (n < 0 && errno == EINTR) continue;
     if (n < 0) return Outcome::failed(errno, std::string("netlink: ") + std::strerror(errno));
     int left = static_cast<int>(n);
-    for (const auto* part = reinterpret_cast<const nlmsghdr*>(answer.data()); mnl_nlmsg_ok(part, left);
-         part = mnl_nlmsg_next(part, &left)) {
-      if (part->nlmsg_seq != sequence) continue;
-      if ((part->nlmsg_flags & NLM_F_DUMP_INTR) != 0) spoiled = true;
-      if (part->nlmsg_type == NLMSG_DONE) {
-        return spoiled ? Outcome::failed(EINTR, "the packet filter changes too fast to be read") : Outcome{};
-      }
-      if (part->nlmsg_type == NLMSG_ERROR) {
-        const auto* report = static_cast<const nlmsgerr*>(mnl_nlmsg_get_payload(part));
+    for (const auto* one = reinterpret_cast<const nlmsghdr*>(answer.data()); mnl_nlmsg_ok(one, left);
+         one = mnl_nlmsg_next(one, &left)) {
+      if (one->nlmsg_seq != request->nlmsg_seq) continue;
+      if (one->nlmsg_type == NLMSG_ERROR) {
+        const auto* report = static_cast<const nlmsgerr*>(mnl_nlmsg_get_payload(one));
         if (report->error == 0) return {};
         return Outcome::failed(-report->error, std::strerror(-report->error));
       }
-      parse(part);
+      if (part(one)) return {};
     }
   }
 }

@@ -88,6 +88,9 @@ class Netlink {
                const Parse& parse);
   Outcome dump_once(std::uint16_t type, std::uint16_t family, const std::function<void(nlmsghdr*)>& fill,
                     const Parse& parse);
+  // Sends a request and hands each part of its answer to `part`, until that says that it was the last, or an error
+  // comes.
+  Outcome converse(const nlmsghdr* request, const std::function<bool(const nlmsghdr*)>& part);
 
   mnl_socket* socket_ = nullptr;
   std::uint32_t sequence_ = 1;

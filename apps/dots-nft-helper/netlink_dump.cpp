@@ -81,29 +81,12 @@ Outcome Netlink::has_table(const std::string& table, bool& out) {
 Outcome Netlink::generation(std::uint32_t& out) {
   if (const Outcome opened = open(); !opened.ok()) return opened;
   std::array<char, 256> request{};
-  const std::uint32_t sequence = sequence_++;
-  const nlmsghdr* header = nftnl_nlmsg_build_hdr(request.data(), NFT_MSG_GETGEN, NFPROTO_UNSPEC, 0, sequence);
-  if (mnl_socket_sendto(socket_, header, header->nlmsg_len) < 0) {
-    return Outcome::failed(errno, std::string("netlink: ") + std::strerror(errno));
-  }
-  std::array<char, 4096> answer{};
-  for (;;) {
-    const ssize_t n = mnl_socket_recvfrom(socket_, answer.data(), answer.size());
-    if (n < 0 && errno == EINTR) continue;
-    if (n < 0) return Outcome::failed(errno, std::string("netlink: ") + std::strerror(errno));
-    int left = static_cast<int>(n);
-    for (const auto* part = reinterpret_cast<const nlmsghdr*>(answer.data()); mnl_nlmsg_ok(part, left);
-         part = mnl_nlmsg_next(part, &left)) {
-      if (part->nlmsg_seq != sequence) continue;
-      if (part->nlmsg_type == NLMSG_ERROR) {
-        const auto* report = static_cast<const nlmsgerr*>(mnl_nlmsg_get_payload(part));
-        return Outcome::failed(-report->error, std::strerror(-report->error));
-      }
-      const std::unique_ptr<nftnl_gen, void (*)(const nftnl_gen*)> one(nftnl_gen_alloc(), nftnl_gen_free);
-      if (nftnl_gen_nlmsg_parse(part, one.get()) == 0) out = nftnl_gen_get_u32(one.get(), NFTNL_GEN_ID);
-      return {};
-    }
-  }
+  return converse(nftnl_nlmsg_build_hdr(request.data(), NFT_MSG_GETGEN, NFPROTO_UNSPEC, 0, sequence_++),
+                  [&](const nlmsghdr* part) {
+                    const std::unique_ptr<nftnl_gen, void (*)(const nftnl_gen*)> one(nftnl_gen_alloc(), nftnl_gen_free);
+                    if (nftnl_gen_nlmsg_parse(part, one.get()) == 0) out = nftnl_gen_get_u32(one.get(), NFTNL_GEN_ID);
+                    return true;
+                  });
 }
 
 Outcome Netlink::objects(const std::string& table, Objects& out) {

@@ -62,6 +62,13 @@ struct Matches {
   static bool ordered(const std::optional<model::PortMatch>& ports) {
     return !ports || ports->op != model::PortMatch::Operator::range || ports->port <= ports->upper;
   }
+  // Of TCP and UDP alike.
+  template <class Transport>
+  void ports(json::object& out, const Transport& match, const char* disordered) {
+    if (match.source_port) out["sport"] = ports_of(*match.source_port);
+    if (match.destination_port) out["dport"] = ports_of(*match.destination_port);
+    check(ordered(match.source_port) && ordered(match.destination_port), disordered);
+  }
 
   void ip(const model::IpMatch& ip, const std::vector<model::Prefix>& destinations) {
     row["family"] = ip.family == model::Family::ipv4 ? 4 : 6;
@@ -92,8 +99,7 @@ struct Matches {
   }
   void tcp(const model::TcpMatch& tcp) {
     json::object out;
-    if (tcp.source_port) out["sport"] = ports_of(*tcp.source_port);
-    if (tcp.destination_port) out["dport"] = ports_of(*tcp.destination_port);
+    ports(out, tcp, "tcp: ports in the wrong order");
     if (tcp.flags_bitmask) out["bits"] = bits_of(*tcp.flags_bitmask);
     put(out, "seq", tcp.sequence_number);
     put(out, "ack", tcp.acknowledgement_number);
@@ -108,15 +114,12 @@ struct Matches {
     check(tcp.reserved.value_or(0) <= kMostTcpReserved, "tcp/reserved: there are four bits");
     check(!tcp.flags_bitmask || (tcp.flags_bitmask->bits & ~kTcpFlagBits) == 0,
           "tcp/flags-bitmask: there are twelve bits");
-    check(ordered(tcp.source_port) && ordered(tcp.destination_port), "tcp: ports in the wrong order");
   }
   void udp(const model::UdpMatch& udp) {
     json::object out;
-    if (udp.source_port) out["sport"] = ports_of(*udp.source_port);
-    if (udp.destination_port) out["dport"] = ports_of(*udp.destination_port);
+    ports(out, udp, "udp: ports in the wrong order");
     put(out, "length", udp.length);
     row["udp"] = std::move(out);
-    check(ordered(udp.source_port) && ordered(udp.destination_port), "udp: ports in the wrong order");
   }
   void icmp(const model::IcmpMatch& icmp) {
     json::object out;

@@ -29,6 +29,18 @@ class TimeIsUp(BaseException):
     pass
 
 
+def nftables_rig(bin_dir, inside, ending_s, **more):
+    """A Rig whose server drops with nftables, in a network namespace; what ends there has ended after `ending_s`."""
+    code, _, err = run([*inside, "nft", "add table inet probe; delete table inet probe"])
+    if code != 0:
+        raise Skip(f"nftables cannot be used here: {err}")
+    rig = Rig(bin_dir, mitigator="nftables", inside=inside, **more)
+    # Terminating rules would stay for two minutes.
+    rig.edit("server", r"^prefixes = ",
+             f"terminating_period_s = {ending_s}\nterminating_period_max_s = {ending_s}\nprefixes = ")
+    return rig
+
+
 class Report:
     """One line for each check, written at once, so that an aborted test shows how far it came."""
 

@@ -13,7 +13,7 @@ import sys
 import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
-from rig import DOTS, Rig, Skip, cbor, mitigation, need, need_root, run, run_parts, wait_for  # noqa: E402
+from rig import DOTS, Skip, cbor, mitigation, need, need_root, nftables_rig, run, run_parts, wait_for  # noqa: E402
 
 MODULE = "ietf-dots-data-channel"
 DATA = f"/restconf/data/{MODULE}:dots-data"
@@ -59,12 +59,7 @@ class Lab:
             self.ip("a", "addr", "add", f"{FRIEND}/24", "dev", "eth0")
             self.ip("r", "link", "set", "lo", "up")
             run([*self.inside, "sysctl", "-qw", "net.ipv4.ip_forward=1"])
-            code, _, err = run([*self.inside, "nft", "add table inet probe; delete table inet probe"])
-            if code != 0:
-                raise Skip(f"nftables cannot be used here: {err}")
-            self.rig = Rig(self.bin, prefix="203.0.113.0/24", mitigator="nftables", inside=self.inside)
-            # Terminating rules would stay for two minutes.
-            self.rig.edit("server", r"^prefixes = ", "terminating_period_s = 2\nterminating_period_max_s = 2\nprefixes = ")
+            self.rig = nftables_rig(self.bin, self.inside, 2)
             with self.rig.config("server").open("a") as config:
                 config.write(f'\n[data_channel]\nlisten = ["127.0.0.1:{WEB_PORT}"]\n')
             self.victim = self.udp("v", VICTIM, 53)

@@ -10,7 +10,7 @@ import signal
 import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
-from rig import DOTS, Rig, Skip, mitigation, need, need_root, run, run_parts, wait_for  # noqa: E402
+from rig import DOTS, Skip, mitigation, need, need_root, nftables_rig, run, run_parts, wait_for  # noqa: E402
 
 THEIRS = "table inet theirs { chain c { type filter hook forward priority 0; ip daddr 198.51.100.7 accept; }; set s { type ipv4_addr; elements = { 192.0.2.9 }; }; }"
 
@@ -34,14 +34,9 @@ class Router:
             raise Skip(f"no network namespaces here: {err}")
         try:
             run(["ip", "-n", self.name, "link", "set", "lo", "up"])
-            code, _, err = self.run("nft", "add table inet probe; delete table inet probe")
-            if code != 0:
-                raise Skip(f"nftables cannot be used here: {err}")
+            self.rig = nftables_rig(self.bin, self.inside, 1)
             self.run("nft", THEIRS)
             self.theirs = self.run("nft", "list", "table", "inet", "theirs")[1]
-            self.rig = Rig(self.bin, mitigator="nftables", inside=self.inside)
-            # Terminating rules would stay for two minutes.
-            self.rig.edit("server", r"^prefixes = ", "terminating_period_s = 1\nterminating_period_max_s = 1\nprefixes = ")
             return self
         except BaseException:
             self.__exit__()

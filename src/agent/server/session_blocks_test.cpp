@@ -4,18 +4,26 @@
 namespace dots::agent::server {
 namespace {
 
-// S9132-4.4.2-08, S9132-7.3-01, S8612-SIG-002-01: an answer that does not fit one datagram comes in blocks that do.
-TEST_F(SessionTest, LargeAnswersComeInBlocks) {
-  coap::Request get = request(wire::Method::get, {"mitigate", "cuid=c"});
-  send(get);
+// What a client with so many mitigations is answered.
+Answer answer_about(std::uint32_t mitigations) {
   Answer answer;
-  for (std::uint32_t mid = 0; mid < 200; ++mid) {
+  for (std::uint32_t mid = 0; mid < mitigations; ++mid) {
     model::MitigationEntry entry;
     entry.mid = base::Mid{mid};
     entry.lifetime = model::Lifetime{60};
     entry.status = model::MitigationStatus::in_progress;
+    entry.scope.emplace();
+    entry.scope->target_prefix.push_back(model::parse_prefix("203.0.113.7/32").value());
     answer.entries.push_back(entry);
   }
+  return answer;
+}
+
+// S9132-4.4.2-08, S9132-7.3-01, S8612-SIG-002-01: an answer that does not fit one datagram comes in blocks that do.
+TEST_F(SessionTest, LargeAnswersComeInBlocks) {
+  coap::Request get = request(wire::Method::get, {"mitigate", "cuid=c"});
+  send(get);
+  const Answer answer = answer_about(200);
   SessionOutput out;
   session->reply(Reply{base::SessionId{7}, std::get<GetMitigation>(events[0]).origin.exchange, answer, false}, now,
                  out);
@@ -56,16 +64,7 @@ TEST_F(SessionTest, LargeAnswersComeInQBlocks) {
   apply(false);
   coap::Request get = request(wire::Method::get, {"mitigate", "cuid=c"});
   get.q_block2 = {coap::Block{0, true, 6}.value()};
-  Answer answer;
-  for (std::uint32_t mid = 0; mid < 256; ++mid) {
-    model::MitigationEntry entry;
-    entry.mid = base::Mid{mid};
-    entry.lifetime = model::Lifetime{60};
-    entry.status = model::MitigationStatus::in_progress;
-    entry.scope.emplace();
-    entry.scope->target_prefix.push_back(model::parse_prefix("203.0.113.7/32").value());
-    answer.entries.push_back(entry);
-  }
+  const Answer answer = answer_about(256);
   const base::Bytes whole = wire::encode(answer.entries);
   ASSERT_GT(whole.size(), 5u * 1024);
   // A client that does not confirm sets hears the next one after non-timeout.

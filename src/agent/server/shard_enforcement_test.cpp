@@ -44,6 +44,12 @@ class ShardEnforcement : public ShardTest {
     for (const auto& [key, list] : in_force) out += key.list + " ";
     return out;
   }
+  Peer& mitigate() {
+    Peer& peer = connect("acme.example", 1000);
+    send(peer, put(1, "192.0.2.1/32"));
+    settle_all();
+    return peer;
+  }
   void pass(base::Duration time) {
     const auto end = now.steady + time;
     while (now.steady < end) {
@@ -239,9 +245,7 @@ TEST_F(ShardEnforcement, WhatABackEndCountsIsTheStatisticsOfTheEntry) {
 TEST_F(ShardEnforcement, AnAcceptListThatLetsTheAttackThroughIsAConflict) {
   put_list("friends", "activate-when-mitigating", "accept");
   settle_all();
-  Peer& peer = connect("acme.example", 1000);
-  send(peer, put(1, "192.0.2.1/32"));
-  settle_all();
+  mitigate();
   ShardOutput installed;
   using State = signal::server::RulesReport::State;
   shards[0]->on_message(ToDomain{base::DomainId{"acme"},
@@ -280,9 +284,7 @@ TEST_F(ShardEnforcement, AnAcceptListThatLetsTheAttackThroughIsAConflict) {
 TEST_F(ShardEnforcement, AConflictEndsWithTheListOrTheMitigation) {
   put_list("friends", "activate-when-mitigating", "accept");
   settle_all();
-  Peer& peer = connect("acme.example", 1000);
-  send(peer, put(1, "192.0.2.1/32"));
-  settle_all();
+  Peer& peer = mitigate();
   const auto attack = [&] {
     for (int i = 0; i < 12; ++i) {
       count("friends", 20000, 20000);
@@ -309,9 +311,7 @@ TEST_F(ShardEnforcement, OnlyWhatPassesAMitigationOfTheSameTargetsCounts) {
   put_list("elsewhere", "activate-when-mitigating", "accept", kCuid, "192.0.2.128/25");
   put_list("drops", "activate-when-mitigating", "drop");
   settle_all();
-  Peer& peer = connect("acme.example", 1000);
-  send(peer, put(1, "192.0.2.1/32"));
-  settle_all();
+  mitigate();
   for (int i = 0; i < 30; ++i) {
     count("elsewhere", 50000, 50000);
     count("drops", 50000, 50000);

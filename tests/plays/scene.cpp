@@ -15,7 +15,9 @@ namespace {
 // Is this line an expectation?
 bool only_looks(const Words& words) {
   if (words.size() < 2) return false;
-  if (words[1] == "receives" || words[1] == "shows" || words[1] == "tells" || words[0] == "installed:") return true;
+  if (words[1] == "receives" || words[1] == "shows" || words[1] == "tells" || words[0] == "installed:" ||
+      words[0] == "changes")
+    return true;
   return words.size() > 2 && words[1] == "is" && (words[2] == "notified" || words[2] == "joined" || words[2] == "left");
 }
 

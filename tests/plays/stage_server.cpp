@@ -36,6 +36,10 @@ bool Stage::server_line(const Line& line) {
     set_bounds(words);
   } else if (words[0].starts_with("installed")) {
     expect_rules(line);
+  } else if (text.starts_with("changes at the back end: ")) {
+    pass(std::chrono::milliseconds{200});
+    if (words.back() != std::to_string(back_end_.changes))
+      fail("expected " + words.back() + " changes, there were " + std::to_string(back_end_.changes));
   } else if (text == "the server crashes" || text == "the server restarts") {
     restart(text == "the server crashes");
   } else if (text == "the back end dies") {

@@ -97,6 +97,7 @@ void Runner::apply(mitigation::Reconciler::Difference batch) {
     const bool dead = back_end_.down;
     const bool carried_out = !dead && fate.kind != CallFate::Kind::refused && fate.kind != CallFate::Kind::dies_before;
     if (carried_out) {
+      back_end_.changes += batch.install.size() + batch.remove.size();
       for (const auto& rule : batch.install) back_end_.rules[rule.match] = {rule, {}};
       for (const auto& rule : batch.remove) back_end_.rules.erase(rule.match);
     }

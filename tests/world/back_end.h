@@ -19,6 +19,7 @@ namespace dots::world {
 struct BackEnd {
   std::map<model::RuleMatch, ports::InstalledRule> rules;
   bool down = false;
+  std::size_t changes = 0;  // rules that were installed, replaced or removed
 };
 
 // What one call of the back end meets, and how long it takes.

@@ -8,7 +8,7 @@
 
 #include "adapters/mitigators/emergency.h"
 #include "adapters/mitigators/nftables_mitigator.h"
-#include "adapters/store/emergency_marker.h"
+#include "adapters/store/operator_mark.h"
 #include "adapters/store/state_lock.h"
 #include "dotsctl/commands.h"
 #include "dotsctl/exit_code.h"
@@ -98,8 +98,8 @@ int remove_all(const ops::Config& config, const Options& options, Streams stream
                 "stop the daemon first: it would install the rules again");
   // The mark is first: if this ends half way, a restart still installs nothing.
   const base::WallTime now{std::chrono::system_clock::now().time_since_epoch()};
-  store::EmergencyMarker marker{base::from_unix_seconds(base::unix_seconds(now)), user_name(), options.emergency.note};
-  if (const auto marked = store::write_emergency_marker(config.store.state_dir, marker); !marked)
+  store::OperatorMark marker{base::from_unix_seconds(base::unix_seconds(now)), user_name(), options.emergency.note};
+  if (const auto marked = store::write_mark(config.store.state_dir, store::Mark::emergency, marker); !marked)
     streams.err << "warning: a restart will install the rules again: " << marked.error().message << "\n";
 
   json::array removed;
@@ -127,7 +127,7 @@ int remove_all(const ops::Config& config, const Options& options, Streams stream
   }
   bool stays = true;
   if (options.emergency.clear_marker && code == kOk) {
-    const auto cleared = store::clear_emergency_marker(config.store.state_dir);
+    const auto cleared = store::clear_mark(config.store.state_dir, store::Mark::emergency);
     if (!cleared) return fail(options, streams, kRefused, cleared.error().message, "");
     stays = false;
   }
@@ -142,7 +142,7 @@ int remove_all(const ops::Config& config, const Options& options, Streams stream
 }
 
 int clear_marker(const ops::Config& config, const Options& options, Streams streams) {
-  const auto cleared = store::clear_emergency_marker(config.store.state_dir);
+  const auto cleared = store::clear_mark(config.store.state_dir, store::Mark::emergency);
   if (!cleared) return fail(options, streams, kRefused, cleared.error().message, "");
   if (options.json)
     streams.out << json::serialize(json::object{{"cleared", *cleared}}) << "\n";

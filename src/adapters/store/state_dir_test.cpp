@@ -8,7 +8,7 @@
 #include <fstream>
 #include <sstream>
 
-#include "adapters/store/emergency_marker.h"
+#include "adapters/store/operator_mark.h"
 #include "adapters/store/state_lock.h"
 #include "tests/support/temp_dir.h"
 
@@ -68,36 +68,38 @@ TEST(StateLock, AMissingDirectoryIsNamed) {
   EXPECT_NE(lock.error().message.find("/nonexistent/tidewall"), std::string::npos);
 }
 
-TEST(EmergencyMarker, StaysUntilItIsCleared) {
+TEST(OperatorMark, StaysUntilItIsCleared) {
   const tests::TempDir dir;
-  EXPECT_EQ(*read_emergency_marker(dir.path()), std::nullopt);
-  EXPECT_FALSE(*clear_emergency_marker(dir.path()));
-  const EmergencyMarker marker{base::from_unix_seconds(1'700'000'000), "operator \"o\"", "line\nline"};
-  ASSERT_TRUE(write_emergency_marker(dir.path(), marker));
-  EXPECT_EQ(*read_emergency_marker(dir.path()), marker);
-  const EmergencyMarker second{base::from_unix_seconds(1'700'000'001), "p", ""};
-  ASSERT_TRUE(write_emergency_marker(dir.path(), second));
-  EXPECT_EQ(*read_emergency_marker(dir.path()), second);
-  EXPECT_TRUE(*clear_emergency_marker(dir.path()));
-  EXPECT_EQ(*read_emergency_marker(dir.path()), std::nullopt);
+  EXPECT_EQ(*read_mark(dir.path(), Mark::emergency), std::nullopt);
+  EXPECT_FALSE(*clear_mark(dir.path(), Mark::emergency));
+  const OperatorMark marker{base::from_unix_seconds(1'700'000'000), "operator \"o\"", "line\nline"};
+  ASSERT_TRUE(write_mark(dir.path(), Mark::emergency, marker));
+  EXPECT_EQ(*read_mark(dir.path(), Mark::emergency), marker);
+  const OperatorMark second{base::from_unix_seconds(1'700'000'001), "p", ""};
+  ASSERT_TRUE(write_mark(dir.path(), Mark::emergency, second));
+  EXPECT_EQ(*read_mark(dir.path(), Mark::emergency), second);
+  EXPECT_EQ(*read_mark(dir.path(), Mark::freeze), std::nullopt);
+  EXPECT_FALSE(*clear_mark(dir.path(), Mark::freeze));
+  EXPECT_TRUE(*clear_mark(dir.path(), Mark::emergency));
+  EXPECT_EQ(*read_mark(dir.path(), Mark::emergency), std::nullopt);
 }
 
 // Somebody may have written it with `touch`: the rules must stay out all the same.
-TEST(EmergencyMarker, OneThatCannotBeUnderstoodCounts) {
+TEST(OperatorMark, OneThatCannotBeUnderstoodCounts) {
   for (const char* text : {"", "please stop", "{\"at_unix_s\":\"x\"}", "{\"at_unix_s\":1e300}", "[]"}) {
     const tests::TempDir dir;
     std::ofstream(dir.path() + "/emergency") << text;
-    const auto marker = read_emergency_marker(dir.path());
+    const auto marker = read_mark(dir.path(), Mark::emergency);
     ASSERT_TRUE(marker) << marker.error().message;
     EXPECT_TRUE(*marker) << text;
   }
 }
 
-TEST(EmergencyMarker, WhatCannotBeReadIsAnErrorAndNotAbsence) {
+TEST(OperatorMark, WhatCannotBeReadIsAnErrorAndNotAbsence) {
   const tests::TempDir dir;
   ASSERT_TRUE(std::ofstream(dir.path() + "/file"));
-  EXPECT_FALSE(read_emergency_marker(dir.path() + "/file"));
-  EXPECT_FALSE(write_emergency_marker(dir.path() + "/missing", {}));
+  EXPECT_FALSE(read_mark(dir.path() + "/file", Mark::emergency));
+  EXPECT_FALSE(write_mark(dir.path() + "/missing", Mark::emergency, {}));
 }
 
 TEST(StateDir, AFileIsReplacedAsAWhole) {

@@ -1,4 +1,4 @@
-#include "adapters/store/emergency_marker.h"
+#include "adapters/store/operator_mark.h"
 
 #include <fcntl.h>
 #include <unistd.h>
@@ -14,8 +14,9 @@ namespace dots::adapters::store {
 namespace {
 
 namespace json = boost::json;
-constexpr const char* kName = "emergency";
 constexpr std::size_t kMaxBytes = 16384;
+
+const char* name_of(Mark kind) { return kind == Mark::emergency ? "emergency" : "freeze"; }
 
 std::string text_member(const json::object& object, const char* name) {
   const auto* value = object.if_contains(name);
@@ -25,18 +26,18 @@ std::string text_member(const json::object& object, const char* name) {
 
 }  // namespace
 
-base::Result<void> write_emergency_marker(const std::string& state_dir, const EmergencyMarker& marker) {
-  const json::object object{{"at_unix_s", base::unix_seconds(marker.at)},
-                            {"author", marker.author.substr(0, 256)},
-                            {"note", marker.note.substr(0, 1024)}};
-  return write_durably(state_dir, kName, json::serialize(object) + "\n");
+base::Result<void> write_mark(const std::string& state_dir, Mark kind, const OperatorMark& mark) {
+  const json::object object{{"at_unix_s", base::unix_seconds(mark.at)},
+                            {"author", mark.author.substr(0, 256)},
+                            {"note", mark.note.substr(0, 1024)}};
+  return write_durably(state_dir, name_of(kind), json::serialize(object) + "\n");
 }
 
-base::Result<std::optional<EmergencyMarker>> read_emergency_marker(const std::string& state_dir) {
-  const std::string path = state_dir + "/" + kName;
+base::Result<std::optional<OperatorMark>> read_mark(const std::string& state_dir, Mark kind) {
+  const std::string path = state_dir + "/" + name_of(kind);
   const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
   if (fd < 0) {
-    if (errno == ENOENT) return std::optional<EmergencyMarker>{};
+    if (errno == ENOENT) return std::optional<OperatorMark>{};
     return base::Error{"cannot read '" + path + "': " + std::strerror(errno)};
   }
   std::string content;
@@ -51,21 +52,23 @@ base::Result<std::optional<EmergencyMarker>> read_emergency_marker(const std::st
   json::error_code failure;
   const json::value value = json::parse(json::string_view(content), failure, {}, options);
   const auto* object = failure ? nullptr : value.if_object();
-  EmergencyMarker marker;
+  OperatorMark mark;
   if (object == nullptr) {
-    marker.author = "unknown";
-    marker.note = "the file '" + path + "' cannot be understood";
-    return std::optional(marker);
+    mark.author = "unknown";
+    mark.note = "the file '" + path + "' cannot be understood";
+    return std::optional(mark);
   }
   if (const auto* at = object->if_contains("at_unix_s"); at != nullptr && at->is_number()) {
     const auto seconds = at->to_number<std::uint64_t>(failure);
-    if (!failure && seconds < 253402300800) marker.at = base::from_unix_seconds(seconds);
+    if (!failure && seconds < 253402300800) mark.at = base::from_unix_seconds(seconds);
   }
-  marker.author = text_member(*object, "author");
-  marker.note = text_member(*object, "note");
-  return std::optional(marker);
+  mark.author = text_member(*object, "author");
+  mark.note = text_member(*object, "note");
+  return std::optional(mark);
 }
 
-base::Result<bool> clear_emergency_marker(const std::string& state_dir) { return remove_durably(state_dir, kName); }
+base::Result<bool> clear_mark(const std::string& state_dir, Mark kind) {
+  return remove_durably(state_dir, name_of(kind));
+}
 
 }  // namespace dots::adapters::store

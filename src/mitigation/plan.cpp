@@ -4,6 +4,8 @@
 #include <array>
 #include <optional>
 
+#include "policy/prefix_split.h"
+
 namespace dots::mitigation {
 namespace {
 
@@ -47,26 +49,12 @@ bool all_ports(const std::vector<PortRange>& ranges) {
   return ranges.size() == 1 && ranges.front().lower == 0 && ranges.front().upper == 65535;
 }
 
-// Masked, sorted, and without prefixes that lie inside another one.
-std::vector<Prefix> outermost(const std::vector<Prefix>& prefixes) {
-  std::vector<Prefix> sorted;
-  sorted.reserve(prefixes.size());
-  for (const Prefix& prefix : prefixes) sorted.push_back(prefix.masked());
-  std::sort(sorted.begin(), sorted.end());
-  std::vector<Prefix> out;
-  for (const Prefix& prefix : sorted) {
-    // In this order everything inside a prefix follows it directly.
-    if (out.empty() || !out.back().contains(prefix)) out.push_back(prefix);
-  }
-  return out;
-}
-
 class Planner {
  public:
-  explicit Planner(const policy::DomainPolicy& policy) : policy_(policy) {}
+  explicit Planner(const Actions& actions) : actions_(actions) {}
 
   void add(const std::vector<Prefix>& targets, const Narrowing& narrowing) {
-    for (const Prefix& target : outermost(targets)) {
+    for (const Prefix& target : policy::outermost(targets)) {
       if (narrowing.broad()) {
         add_broad(target);
       } else {
@@ -83,11 +71,10 @@ class Planner {
 
  private:
   void add_broad(const Prefix& target) {
-    switch (policy_.broad_scope) {
+    switch (actions_.broad) {
       case policy::BroadScopeAction::limit:
         // A limit of nothing would be a silent blackhole.
-        rules_.push_back(
-            {{target, {}, {}}, RuleAction::limit, std::max<std::uint64_t>(policy_.broad_scope_limit_bps, 1)});
+        rules_.push_back({{target, {}, {}}, RuleAction::limit, std::max<std::uint64_t>(actions_.broad_limit_bps, 1)});
         break;
       case policy::BroadScopeAction::blackhole:
         rules_.push_back({{target, {}, {}}, RuleAction::blackhole, 0});
@@ -115,11 +102,11 @@ class Planner {
   }
 
   void push(RuleMatch match) {
-    const bool limited = policy_.scoped_limit_bps > 0;
-    rules_.push_back({std::move(match), limited ? RuleAction::limit : RuleAction::drop, policy_.scoped_limit_bps});
+    const bool limited = actions_.scoped_limit_bps > 0;
+    rules_.push_back({std::move(match), limited ? RuleAction::limit : RuleAction::drop, actions_.scoped_limit_bps});
   }
 
-  const policy::DomainPolicy& policy_;
+  const Actions& actions_;
   std::vector<Rule> rules_;
 };
 
@@ -136,9 +123,8 @@ bool covered(const std::vector<Prefix>& by, const Prefix& prefix) {
 
 }  // namespace
 
-std::vector<Rule> plan(const MitigationScope& scope, const std::vector<Prefix>& expanded,
-                       const policy::DomainPolicy& policy) {
-  Planner planner(policy);
+std::vector<Rule> plan(const MitigationScope& scope, const std::vector<Prefix>& expanded, const Actions& actions) {
+  Planner planner(actions);
   const Narrowing stated{scope.target_protocol, scope.target_port_range};
   if (!stated.broad() || scope.target_uri.empty()) {
     planner.add(expanded, stated);

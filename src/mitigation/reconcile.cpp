@@ -46,6 +46,7 @@ void Reconciler::forget_installed() {
 Reconciler::Difference Reconciler::next(std::size_t limit) {
   State& s = *state_;
   if (!s.known || s.out) return {};
+  s.share_room();
   Difference difference;
   while (difference.empty() && !s.split.empty()) {
     std::vector<RuleMatch> part = std::move(s.split.front());
@@ -64,6 +65,8 @@ Reconciler::Difference Reconciler::next(std::size_t limit) {
   s.out = difference;
   return difference;
 }
+
+void Reconciler::limit_rules(std::size_t most) { state_->most = most; }
 
 bool Reconciler::due() const {
   const State& s = *state_;
@@ -210,7 +213,8 @@ bool Reconciler::agrees_with(const std::vector<model::Rule>& installed) const {
 
 bool Reconciler::quiescent() const {
   const State& s = *state_;
-  return s.known && !s.out && s.to_install.empty() && (s.keep_unexplained || s.to_remove.empty()) && s.waiting.empty();
+  return s.known && !s.out && s.to_install.empty() && (s.keep_unexplained || s.to_remove.empty()) &&
+         s.waiting.empty() && s.crowded.empty();
 }
 
 std::size_t Reconciler::rules() const { return state_->entries.size(); }

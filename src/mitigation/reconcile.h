@@ -87,6 +87,8 @@ class Reconciler {
   // bad rule is alone; the bad rule is marked failed with the fault and tried again after `retry_after`.
   void applied(std::uint64_t version, const std::optional<ports::MitigatorFault>& fault, base::Now now,
                base::Duration retry_after);
+  // Never more rules than this are installed; those beyond it fail for want of room until others go. 0: no limit.
+  void limit_rules(std::size_t most);
   // For a back end that confirms (MitigatorAbilities): what it has taken is in force when confirmed() has said so.
   void expect_confirmation(bool on);
   // What the back end listed when version() was `as_of`.

@@ -108,8 +108,41 @@ void Reconciler::State::wake(base::SteadyTime now) {
 void Reconciler::State::unfile(const RuleMatch& match, Entry& entry) {
   to_install.erase(match);
   to_remove.erase(match);
+  crowded.erase(match);
   if (entry.retry_at) waiting.erase({*entry.retry_at, match});
   entry.retry_at.reset();
+}
+
+void Reconciler::State::share_room() {
+  if (most == 0) return;
+  to_install.merge(crowded);
+  crowded.clear();
+  std::size_t room = most > installed ? most - installed : 0;
+  const auto is_new = [this](const RuleMatch& match) { return !entries.at(match).installed; };
+  const auto needed = static_cast<std::size_t>(std::count_if(to_install.begin(), to_install.end(), is_new));
+  if (needed <= room) return;
+  std::set<RuleMatch> placed;
+  for (const RuleMatch& match : std::vector<RuleMatch>(to_install.begin(), to_install.end())) {
+    if (!to_install.contains(match) || placed.contains(match) || !is_new(match)) continue;
+    std::vector<RuleMatch> together;
+    for (const auto& [other, baseline] : owners.at(entries.at(match).wanters.begin()->first).baselines) {
+      if (to_install.contains(other) && !placed.contains(other) && is_new(other)) together.push_back(other);
+    }
+    if (together.size() <= room) {
+      room -= together.size();
+      placed.insert(together.begin(), together.end());
+      continue;
+    }
+    for (const RuleMatch& other : together) {
+      Entry& entry = entries.at(other);
+      to_install.erase(other);
+      crowded.insert(other);
+      if (entry.why == model::RefusalReason::capacity && !entry.failure.empty()) continue;
+      entry.failure = "no room: " + std::to_string(most) + " rules are the limit of this back end";
+      entry.why = model::RefusalReason::capacity;
+      for (const auto& [owner, rule] : entry.wanters) touched.insert(owner);
+    }
+  }
 }
 
 void Reconciler::State::settle(const RuleMatch& match) {

@@ -49,8 +49,10 @@ struct Reconciler::State {
   std::set<RuleMatch> to_install;
   std::set<RuleMatch> to_remove;
   std::set<std::pair<base::SteadyTime, RuleMatch>> waiting;
+  std::set<RuleMatch> crowded;               // to install, and there is no room
   std::set<RuleOwner> touched;               // owners whose state may have changed
   std::deque<std::vector<RuleMatch>> split;  // parts of failed batches, tried before anything else
+  std::size_t most = 0;                      // rules that may be installed; 0: no limit
   bool known = false;
   bool keep_unexplained = false;
   bool confirms = false;
@@ -64,6 +66,8 @@ struct Reconciler::State {
   void has_installed(const RuleMatch& match, const std::optional<model::Rule>& rule, base::WallTime now);
   void failed(const RuleMatch& match, const ports::MitigatorFault& fault, base::SteadyTime retry_at);
   void wake(base::SteadyTime now);
+  // Decides anew what of `to_install` and `crowded` has room: all of an owner's rules or none of them.
+  void share_room();
   // Recomputes what is desired for a match and files it; erases an entry that nobody needs.
   void settle(const RuleMatch& match);
   void unfile(const RuleMatch& match, Entry& entry);

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <map>
 
 namespace dots::mitigation {
 namespace {
@@ -418,6 +419,45 @@ TEST_F(ReconcileTest, AReportIsMadeOnceForEachChange) {
   EXPECT_THAT(reconciler.reports(), ElementsAre(testing::Field(&OwnerReport::state, RuleState::installed)));
   want(1, {udp(1)});
   EXPECT_THAT(reconciler.reports(), IsEmpty());
+}
+
+TEST_F(ReconcileTest, NeverMoreRulesThanTheLimitAndWholeMitigationsOnly) {
+  reconciler.limit_rules(3);
+  reconciler.learned({}, now);
+  want(1, {udp(1), udp(2)});
+  want(2, {udp(3), udp(4)});
+  want(3, {udp(5)});
+  const auto batch = take();
+  EXPECT_THAT(batch.install, UnorderedElementsAre(udp(1), udp(2), udp(5)));
+  done(batch);
+  EXPECT_TRUE(take().empty());
+  EXPECT_FALSE(reconciler.quiescent());
+  std::map<std::uint32_t, OwnerReport> reports;
+  for (auto& one : reconciler.reports()) reports[one.owner.mid.value] = one;
+  EXPECT_EQ(reports.at(1).state, RuleState::installed);
+  EXPECT_EQ(reports.at(2).state, RuleState::failed);
+  EXPECT_EQ(reports.at(2).why, model::RefusalReason::capacity);
+  EXPECT_EQ(reports.at(3).state, RuleState::installed);
+
+  // A rule that is replaced needs no room of its own.
+  want(3, {with(udp(5), RuleAction::limit, 1000)});
+  const auto replaced = take();
+  EXPECT_THAT(replaced.install, ElementsAre(with(udp(5), RuleAction::limit, 1000)));
+  done(replaced);
+
+  // Removals are not held up by those that wait for room, and make it.
+  want(1, {});
+  const auto removal = take();
+  EXPECT_THAT(removal.install, IsEmpty());
+  EXPECT_THAT(removal.remove, UnorderedElementsAre(udp(1), udp(2)));
+  done(removal);
+  const auto last = take();
+  EXPECT_THAT(last.install, UnorderedElementsAre(udp(3), udp(4)));
+  done(last);
+  const auto after = reconciler.reports();
+  ASSERT_EQ(after.size(), 1U);
+  EXPECT_EQ(after[0].state, RuleState::installed);
+  EXPECT_TRUE(reconciler.quiescent());
 }
 
 }  // namespace

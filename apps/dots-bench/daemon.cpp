@@ -64,6 +64,7 @@ std::string domain_toml(const std::string& id, std::size_t number) {
 id = "{}"
 prefixes = ["{}"]
 max_mitigations = {}
+activations_per_minute = 0
 
 [[domain.client]]
 id = "client"

@@ -151,6 +151,21 @@ base::Result<json::object> redirect_arguments(const Options::Redirect& r) {
   return out;
 }
 
+base::Result<json::object> what_if_arguments(const Options::WhatIf& w) {
+  Options::Mitigate scope;
+  scope.prefixes = w.prefixes;
+  scope.ports = w.ports;
+  scope.protocols = w.protocols;
+  auto out = mitigate_arguments(scope);
+  if (!out) return out;
+  (*out)["domain"] = w.domain;
+  if (!w.service.empty()) (*out)["service"] = w.service;
+  if (!w.contract.empty()) (*out)["contract"] = w.contract;
+  if (w.volume_bits_per_s > 0) (*out)["volume_bits_per_s"] = w.volume_bits_per_s;
+  out->erase("acl-list");
+  return out;
+}
+
 base::Result<json::object> explain_arguments(const std::string& text) {
   json::object out;
   if (text.empty()) return out;

@@ -72,6 +72,18 @@ void redirect(CLI::App& app, Options& options) {
   sub->add_option("--note", r.note, "Why, for the records");
 }
 
+void what_if(CLI::App& app, Options& options) {
+  auto& w = options.what_if;
+  CLI::App* sub = command(app, "what-if", "Server: what would become of a request, and why; nothing is started");
+  sub->add_option("--domain", w.domain, "The client domain that asks")->required();
+  sub->add_option("--target", w.prefixes, "Address or prefix under attack")->delimiter(',')->required();
+  sub->add_option("--protocol", w.protocols, "Protocol: tcp, udp, icmp, ... or its number")->delimiter(',');
+  sub->add_option("--port", w.ports, "Destination port or range, as 53 or 8000-8080")->delimiter(',');
+  sub->add_option("--service", w.service, "The service that it asks for");
+  sub->add_option("--contract", w.contract, "The contract that it names");
+  sub->add_option("--volume", w.volume_bits_per_s, "Attack traffic in bits per second, as back ends would measure it");
+}
+
 // alias and filter: what they have in common.
 void entries(CLI::App& sub, const std::string& word, Options& options) {
   auto& d = options.data;
@@ -222,6 +234,11 @@ void build_cli(CLI::App& app, Options& options) {
   release->add_option("CUID", options.which.cuid, "The identifier")->required();
   release->add_option("--domain", options.which.domain, "The client domain, when there are several");
   release->add_option("--note", options.which.note, "Why, for the records");
+  command(app, "policy", "Server: which back ends mitigate what, and what nothing may touch");
+  what_if(app, options);
+  command(app, "freeze", "Server: install nothing new and remove nothing, until 'unfreeze'; a restart does not end it")
+      ->add_option("--reason", options.which.note, "Why, for the records");
+  command(app, "unfreeze", "Server: end a freeze: what is wanted is installed, what is not is removed");
   command(app, "release-armed", "Server: the silent clients are lost, so start their preconfigured requests");
   command(app, "explain", "What is blocked, why, for whom and until when")
       ->add_option("MID|PREFIX", options.explain, "Only what concerns this mitigation or these addresses");

@@ -54,6 +54,11 @@ struct Options {
   } decode;
   std::string check_file;
   bool dry_run = false;  // of reload
+  struct WhatIf {
+    std::string domain, service, contract;
+    std::vector<std::string> prefixes, ports, protocols;
+    std::uint64_t volume_bits_per_s = 0;
+  } what_if;
   struct Redirect {
     std::string to, domain, client, note, ttl;
     std::vector<std::string> records;

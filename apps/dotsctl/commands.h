@@ -52,6 +52,7 @@ base::Result<boost::json::object> explain_arguments(const std::string& text);
 base::Result<boost::json::object> filters_arguments(const Options& options);
 base::Result<boost::json::object> alias_from_flags(const Options::Data& data);
 base::Result<boost::json::object> filter_from_flags(const Options::Data& data);
+base::Result<boost::json::object> what_if_arguments(const Options::WhatIf& what_if);
 base::Result<boost::json::object> redirect_arguments(const Options::Redirect& redirect);
 // An address becomes its prefix; a protocol its number.
 base::Result<std::string> prefix_text(const std::string& text);

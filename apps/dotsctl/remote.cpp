@@ -40,7 +40,10 @@ std::string render(const std::string& command, const json::value& body) {
   if (command == "filters") return render_filters(body, now);
   if (command == "audit") return render_audit(body);
   if (command == "reload") return render_reload(body);
-  if (command == "cuid release" || command == "release-armed") return text_of(body, "text") + "\n";
+  if (command == "cuid release" || command == "release-armed" || command == "freeze" || command == "unfreeze")
+    return text_of(body, "text") + "\n";
+  if (command == "policy") return render_policy(body);
+  if (command == "what-if") return render_what_if(body);
   if (command == "redirect") return render_redirects(body, unix_now());
   return render_done(command == "mitigate"            ? "requested"
                      : command == "refresh"           ? "is being renewed"
@@ -115,6 +118,7 @@ int run_remote(const std::string& command, const Options& options, Streams strea
     arguments = which_arguments(options.which);
     arguments.erase("mid");
   }
+  if (command == "freeze" && !options.which.note.empty()) arguments["note"] = options.which.note;
   const bool switches_filters = command == "filter activate" || command == "filter deactivate";
   if (switches_filters) {
     arguments = which_arguments(options.which);
@@ -130,6 +134,11 @@ int run_remote(const std::string& command, const Options& options, Streams strea
   }
   if (command == "mitigate" || command == "explain") {
     auto parsed = command == "mitigate" ? mitigate_arguments(options.mitigate) : explain_arguments(options.explain);
+    if (!parsed) return fail(options, streams, kUsage, parsed.error().message, "");
+    arguments = std::move(parsed).value();
+  }
+  if (command == "what-if") {
+    auto parsed = what_if_arguments(options.what_if);
     if (!parsed) return fail(options, streams, kUsage, parsed.error().message, "");
     arguments = std::move(parsed).value();
   }

@@ -18,6 +18,8 @@ std::string render_filters(const boost::json::value& body, std::int64_t now);
 // The lists of filters in an answer of explain; empty without any.
 std::string render_explained_filters(const boost::json::value& body, std::int64_t now);
 std::string render_redirects(const boost::json::value& body, std::int64_t now);
+std::string render_policy(const boost::json::value& body);
+std::string render_what_if(const boost::json::value& body);
 // What a change did: "mitigation 7 requested", with what the daemon said.
 std::string render_done(const std::string& verb, const boost::json::value& body, std::int64_t now_unix_s);
 

@@ -20,14 +20,17 @@ void MitigatorRunner::State::run() {
     const bool more = round();
     std::unique_lock lock(mutex);
     if (stopping) break;
-    if (more || !wants.empty() || !new_filters.empty() || new_exemptions || reading || held != was_held) continue;
+    if (more || has_input()) continue;
     const auto until = std::chrono::steady_clock::time_point{
         std::chrono::duration_cast<std::chrono::steady_clock::duration>(next_time(runner_now()).time_since_epoch())};
-    wake.wait_until(lock, until, [this] {
-      return stopping || !wants.empty() || !new_filters.empty() || new_exemptions || reading || held != was_held;
-    });
+    wake.wait_until(lock, until, [this] { return stopping || has_input(); });
   }
   finish();
+}
+
+bool MitigatorRunner::State::has_input() const {
+  return !wants.empty() || !new_filters.empty() || new_exemptions || reading || held != was_held ||
+         frozen != was_frozen;
 }
 
 base::SteadyTime MitigatorRunner::State::next_time(base::Now now) const {
@@ -98,11 +101,12 @@ void MitigatorRunner::State::take_inputs(base::Now now) {
     available = false;
     why_not = "held";
   }
-  if (was_held != held) {
+  if (was_held != held || was_frozen != frozen) {
     reconciler.report_all();
     filters.report_all();
   }
   was_held = held;
+  was_frozen = frozen;
 }
 
 bool MitigatorRunner::State::open(base::Now now) {
@@ -143,7 +147,7 @@ bool MitigatorRunner::State::learn(base::Now now) {
 }
 
 void MitigatorRunner::State::remove_foreign(const std::vector<std::string>& seen) {
-  if (seen.empty()) return;
+  if (seen.empty() || was_frozen) return;
   const auto removed = mitigator->remove_foreign();
   ++changes;
   if (!removed) {
@@ -165,6 +169,7 @@ bool MitigatorRunner::State::send_exemptions(base::Now now) {
 // One batch of each kind, so that nobody's lists hold up somebody's rules for long. A list goes when no rule is left to
 // be changed, so that what it accepts is not dropped between the two.
 bool MitigatorRunner::State::step() {
+  if (was_frozen) return false;
   using Phase = mitigation::FilterReconciler::Phase;
   // A back end that has just died over a change gets what stops attacks first.
   const bool rules_first = strikes > 0;
@@ -277,6 +282,10 @@ void MitigatorRunner::State::finish() {
   const base::Now now = runner_now();
   take_inputs(now);
   if (was_held) return;
+  if (was_frozen) {
+    sink.message("RULES_FROZEN", options.name);
+    return;
+  }
   if (!options.remove_on_stop) {
     // What was withdrawn or asked for at the last moment still counts.
     for (int i = 0; i < 1000 && available && step(); ++i) {

@@ -137,6 +137,9 @@ void MitigatorRunner::State::report_counters(base::Now now) {
       }
     }
     total = reconciler.dropped();
+    const auto span_ms = std::chrono::duration_cast<std::chrono::milliseconds>(now.steady - dropped_at).count();
+    if (span_ms > 0) dropped_bits_per_s = (total.bytes - dropped.bytes) * 8000 / static_cast<std::uint64_t>(span_ms);
+    dropped_at = now.steady;
     filter_counts = filters.fresh_counts();
   }
   if (!filter_counts.empty() && callbacks.filters_counted) callbacks.filters_counted(std::move(filter_counts));

@@ -15,6 +15,7 @@ MitigatorRunner::MitigatorRunner(std::unique_ptr<ports::Mitigator> mitigator, st
                                      sink)) {
   state_->held = state_->options.hold;
   state_->reconciler.keep_unexplained(true);
+  state_->reconciler.limit_rules(state_->options.max_rules);
   state_->reconciler.expect_confirmation(state_->abilities.confirms);
   state_->filters.keep_unexplained(true);
 }
@@ -69,15 +70,25 @@ void MitigatorRunner::hold(bool on) {
   state_->wake.notify_all();
 }
 
+void MitigatorRunner::freeze(bool on) {
+  {
+    const std::lock_guard lock(state_->mutex);
+    state_->frozen = on;
+  }
+  state_->wake.notify_all();
+}
+
 agent::server::BackEndView MitigatorRunner::view() const {
   const std::lock_guard lock(state_->mutex);
   agent::server::BackEndView view;
   view.name = state_->options.name;
   view.counts = state_->abilities.counts;
   view.drops_really = state_->abilities.drops_really;
-  view.state = state_->held        ? "held: the emergency marker is set, so nothing is installed"
-               : state_->available ? "ready"
-                                   : state_->why_not;
+  view.state = state_->held                          ? "held: the emergency marker is set, so nothing is installed"
+               : state_->frozen && state_->available ? "frozen: nothing is installed and nothing removed"
+               : state_->options.dry_run             ? "dry run: nothing is installed"
+               : state_->available                   ? "ready"
+                                                     : state_->why_not;
   view.links = state_->links;
   view.stories = state_->reconciler.stories();
   view.filters = state_->filters.stories();
@@ -91,7 +102,22 @@ agent::server::BackEndView MitigatorRunner::view() const {
 }
 
 agent::server::PlannedBackEnd MitigatorRunner::planned() const {
-  return {state_->options.name, state_->abilities.scoped, state_->abilities.limits};
+  agent::server::PlannedBackEnd out;
+  out.name = state_->options.name;
+  out.scoped = state_->abilities.scoped;
+  out.limits = state_->abilities.limits;
+  out.exempts = state_->abilities.exempts;
+  out.dry_run = !state_->abilities.drops_really;
+  out.max_rules = state_->options.max_rules;
+  out.max_bits_per_s = state_->options.max_bits_per_s;
+  out.min_prefix_length_v4 = state_->options.min_prefix_length_v4;
+  out.min_prefix_length_v6 = state_->options.min_prefix_length_v6;
+  return out;
+}
+
+agent::server::BackEndLoad MitigatorRunner::load() const {
+  const std::lock_guard lock(state_->mutex);
+  return {state_->reconciler.rules(), state_->dropped_bits_per_s};
 }
 
 bool MitigatorRunner::available() const {
@@ -113,6 +139,11 @@ base::Result<std::unique_ptr<MitigatorRunner>> make_runner(const ops::MitigatorC
   options.hold = hold;
   options.remove_on_stop = config.on_stop == ops::OnStop::remove;
   options.counters_every = std::chrono::milliseconds{config.counters_every_ms};
+  options.dry_run = config.dry_run;
+  options.max_rules = config.max_rules;
+  options.max_bits_per_s = config.max_bits_per_s;
+  options.min_prefix_length_v4 = config.min_prefix_length_v4;
+  options.min_prefix_length_v6 = config.min_prefix_length_v6;
   std::unique_ptr<ports::Mitigator> mitigator;
   std::unique_ptr<ports::Mitigator> reader;
   if (config.kind == "dry-run") {
@@ -128,6 +159,11 @@ base::Result<std::unique_ptr<MitigatorRunner>> make_runner(const ops::MitigatorC
     reader = std::make_unique<adapters::mitigators::NftablesMitigator>(nftables);
   } else {
     return base::Error{"mitigator '" + config.name + "': there is no kind '" + config.kind + "'"};
+  }
+  if (config.dry_run) {
+    // It can what the real one can, so that plans are the same.
+    mitigator = std::make_unique<adapters::mitigators::DryRunMitigator>(mitigator->abilities());
+    reader.reset();
   }
   return std::make_unique<MitigatorRunner>(std::move(mitigator), std::move(reader), std::move(options),
                                            std::move(callbacks), sink);

@@ -22,6 +22,7 @@ struct MitigatorConfig;
 namespace dots::agent::server {
 struct BackEndView;
 struct PlannedBackEnd;
+struct BackEndLoad;
 }  // namespace dots::agent::server
 
 namespace dots::runtime {
@@ -38,6 +39,10 @@ struct RunnerOptions {
   std::string name;   // of the back end, for people
   bool hold = false;  // emergency: keeps what is wanted, installs and removes nothing, says so to owners
   bool remove_on_stop = false;
+  bool dry_run = false;         // for people: `mitigator` only remembers
+  std::uint32_t max_rules = 0;  // never more are installed; 0: no limit
+  std::uint64_t max_bits_per_s = 0;
+  std::uint8_t min_prefix_length_v4 = 0, min_prefix_length_v6 = 0;
   std::size_t batch = 512;          // changes in one transaction
   std::size_t filter_batch = 1024;  // entries of lists in one transaction; a longer list has one of its own
   base::Duration counters_every = std::chrono::seconds{1};
@@ -71,8 +76,11 @@ class MitigatorRunner {
   void want(std::vector<mitigation::Reconciler::Want> wants, std::vector<mitigation::DomainFilters> filters = {});
   void exempt(std::vector<ports::SignalExemption> exemptions);
   void hold(bool on);
+  // While on, nothing new is installed and nothing is removed, also not at a stop; what is there is still counted.
+  void freeze(bool on);
   agent::server::BackEndView view() const;
   agent::server::PlannedBackEnd planned() const;  // what it can express
+  agent::server::BackEndLoad load() const;        // what it has to do
   bool available() const;                         // it takes changes
   bool quiescent() const;                         // available, and everything is as wanted
 

@@ -293,6 +293,32 @@ TEST_P(RunnerTest, OnHoldNothingIsInstalledAndOwnersAreTold) {
   EXPECT_TRUE(await_rules({dns}));
 }
 
+TEST_P(RunnerTest, AFreezeInstallsNothingNewAndRemovesNothing) {
+  RunnerOptions with = options();
+  with.remove_on_stop = true;
+  make(with);
+  runner->start();
+  runner->want({want(1, {dns})});
+  ASSERT_TRUE(heard.await_state(1, RuleState::installed));
+  runner->freeze(true);
+  runner->want({want(1, {}), want(2, {ntp})});
+  ASSERT_TRUE(heard.await_state(2, RuleState::pending));
+  EXPECT_THAT(runner->view().state, HasSubstr("frozen"));
+  EXPECT_THAT(back_end.rules(), ElementsAre(dns));
+  back_end.lose_everything();
+  runner->want({want(3, {web})});
+  ASSERT_TRUE(heard.await_state(3, RuleState::pending));
+  EXPECT_THAT(back_end.rules(), IsEmpty());  // what is lost is not put back
+  runner->want({want(3, {})});
+  runner->freeze(false);
+  EXPECT_TRUE(heard.await_state(2, RuleState::installed));
+  EXPECT_TRUE(await_rules({ntp}));
+  runner->freeze(true);
+  runner->stop();
+  EXPECT_THAT(back_end.rules(), ElementsAre(ntp));
+  EXPECT_EQ(sink.messages("RULES_FROZEN"), 1u);
+}
+
 TEST_P(RunnerTest, AStopKeepsOrRemovesTheRulesAsConfigured) {
   start();
   runner->want({want(1, {dns})});

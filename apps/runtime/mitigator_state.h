@@ -48,12 +48,14 @@ struct MitigatorRunner::State {
   std::optional<std::vector<ports::SignalExemption>> new_exemptions;
   std::optional<Reading> reading;
   bool held = false;
+  bool frozen = false;
   bool stopping = false;
   mitigation::Reconciler reconciler;
   mitigation::FilterReconciler filters;
   bool available = false;
   std::string why_not = "not yet started";
   std::vector<ports::BackEndLink> links;
+  std::uint64_t dropped_bits_per_s = 0;   // between the last two readings
   std::atomic<std::uint64_t> changes{0};  // calls that may have changed the back end
   std::atomic<std::uint64_t> version{0};  // of the reconciler
   std::atomic<std::uint64_t> filters_version{0};
@@ -66,6 +68,7 @@ struct MitigatorRunner::State {
   std::vector<ports::SignalExemption> exemptions;
   bool exemptions_due = false;
   bool was_held = false;
+  bool was_frozen = false;
   bool told_unavailable = false;
   base::SteadyTime down_since{};
   bool told_unable = false;
@@ -77,12 +80,14 @@ struct MitigatorRunner::State {
   std::map<model::RuleOwner, model::DropCounters> counted;
   base::SteadyTime counted_all_at{};
   model::RuleCounters dropped;
+  base::SteadyTime dropped_at{};
 
   std::thread worker;
   std::thread reader_thread;
 
   void run();
   void read_beside();
+  bool has_input() const;  // with the mutex held
   // One round: true when there is more to do at once.
   bool round();
   void take_inputs(base::Now now);

@@ -222,6 +222,7 @@ void ServerRuntime::call(agent::Call call, std::function<void(CallAnswer)> done)
     if (!call.caller.may_write) return done(forbidden());
     return state_->redirect(call.arguments, call.caller, std::move(done));
   }
+  if (call.operation == "what-if") return state_->what_if(call.arguments, done);
   const auto arguments = parse_arguments(call.arguments);
   if (!arguments) return done(call_failed(CallAnswer::Outcome::bad_request, arguments.error().message));
   if (call.operation == "status") return state_->status(std::move(done));
@@ -238,6 +239,12 @@ void ServerRuntime::call(agent::Call call, std::function<void(CallAnswer)> done)
     if (!call.caller.may_write) return done(forbidden());
     if (call.operation == "release-armed") return state_->release_armed(call.caller, std::move(done));
     return state_->release_cuid(*arguments, call.caller, std::move(done));
+  }
+  if (call.operation == "policy") return state_->show_policy(done);
+  if (call.operation == "freeze" || call.operation == "unfreeze") {
+    if (!call.caller.may_write) return done(forbidden());
+    if (call.operation == "unfreeze") return state_->unfreeze(call.caller, std::move(done));
+    return state_->freeze(arguments->note, call.caller, std::move(done));
   }
   if (call.operation == "redirects") return state_->redirects(std::move(done));
   if (call.operation == "mitigate") {

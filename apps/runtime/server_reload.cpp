@@ -187,10 +187,13 @@ void ServerRuntime::State::apply(const Reload& reload, const Beliefs& next) {
   // After this nobody is admitted by a key that was replaced, and sessions that were are closed below.
   if (ticket_keys) rebind_ticket_keys(*ticket_keys, reload.next, sink);
   const auto bounds = std::make_shared<const policy::SessionBounds>(ops::session_bounds(reload.next));
+  set_owners(next.domains);
   on_all_shards([bounds, domains = next.domains](Shard& shard, base::Now now, ShardOutput& out) {
     shard.set_session_bounds(bounds, now, out);
     shard.set_domains(domains, now, out);
   });
+  const auto plans = make_planner(planner_settings(reload.next));
+  on_all_shards([plans](Shard& shard, base::Now now, ShardOutput&) { shard.set_planner(plans, now); });
   on_all_shards([identities = next.identities](Shard& shard, base::Now now, ShardOutput& out) {
     shard.set_identities(identities, now, out);
   });

@@ -9,8 +9,7 @@
 #include "adapters/mitigators/dry_run.h"
 #include "adapters/mitigators/nftables_mitigator.h"
 #include "adapters/net/steering.h"
-#include "adapters/store/emergency_marker.h"
-#include "agent/server/mitigation_planner.h"
+#include "adapters/store/operator_mark.h"
 #include "apps/runtime/open_credentials.h"
 #include "apps/runtime/open_store.h"
 #include "apps/runtime/server_state.h"
@@ -96,7 +95,7 @@ base::Result<void> ServerRuntime::State::open() {
   }
   exemptions = agent::server::Exemptions(bound, kMostLiveExemptions);
 
-  auto marker = adapters::store::read_emergency_marker(config.store.state_dir);
+  auto marker = adapters::store::read_mark(config.store.state_dir, adapters::store::Mark::emergency);
   if (!marker) return marker.error();
   const bool hold = marker->has_value();
   if (hold) {
@@ -111,7 +110,9 @@ base::Result<void> ServerRuntime::State::open() {
   if (!names) return names.error();
   resolver = std::move(*names);
 
-  if (auto back = open_back_ends(hold); !back) return back.error();
+  const auto frozen = read_freeze();
+  if (!frozen) return frozen.error();
+  if (auto back = open_back_ends(hold, *frozen); !back) return back.error();
   peers({}, {});
   open_shards(*believed, count);
   auto keys = open_ticket_keys(config, sink);
@@ -129,6 +130,7 @@ base::Result<void> ServerRuntime::State::open() {
   if (ticket_keys) housekeeper.add(kHousekeeping, [this] { turn_ticket_keys(*ticket_keys, sink); });
   housekeeper.add(kHousekeeping, [this] { watch_revocations(); });
   housekeeper.add(kMitigatorsWatched, [this] { watch_mitigators(); });
+  housekeeper.add(kMitigatorsWatched, [this] { watch_load(); });
 
   newest_commit = snapshot->last_commit;
   for (auto& runner : runners) runner->start();
@@ -141,9 +143,9 @@ base::Result<void> ServerRuntime::State::open() {
   return {};
 }
 
-base::Result<void> ServerRuntime::State::open_back_ends(bool hold) {
+base::Result<void> ServerRuntime::State::open_back_ends(bool hold, bool frozen) {
   const auto& back = config.mitigators;
-  if (std::all_of(back.begin(), back.end(), [](const auto& m) { return m.kind == "dry-run"; }))
+  if (std::all_of(back.begin(), back.end(), [](const auto& m) { return m.kind == "dry-run" || m.dry_run; }))
     sink.health("MITIGATOR_DRY", "", true, "");
   for (std::size_t i = 0; i < config.mitigators.size(); ++i) {
     auto runner =
@@ -166,6 +168,7 @@ base::Result<void> ServerRuntime::State::open_back_ends(bool hold) {
                      },
                      [this](std::vector<mitigation::FilterCounts> counts) { filters_counted(std::move(counts)); }});
     if (!runner) return runner.error();
+    (*runner)->freeze(frozen);
     runners.push_back(std::move(*runner));
   }
   return {};
@@ -186,9 +189,8 @@ void ServerRuntime::State::open_shards(const Beliefs& believed, std::uint32_t co
     guard.loss_threshold = config.heartbeat_interval * config.missing_hb_allowed;
   }
   losses = std::make_unique<Losses>(guard, count, sink);
-  std::vector<agent::server::PlannedBackEnd> planned;
-  for (const auto& runner : runners) planned.push_back(runner->planned());
-  const auto planner = std::make_shared<const agent::server::MitigationPlanner>(std::move(planned));
+  set_owners(believed.domains);
+  const auto plans = make_planner(planner_settings(config));
   for (std::uint32_t index = 0; index < count; ++index) {
     agent::server::ShardSettings settings;
     settings.domain.loss_threshold = guard.loss_threshold;
@@ -203,7 +205,7 @@ void ServerRuntime::State::open_shards(const Beliefs& believed, std::uint32_t co
     settings.data.limits.answer_bytes = config.data_channel.waiting_bytes_per_domain / 2;
     settings.sessions.sessions = std::max<std::size_t>(1, config.limits.sessions / count);
     settings.sessions_per_domain = sessions_per_domain(config.limits.sessions_per_domain, count);
-    auto shard = std::make_unique<Shard>(settings, believed.identities, believed.domains, planner, random_seed());
+    auto shard = std::make_unique<Shard>(settings, believed.identities, believed.domains, plans, random_seed());
     ShardOutput none;  // there are no sessions yet
     shard->set_redirects(desk.current(), adapters::net::clock_now(), none);
     shards.push_back(std::make_unique<ShardThread>(index, std::move(shard), world(), sink));

@@ -16,6 +16,8 @@
 #include "adapters/resolver/ares_resolver.h"
 #include "adapters/store/committer.h"
 #include "agent/server/back_ends.h"
+#include "agent/server/mitigation_planner.h"
+#include "agent/server/ownership_gate.h"
 #include "apps/runtime/admission_thread.h"
 #include "apps/runtime/data_channel.h"
 #include "apps/runtime/housekeeper.h"
@@ -46,7 +48,7 @@ struct ServerRuntime::State {
 
   // ---- start and stop (server_runtime.cpp) -------------------------------------------------------------------------
   base::Result<void> open();
-  base::Result<void> open_back_ends(bool hold);
+  base::Result<void> open_back_ends(bool hold, bool frozen);
   void open_shards(const Beliefs& believed, std::uint32_t count);
   void open_admission(const Beliefs& believed, std::vector<adapters::net::TcpListener> listeners);
   base::Result<void> open_data_channel(const Beliefs& believed);
@@ -84,6 +86,21 @@ struct ServerRuntime::State {
   void release_cuid(const ServerArguments& arguments, const agent::Caller& caller, Done done);
   void release_armed(const agent::Caller& caller, Done done);
   void redirects(Done done);
+
+  // ---- policy (server_policy.cpp) ----------------------------------------------------------------------------------
+  std::shared_ptr<const agent::server::PlannerSettings> planner_settings(const ops::Config& from) const;
+  std::shared_ptr<const agent::server::MitigationPlanner> make_planner(
+      std::shared_ptr<const agent::server::PlannerSettings> settings);
+  void watch_load();
+  void set_owners(const std::vector<std::shared_ptr<const policy::DomainRules>>& domains);
+  void withhold_unowned(signal::server::DesiredRules::Want& want);
+  void show_policy(const Done& done) const;
+  void what_if(const boost::json::object& arguments, const Done& done) const;
+
+  // ---- the global stop (server_freeze.cpp) -------------------------------------------------------------------------
+  base::Result<bool> read_freeze();
+  void freeze(const std::string& reason, const agent::Caller& caller, Done done);
+  void unfreeze(const agent::Caller& caller, Done done);
   std::vector<agent::server::BackEndView> back_end_views() const;
 
   // ---- what changes while the server runs (server_reload.cpp) ------------------------------------------------------
@@ -111,6 +128,9 @@ struct ServerRuntime::State {
 
   mutable std::mutex running_mutex;  // held to copy the pointer alone
   std::shared_ptr<const ops::Config> running_config;
+  // Guarded by running_mutex.
+  std::shared_ptr<const agent::server::MitigationPlanner> planner;
+  std::shared_ptr<const agent::server::Owners> owners = std::make_shared<const agent::server::Owners>();
 
   // ---- set by open() -----------------------------------------------------------------------------------------------
   std::vector<std::string> listening;
@@ -133,6 +153,7 @@ struct ServerRuntime::State {
   std::string crl_stamp;                                          // of the list in force
   std::string crl_refused;                                        // of the list that could not be used, told once
   std::optional<base::SteadyTime> mitigators_down_since;
+  agent::server::BackEndLoads loads_told;  // to the planner
   Housekeeper housekeeper;
   // Answers of operators are made here: a list of 10,000 sessions takes time that no shard has.
   Housekeeper secretary;

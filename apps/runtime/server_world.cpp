@@ -117,6 +117,7 @@ void ServerRuntime::State::want(std::vector<signal::server::DesiredRules> rules,
   std::vector<std::map<model::RuleOwner, mitigation::Reconciler::Want>> wants(runners.size());
   for (auto& one : rules) {
     for (auto& want : one.wants) {
+      withhold_unowned(want);
       const std::lock_guard lock(back_ends_mutex);
       const auto route = back_ends.want(want.owner, want.parts);
       if (route.told) to_domains({*route.told});

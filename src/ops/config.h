@@ -16,6 +16,8 @@
 #include "model/ip.h"
 #include "model/peer.h"
 #include "policy/domain_policy.h"
+#include "policy/mitigation_policy.h"
+#include "policy/safety.h"
 #include "policy/session_bounds.h"
 
 namespace dots::ops {
@@ -105,6 +107,10 @@ struct MitigatorConfig {
   std::uint32_t timeout_ms = 5000;
   std::uint32_t counters_every_ms = 1000;
   std::uint64_t exemption_rate_pps = 1000;  // per DOTS peer
+  bool dry_run = false;                     // plans and shows everything, installs nothing
+  std::uint32_t max_rules = 0;              // 0: no limit
+  std::uint64_t max_bits_per_s = 0;         // of attack traffic; 0: no limit
+  std::uint8_t min_prefix_length_v4 = 0, min_prefix_length_v6 = 0;
 };
 
 struct ResolverConfig {
@@ -196,6 +202,8 @@ struct Config {
   LimitsConfig limits;
   StoreConfig store;
   std::vector<MitigatorConfig> mitigators;                       // server
+  policy::PolicyChain policy;                                    // server
+  policy::SafetyPolicy safety;                                   // server
   std::vector<policy::DomainPolicy> domains;                     // server
   std::vector<UpstreamConfig> upstreams;                         // client
   base::Duration heartbeat_interval = std::chrono::seconds{30};  // server's own, until negotiated

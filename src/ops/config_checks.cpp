@@ -38,6 +38,7 @@ class Checker {
       unique(
           "mitigator", config_.mitigators, [](const MitigatorConfig& m) { return m.name; }, "name");
       check_mitigators(config_, places_, problems_);
+      check_policy(config_, places_, problems_);
       domains();
       redirect();
       data_channel();

@@ -53,7 +53,11 @@ SectionSpec domain_section() {
   s.meaning =
       "A client domain: what it owns and may ask for, and who speaks for it. Domains may nest, a customer inside a "
       "provider.";
-  s.open = [](void* parent) -> void* { return &static_cast<Config*>(parent)->domains.emplace_back(); };
+  s.open = [](void* parent) -> void* {
+    D& domain = static_cast<Config*>(parent)->domains.emplace_back();
+    domain.activations_per_minute = 600;
+    return &domain;
+  };
   s.keys = {
       required(parsed<D>(
           "id", [](D & d) -> auto& { return d.id.value; }, "text", read_identifier,
@@ -112,6 +116,16 @@ SectionSpec domain_section() {
                  "10000"}),
       number<D>("accept_list_alarm_bytes_per_s", &D::accept_list_alarm_bps, "bytes per second",
                 {1, 1'000'000'000'000, true}, {"The same by layer-3 bytes. 0: not judged by bytes.", "12500000"}),
+      list<D>("contracts", &D::contracts, "list of texts", 64, [](const std::string& t) { return read_line(t, 64); },
+              {"Agreements with the domain, which `[[policy]]` may choose by. A request under another one is refused; "
+               "one that names none stands under the first.",
+               "[\"gold\"]"}),
+      by_default("600", number<D>("activations_per_minute", &D::activations_per_minute, "requests per minute",
+                                  {1, 10 * kMillion, true},
+                                  {"Requests of the domain that begin to be mitigated, replaced and revived ones "
+                                   "included; further ones are answered 5.03, so that nobody makes routers flap. 0: "
+                                   "no limit.",
+                                   "60"})),
       seconds<D>("notification_interval_s", &D::notification_interval, {3, 3600},
                  {"How often an observing client hears the status when nothing changes. RFC 9132 section 4.4.2.1 sets "
                   "the minimum.",

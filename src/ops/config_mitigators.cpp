@@ -24,7 +24,7 @@ SectionSpec mitigator_section() {
   SectionSpec s = section("mitigator", ForRole::server);
   s.repeated = true;
   s.required = true;
-  s.meaning = "A back end that stops the attack traffic. Every rule goes to each of them.";
+  s.meaning = "A back end that stops the attack traffic. Without a `[[policy]]` every mitigation goes to each of them.";
   s.open = [](void* parent) -> void* { return &static_cast<Config*>(parent)->mitigators.emplace_back(); };
   s.keys = {
       required(parsed<M>("name", &M::name, "text", read_identifier,
@@ -48,6 +48,19 @@ SectionSpec mitigator_section() {
                 {"How often the drop counters are read.", "1000"}),
       number<M>("exemption_rate_pps", &M::exemption_rate_pps, "packets per second", {10, 10 * kMillion},
                 {"Traffic of one DOTS peer that always passes, before all drops.", "1000"}),
+      boolean<M>("dry_run", &M::dry_run,
+                 {"Plan and show everything as if it were installed, and install nothing? For a back end that is new.",
+                  "false"}),
+      number<M>("max_rules", &M::max_rules, "", {1, 10 * kMillion, true},
+                {"Rules that it takes; with more, mitigations go to the overflow of their policy or wait for room "
+                 "(status 4). 0: no limit.",
+                 "1000"}),
+      number<M>("max_bits_per_s", &M::max_bits_per_s, "bits per second", {1000, 1'000'000'000'000'000, true},
+                {"Attack traffic that it can take; measured at this back end. 0: no limit.", "10000000000"}),
+      number<M>("min_prefix_length_v4", &M::min_prefix_length_v4, "bits", {1, 32, true},
+                {"IPv4 targets wider than this are not given to it. 0: all are.", "24"}),
+      number<M>("min_prefix_length_v6", &M::min_prefix_length_v6, "bits", {1, 128, true},
+                {"The same of IPv6 targets.", "48"}),
   };
   return s;
 }

@@ -283,6 +283,8 @@ const SectionSpec& config_schema() {
                   limits(),
                   store(),
                   mitigator_section(),
+                  policy_section(),
+                  safety_section(),
                   domain_section(),
                   upstream_section(),
                   redirect(),

@@ -10,9 +10,12 @@ SectionSpec data_channel_section();    // [data_channel] of a server
 SectionSpec filter_control_section();  // [filter_control]
 SectionSpec mitigator_section();       // [[mitigator]]
 SectionSpec domain_section();          // [[domain]] and its clients
+SectionSpec policy_section();          // [[policy]]
+SectionSpec safety_section();          // [safety]
 SectionSpec upstream_section();        // [[upstream]] of a client
 
 // What the keys of several back ends need to fit together.
 void check_mitigators(const Config& config, const ConfigPlaces& places, ConfigProblems& problems);
+void check_policy(const Config& config, const ConfigPlaces& places, ConfigProblems& problems);
 
 }  // namespace dots::ops

@@ -84,6 +84,8 @@ struct DomainPolicy {
   std::uint64_t accept_list_alarm_pps = 10000;
   std::uint64_t accept_list_alarm_bps = 12'500'000;                 // BYTES per second
   base::Duration notification_interval = std::chrono::seconds{30};  // periodic status; never under 3 s
+  std::vector<std::string> contracts;        // agreements that its requests may name; the first when they name none
+  std::uint32_t activations_per_minute = 0;  // requests that begin to be mitigated; 0: no limit
   friend bool operator==(const DomainPolicy&, const DomainPolicy&) = default;
 };
 

@@ -44,7 +44,7 @@ def server_killed(report, bin_dir):
     """What was acknowledged survives kill -9 of the server."""
     need("coap-client-openssl")
     with Rig(bin_dir, prefix="10.0.0.0/8") as rig:
-        rig.edit("server", r"^prefixes = ", "max_mitigations = 100000\nprefixes = ")
+        rig.edit("server", r"^prefixes = ", "max_mitigations = 100000\nactivations_per_minute = 0\nprefixes = ")
         random.seed(os.getpid())
         server = rig.start("server")
         writers = [Writer(rig, n) for n in range(WRITERS)]

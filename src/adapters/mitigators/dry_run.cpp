@@ -5,6 +5,11 @@
 namespace dots::adapters::mitigators {
 
 ports::MitigatorAbilities DryRunMitigator::abilities() const {
+  if (as_) {
+    ports::MitigatorAbilities out = *as_;
+    out.counts = out.drops_really = out.confirms = out.explains = false;
+    return out;
+  }
   return {.name = "dry-run", .counts = false, .limits = true, .drops_really = false, .filters = true};
 }
 

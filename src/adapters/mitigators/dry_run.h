@@ -2,6 +2,7 @@
 #pragma once
 
 #include <map>
+#include <optional>
 
 #include "ports/mitigator.h"
 
@@ -9,6 +10,10 @@ namespace dots::adapters::mitigators {
 
 class DryRunMitigator : public ports::Mitigator {
  public:
+  DryRunMitigator() = default;
+  // In the place of another one, with what that can.
+  explicit DryRunMitigator(const ports::MitigatorAbilities& as) : as_(as) {}
+
   ports::MitigatorAbilities abilities() const override;
   base::Result<void> open() override;
   ports::Applied apply(const std::vector<ports::RuleChange>& changes) override;
@@ -18,6 +23,7 @@ class DryRunMitigator : public ports::Mitigator {
   base::Result<void> clear() override;
 
  private:
+  std::optional<ports::MitigatorAbilities> as_;
   bool open_ = false;
   std::map<model::RuleMatch, model::Rule> rules_;
   std::map<model::FilterListKey, std::string> filters_;  // their digests

@@ -1,32 +1,54 @@
-// Which back ends carry a mitigation out, and with which rules (ARCHITECTURE ideas 4 and 6). Pure.
+// Which back ends carry a mitigation out, and with which rules (ARCHITECTURE ideas 4 and 6): policy, then safety, then
+// capacity (docs/policy.md). Pure.
 #pragma once
 
+#include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
+#include "agent/server/pools.h"
+#include "policy/mitigation_policy.h"
+#include "policy/safety.h"
 #include "signal/server/planner.h"
 
 namespace dots::agent::server {
 
-// A back end as plans see it: what it can express (ports::MitigatorAbilities).
-struct PlannedBackEnd {
-  std::string name;
-  bool scoped = true;  // protocols and ports; false: nothing but RuleAction::blackhole
-  bool limits = true;
-  friend bool operator==(const PlannedBackEnd&, const PlannedBackEnd&) = default;
+struct PlannerSettings {
+  std::vector<PlannedBackEnd> back_ends;
+  policy::PolicyChain chain;
+  policy::SafetyPolicy safety;
 };
 
-// All rules on every back end that can express them. A back end that can express none of them has no part; when that is
-// so for all, the plan is refused (RefusalReason::function).
+// Without a chain: all rules on every back end that can express them. When no back end of the rule that decides can
+// express what is wanted, the plan is refused (RefusalReason::function).
 // Threads: any; immutable.
 class MitigationPlanner final : public signal::server::Planner {
  public:
-  explicit MitigationPlanner(std::vector<PlannedBackEnd> back_ends) : back_ends_(std::move(back_ends)) {}
+  explicit MitigationPlanner(std::vector<PlannedBackEnd> back_ends)
+      : MitigationPlanner(std::make_shared<const PlannerSettings>(PlannerSettings{std::move(back_ends), {}, {}}), {}) {}
+  MitigationPlanner(std::shared_ptr<const PlannerSettings> settings, BackEndLoads loads)
+      : settings_(std::move(settings)), loads_(std::move(loads)) {}
 
   signal::server::Plan plan(const signal::server::PlanRequest& request) const override;
+  bool looks_at_volume() const override;
+
+  // The plan with the whole way to it, for people.
+  struct Story {
+    signal::server::Plan plan;
+    std::vector<policy::Consideration> rules;  // of the chain
+    std::vector<std::string> safety;           // what was cut out, and what cannot be kept
+    std::vector<std::string> back_ends;        // that were looked at
+  };
+  Story explain(const signal::server::PlanRequest& request) const;
+
+  const PlannerSettings& settings() const { return *settings_; }
 
  private:
-  std::vector<PlannedBackEnd> back_ends_;
+  signal::server::Plan plan(const signal::server::PlanRequest& request, Story* story) const;
+
+  std::shared_ptr<const PlannerSettings> settings_;
+  BackEndLoads loads_;
 };
 
 }  // namespace dots::agent::server

@@ -162,7 +162,9 @@ void Shard::absorb(SessionEffects effects, base::Now now, ShardOutput& out) {
                                   opened.session,
                                   client->client,
                                   {},
-                                  base::Cuid{model::default_cuid(opened.identity)}},
+                                  base::Cuid{model::default_cuid(opened.identity)},
+                                  false,
+                                  opened.path.peer.ip},
                       out);
     SessionOutput output;
     live->second.session.start(now, output);

@@ -144,7 +144,7 @@ class Shard {
   void on_message(ToDomain message, base::Now now, ShardOutput& out);
   void on_message(const ToSession& message, base::Now now, ShardOutput& out);
   // Another way to carry mitigations out: all of this shard are planned again.
-  void set_planner(std::shared_ptr<const signal::server::Planner> planner, base::Now now);
+  void set_planner(std::shared_ptr<const signal::server::Planner> planner, base::Now now, bool only_unmet = false);
   // To every domain of this shard.
   void on_back_ends(const signal::server::BackEndsReport& report);
   // The owner's queue was full: the peer is told to come again (clients repeat). What became of a session is said again

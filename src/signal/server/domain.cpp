@@ -31,8 +31,8 @@ std::optional<base::SteadyTime> Domain::next_deadline() const { return state_->n
 std::vector<Effect> Domain::set_rules(std::shared_ptr<const policy::DomainRules> rules, base::Now now) {
   return state_->set_rules(std::move(rules), now);
 }
-std::vector<Effect> Domain::set_planner(std::shared_ptr<const Planner> planner, base::Now now) {
-  return state_->set_planner(std::move(planner), now);
+std::vector<Effect> Domain::set_planner(std::shared_ptr<const Planner> planner, base::Now now, bool only_unmet) {
+  return state_->set_planner(std::move(planner), only_unmet, now);
 }
 const policy::DomainRules& Domain::rules() const { return state_->rules(); }
 std::vector<MitigationView> Domain::view(base::Now now) const { return state_->view(now); }
@@ -198,6 +198,7 @@ void Machine::take_out(const Key& key, base::Now now) {
   by_number_.erase(leaving.number);
   candidates_.erase(leaving.number);
   count(leaving, false);
+  hold(leaving, {});
   --total_;
   unuse_names(leaving, now);
   state.mitigations.erase(at);
@@ -241,7 +242,7 @@ std::string Machine::text_of(const Mitigation& mitigation) const {
 void Machine::want(Mitigation& mitigation, std::optional<Plan> plan, base::Now now) {
   if (!mitigation.has_rules()) return;
   const ports::MitigationRecord& record = mitigation.record;
-  if (!plan) plan = this->plan(record, mitigation.counters);
+  if (!plan) plan = this->plan(record, &mitigation);
   if (!plan->verdict.allowed) plan->parts.clear();
   const model::MitigationStatus before = shown_status(mitigation);
   if (!plan->verdict.allowed) {
@@ -263,6 +264,7 @@ void Machine::want(Mitigation& mitigation, std::optional<Plan> plan, base::Now n
   DesiredRules::Want want;
   want.owner = {record.domain, record.cuid, record.mid};
   want.parts = std::exchange(plan->parts, {});
+  hold(mitigation, want.parts);
   want.reason = "requested by " + client_text(record.client);
   if (mitigation.preconfigured()) want.reason += " for the loss of its signal";
   if (mitigation.terminating()) want.reason += "; active but terminating";
@@ -273,8 +275,27 @@ void Machine::want(Mitigation& mitigation, std::optional<Plan> plan, base::Now n
   if (shown_status(mitigation) != before) changed(mitigation.key(), now);
 }
 
-Plan Machine::plan(const ports::MitigationRecord& record, const model::DropCounters& counters) const {
-  PlanRequest request{*rules_, record.client, record.cuid, record.mid, record.request, {}, counters};
+void Machine::hold(Mitigation& mitigation, const std::vector<Plan::Part>& parts) {
+  for (const auto& [back_end, rules] : std::exchange(mitigation.held, {})) rules_held_ -= rules;
+  for (const Plan::Part& part : parts) {
+    mitigation.held[part.back_end] += part.rules.size();
+    rules_held_ += part.rules.size();
+  }
+}
+
+Plan Machine::plan(const ports::MitigationRecord& record, const Mitigation* known) const {
+  PlanRequest request{*rules_, record.client, record.cuid, record.mid, record.request, {}};
+  request.rules_elsewhere = rules_held_;
+  if (known != nullptr) {
+    request.counters = known->counters;
+    request.volume_bps = known->volume.held_bps();
+    // What has found no room at a back end holds nothing there.
+    const bool crowded = known->rules == RulesReport::State::failed && known->rules_why &&
+                         model::exceeds_capability(*known->rules_why);
+    if (!crowded) request.holds = known->held;
+    for (const auto& [back_end, rules] : known->held) request.rules_elsewhere -= rules;
+  }
+  request.signal_path = &peers_;
   if (record.aliases.empty()) {
     request.targets.push_back({record.request.scope, record.expanded});
   } else {
@@ -290,6 +311,7 @@ void Machine::want_nothing(const Key& key) {
   DesiredRules::Want want;
   want.owner = {domain(), key.cuid, key.mid};
   wants_[key] = std::move(want);
+  if (Mitigation* mitigation = find(key.cuid, key.mid)) hold(*mitigation, {});
 }
 
 std::vector<MitigationView> Machine::view(base::Now now) const {

@@ -112,7 +112,7 @@ class Domain {
   std::vector<Effect> set_rules(std::shared_ptr<const policy::DomainRules> rules, base::Now now);
 
   // Another way to carry mitigations out, or other means: all are planned again.
-  std::vector<Effect> set_planner(std::shared_ptr<const Planner> planner, base::Now now);
+  std::vector<Effect> set_planner(std::shared_ptr<const Planner> planner, base::Now now, bool only_unmet = false);
 
   const policy::DomainRules& rules() const;
 

@@ -83,7 +83,10 @@ class PlainPlanner : public Planner {
     if (more) more(request, plan);
     return plan;
   }
+  bool looks_at_volume() const override { return by_volume; }
+
   std::function<void(const PlanRequest&, Plan&)> more;
+  bool by_volume = false;
 };
 
 class DomainTest : public ::testing::Test {

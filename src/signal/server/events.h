@@ -80,6 +80,7 @@ struct SessionEdge {
   base::Duration loss_after{};   // with closed: the loss threshold that was in force; zero: the domain's default
   base::Cuid credential_cuid{};  // with the first: the cuid that follows from the credential (RFC 9132 4.4.1.1)
   bool redirected = false;       // with closed: the client was sent to another server (RFC 9132 4.6), which is no loss
+  std::optional<model::IpAddress> peer = {};  // where it comes from, with opened
 };
 // The process's view over all shards: so many clients fell silent together that it can hardly be their loss, or the
 // server itself was not there. Nothing preconfigured starts while `held`, and no loss is counted for `grace` from now.

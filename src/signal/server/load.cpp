@@ -39,6 +39,7 @@ std::vector<Effect> Machine::load(const ports::Snapshot& snapshot, base::Now now
   kept_out_ = 0;
   candidates_.clear();
   total_ = 0;
+  rules_held_ = 0;
   timers_.clear();
   idle_names_.clear();
   idle_at_ = 0;
@@ -52,6 +53,7 @@ std::vector<Effect> Machine::load(const ports::Snapshot& snapshot, base::Now now
     observer_of_.clear();
     observers_of_.clear();
     sessions_.clear();
+    peers_.clear();
     names_before.clear();
     before.clear();
   }
@@ -213,12 +215,15 @@ std::vector<Effect> Machine::set_rules(std::shared_ptr<const policy::DomainRules
   return finish();
 }
 
-std::vector<Effect> Machine::set_planner(std::shared_ptr<const Planner> planner, base::Now now) {
+std::vector<Effect> Machine::set_planner(std::shared_ptr<const Planner> planner, bool only_unmet, base::Now now) {
   watch_clocks(now);
   fire_due(now);
   planner_ = std::move(planner);
   for (auto& [cuid, state] : cuids_) {
-    for (auto& [mid, mitigation] : state.mitigations) want(mitigation, now);
+    for (auto& [mid, mitigation] : state.mitigations) {
+      const bool unmet = shown_status(mitigation) == MitigationStatus::exceeded_capability;
+      if (unmet || !only_unmet) want(mitigation, now);
+    }
   }
   fire_due(now);
   return finish();

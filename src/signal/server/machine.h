@@ -18,6 +18,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "signal/server/activations.h"
 #include "signal/server/domain.h"
 #include "signal/server/records.h"
 
@@ -38,7 +39,7 @@ class Machine {
   std::vector<Effect> step(const Event& event, base::Now now);
   std::optional<base::SteadyTime> next_deadline() const { return timers_.next(); }
   std::vector<Effect> set_rules(std::shared_ptr<const policy::DomainRules> rules, base::Now now);
-  std::vector<Effect> set_planner(std::shared_ptr<const Planner> planner, base::Now now);
+  std::vector<Effect> set_planner(std::shared_ptr<const Planner> planner, bool only_unmet, base::Now now);
   const policy::DomainRules& rules() const { return *rules_; }
   std::vector<MitigationView> view(base::Now now) const;
   ClientCounts clients() const;
@@ -83,7 +84,9 @@ class Machine {
   // Asks for the rules of the mitigation as they are planned now; `plan` when that has just been done.
   void want(Mitigation& mitigation, std::optional<Plan> plan, base::Now now);
   void want(Mitigation& mitigation, base::Now now) { want(mitigation, std::nullopt, now); }
-  Plan plan(const ports::MitigationRecord& record, const model::DropCounters& counters) const;
+  // `known`: the mitigation itself, when it is not new.
+  Plan plan(const ports::MitigationRecord& record, const Mitigation* known) const;
+  void hold(Mitigation& mitigation, const std::vector<Plan::Part>& parts);
   void want_nothing(const Key& key);
 
   // ---- put.cpp
@@ -95,6 +98,8 @@ class Machine {
               base::Now now);
   // What the alias-names stand for now; an error names the one that is not known.
   base::Result<std::vector<model::Alias>> resolve_aliases(const PutMitigation& put) const;
+  // Too many requests of the domain begin to be mitigated: answered with 5.03.
+  bool damped(const PutMitigation& put, const Origins& origins, base::Now now);
   policy::Verdict may_request(const PutMitigation& put, const std::vector<model::Alias>& aliases) const;
   void refuse(const PutMitigation& put, const Origins& origins, const Answer& answer, const std::string& reason,
               const std::string& next_step, base::Now now);
@@ -242,6 +247,8 @@ class Machine {
   AliasLookup aliases_;
   DataChannel data_channel_;
 
+  Activations activations_;
+  std::size_t rules_held_ = 0;         // by all mitigations
   std::optional<std::string> unable_;  // why no back end can install rules
 
   std::map<base::Cuid, CuidState> cuids_;
@@ -273,6 +280,7 @@ class Machine {
   std::map<std::pair<base::SessionId, base::Bytes>, std::uint64_t> observer_of_;
   std::map<std::pair<base::Cuid, std::optional<base::Mid>>, std::set<std::uint64_t>> observers_of_;
   std::map<base::SessionId, SessionState> sessions_;
+  std::map<model::IpAddress, std::size_t> peers_;  // that sessions come from, with their number
 
   // wall - steady, as it was when all stored deadlines were right.
   std::optional<base::Duration> clock_offset_;

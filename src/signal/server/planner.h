@@ -2,6 +2,8 @@
 // signal knows neither back ends nor how rules are made (agent/server/mitigation_planner.h is what the server passes).
 #pragma once
 
+#include <cstdint>
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -28,6 +30,10 @@ struct PlanRequest {
   const model::MitigationRequest& request;
   std::vector<PlanTargets> targets;
   model::DropCounters counters = {};  // what the back ends drop for it now; unknown before it runs
+  std::uint64_t volume_bps = 0;       // BITS per second, of the attack, held steady (attack_volume.h); 0: unknown
+  std::map<std::string, std::size_t> holds = {};  // its rules that the back ends were asked for, by name
+  std::size_t rules_elsewhere = 0;                // of all other mitigations of the domain
+  const std::map<model::IpAddress, std::size_t>* signal_path = nullptr;  // where sessions of the domain come from
 };
 
 // The same request under the same policy and load has the same plan.
@@ -42,7 +48,7 @@ struct Plan {
   std::vector<Part> parts;                          // each back end once, none without rules
   std::vector<model::Prefix> actual;                // what is mitigated, when that is not the expanded targets
   std::optional<std::string> needs_approval;        // why a person has to say yes before anything is installed
-  std::optional<model::RefusalReason> not_started;  // accepted, but nothing of it is started; capacity and bandwidth
+  std::optional<model::RefusalReason> not_started;  // accepted, but not all of it is started; capacity and bandwidth
                                                     // make it attack-exceeded-capability (RFC 9132 status 4)
   std::string story;                                // for operators: "policy 'edge': flowspec"
 };
@@ -52,6 +58,8 @@ class Planner {
  public:
   virtual ~Planner() = default;
   virtual Plan plan(const PlanRequest& request) const = 0;
+  // Is a plan another one when the volume of the attack is?
+  virtual bool looks_at_volume() const { return false; }
 };
 
 }  // namespace dots::signal::server

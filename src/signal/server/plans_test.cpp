@@ -6,6 +6,7 @@ namespace {
 
 using model::MitigationStatus;
 using model::ResponseCode;
+using namespace std::chrono_literals;
 
 class Plans : public DomainTest {
  protected:
@@ -85,6 +86,71 @@ TEST_F(Plans, APlanThatIsRefusedLaterWithholdsTheRulesAndIsAuditedOnce) {
   const auto withheld = std::count_if(store.audit.begin(), store.audit.end(),
                                       [](const auto& line) { return line.verdict == "withheld"; });
   EXPECT_EQ(withheld, 1);
+}
+
+// The largest attack decides, and a mitigation does not swing between two policies.
+TEST_F(Plans, TheVolumeIsHeldSteadyAndPlannedAnewWhenItChanges) {
+  std::uint64_t seen = 0;
+  planner_->by_volume = true;
+  plans([&](const PlanRequest& request, Plan&) { seen = request.volume_bps; });
+  put(1, "192.0.2.1/32");
+  EXPECT_EQ(seen, 0U);
+  std::uint64_t bytes = 0;
+  const auto drops = [&](std::uint64_t bytes_per_s, int seconds) {
+    for (int i = 0; i < seconds; i += 2) {
+      CountersReport report{base::Cuid{"cuid-a"}, base::Mid{1}, {}};
+      report.counters.bytes_dropped = bytes;
+      step(report);
+      pass(2s);
+      bytes += bytes_per_s * 2;
+    }
+  };
+  drops(1000, 10);
+  EXPECT_EQ(seen, 8000U);
+  drops(1050, 10);
+  EXPECT_EQ(seen, 8000U) << "less than a tenth more";
+  drops(5000, 10);
+  EXPECT_EQ(seen, 40000U);
+  drops(100, 30);
+  EXPECT_EQ(seen, 40000U) << "not a minute yet";
+  drops(5000, 6);
+  drops(100, 50);
+  EXPECT_EQ(seen, 40000U);
+  drops(100, 20);
+  EXPECT_EQ(seen, 800U);
+}
+
+TEST_F(Plans, ThePlanKnowsWhatIsHeldAndWhereTheSignalComesFrom) {
+  std::map<std::string, std::size_t> holds;
+  std::size_t elsewhere = 0, peers = 0;
+  plans([&](const PlanRequest& request, Plan&) {
+    holds = request.holds;
+    elsewhere = request.rules_elsewhere;
+    peers = request.signal_path->size();
+  });
+  SessionEdge opened{SessionEdge::Kind::opened, origin("a").session, base::ClientId{"a"}, {}, {}};
+  opened.peer = *model::parse_ip_address("192.0.2.77");
+  step(opened);
+  put(1, "192.0.2.1/32");
+  EXPECT_TRUE(holds.empty());
+  EXPECT_EQ(peers, 1U);
+  put(2, "192.0.2.2/32");
+  EXPECT_EQ(elsewhere, 1U);
+  put(1, "192.0.2.1/32");
+  EXPECT_EQ(holds.size(), 1U);
+  EXPECT_EQ(holds.begin()->second, 1U);
+  EXPECT_EQ(elsewhere, 1U);
+  step(RulesReport{base::Cuid{"cuid-a"}, base::Mid{1}, RulesReport::State::failed, "full",
+                   model::RefusalReason::capacity});
+  put(1, "192.0.2.1/32");
+  EXPECT_TRUE(holds.empty()) << "it has no room there";
+  edge(SessionEdge::Kind::closed);
+  policy_.terminating_period = 0s;
+  change_policy(policy_);
+  del(1);
+  put(3, "192.0.2.3/32");
+  EXPECT_EQ(elsewhere, 1U);
+  EXPECT_EQ(peers, 0U);
 }
 
 }  // namespace

@@ -13,6 +13,7 @@ void Machine::on_event(const SessionEdge& edge, base::Now now) {
     const std::set<std::uint64_t> observers = found->second.observers;
     for (const std::uint64_t number : observers) unobserve(number);
     const base::ClientId client = found->second.client;
+    if (const auto peer = found->second.peer; peer && --peers_.at(*peer) == 0) peers_.erase(*peer);
     sessions_.erase(found);
     clients_[client].sessions.erase(edge.session);
     if (edge.redirected) return went_elsewhere(client);
@@ -20,6 +21,10 @@ void Machine::on_event(const SessionEdge& edge, base::Now now) {
   }
   SessionState& session = sessions_[edge.session];
   session.client = edge.client;
+  if (edge.peer && !session.peer) {
+    session.peer = edge.peer;
+    ++peers_[*edge.peer];
+  }
   session.silent = edge.kind == Kind::silent;
   session.quiet = session.silent || edge.kind == Kind::quiet;
   clients_[edge.client].sessions.insert(edge.session);

@@ -129,6 +129,7 @@ void Machine::refresh(Mitigation& known, const PutMitigation& put, const Origins
     if (contest.is_lost()) {
       return refuse_conflict(put, origins, known.targets(), record.expanded, contest.winners, now);
     }
+    if (damped(put, origins, now)) return;
     set_status(known, MitigationStatus::in_progress, now);
     ++record.terminating_cycles;
   }
@@ -219,10 +220,11 @@ void Machine::create(const PutMitigation& put, std::vector<model::Alias> aliases
   record.aliases = std::move(aliases);
   record.expanded = expanded;
   record.author = client_text(put.origin.client);
-  Plan plan = this->plan(record, {});
+  Plan plan = this->plan(record, nullptr);
   if (!plan.verdict.allowed) return refuse(put, origins, plan.verdict, now);
 
   if (!may_switch(put, origins, now)) return;
+  if (request.trigger_mitigation && damped(put, origins, now)) return;
 
   const policy::DomainPolicy& policy = rules_->policy();
   if (total_ + 1 > policy.max_mitigations + replaced.size()) {
@@ -283,6 +285,20 @@ void Machine::create(const PutMitigation& put, std::vector<model::Alias> aliases
   answer.entries.front().conflict = conflict_of(placed, now);
   for (const Origin& origin : origins) reply(origin, answer);
   changed(placed.key(), now);
+}
+
+bool Machine::damped(const PutMitigation& put, const Origins& origins, base::Now now) {
+  const std::uint32_t most = rules_->policy().activations_per_minute;
+  const auto wait = activations_.take(most, now.steady);
+  if (!wait) return false;
+  const auto retry_s = static_cast<std::uint32_t>(base::whole_seconds(*wait)) + 1;
+  if (activations_.news(now.steady))
+    note("REQUESTS_DAMPED", "domain " + domain().value + ", " + client_text(put.origin.client) + ": more than " +
+                                std::to_string(most) + " in a minute");
+  refuse(put, origins, unavailable("too many requests begin to be mitigated: try again later", retry_s),
+         "more than " + std::to_string(most) + " requests of the domain in a minute began to be mitigated",
+         "look at what the client does, or raise activations_per_minute of the domain", now);
+  return true;
 }
 
 void Machine::refuse(const PutMitigation& put, const Origins& origins, const policy::Verdict& verdict, base::Now now) {

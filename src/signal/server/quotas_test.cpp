@@ -26,6 +26,29 @@ TEST_F(Quotas, MitigationsOfADomain) {
   EXPECT_EQ(put(4, "192.0.2.0/31").code, ResponseCode::created) << "nor does a replacement";
 }
 
+// a client that asks and withdraws without end is held back, heard of, and served again later.
+TEST_F(Quotas, RequestsThatBeginToBeMitigatedInAMinute) {
+  policy::DomainPolicy policy = test_policy();
+  policy.activations_per_minute = 10;
+  start(policy);
+  for (std::uint32_t mid = 1; mid <= 10; ++mid) {
+    EXPECT_EQ(put(mid, "192.0.2." + std::to_string(mid) + "/32").code, ResponseCode::created);
+    del(mid);
+  }
+  const Answer answer = put(11, "192.0.2.11/32");
+  int told_of_damping = static_cast<int>(std::count(notes.begin(), notes.end(), "REQUESTS_DAMPED"));
+  put(12, "192.0.2.12/32");
+  told_of_damping += static_cast<int>(std::count(notes.begin(), notes.end(), "REQUESTS_DAMPED"));
+  EXPECT_EQ(answer.code, ResponseCode::service_unavailable);
+  EXPECT_EQ(told_of_damping, 1);
+  EXPECT_EQ(answer.max_age_s, 7U) << "a tenth of a minute, rounded up";
+  EXPECT_EQ(put(3, "192.0.2.3/32").code, ResponseCode::service_unavailable) << "to come back counts as well";
+  EXPECT_THAT(audited("refuse"), ::testing::Contains(HasSubstr("activations_per_minute")));
+  pass(7s);
+  EXPECT_EQ(put(11, "192.0.2.11/32").code, ResponseCode::created);
+  EXPECT_EQ(put(11, "192.0.2.11/32").code, ResponseCode::changed) << "a refresh begins nothing";
+}
+
 // S9132-11-02: new cuids do not go round the quotas, and nobody locks himself out by changing his cuid.
 TEST_F(Quotas, CuidsOfAClient) {
   policy::DomainPolicy policy = test_policy();

@@ -11,6 +11,7 @@
 #include "base/ids.h"
 #include "base/time.h"
 #include "ports/store.h"
+#include "signal/server/attack_volume.h"
 #include "signal/server/events.h"
 #include "signal/server/overlap.h"
 #include "signal/server/timers.h"
@@ -45,7 +46,9 @@ struct Mitigation {
   RulesReport::State rules = RulesReport::State::pending;
   std::string rules_reason;
   std::optional<model::RefusalReason> rules_why;
-  Plan plan;                    // as it is carried out; its parts have gone to the back ends
+  Plan plan;                                // as it is carried out; its parts have gone to the back ends
+  std::map<std::string, std::size_t> held;  // the number of rules in each of these parts
+  AttackVolume volume;
   std::string audited_failure;  // a failure that is tried again and again is one line in the audit log
   model::DropCounters counters;
   bool attack_stopped = false;  // by the back end's word
@@ -161,6 +164,7 @@ struct Observer {
 // A session, as far as it matters here.
 struct SessionState {
   base::ClientId client;
+  std::optional<model::IpAddress> peer;
   bool quiet = false;
   bool silent = false;
   base::SteadyTime next_notification{};  // one for each 3 s in all (RFC 9132 4.4.2.1)

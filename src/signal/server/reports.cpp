@@ -28,10 +28,13 @@ void Machine::on_event(const BackEndsReport& report, base::Now) {
   }
 }
 
-void Machine::on_event(const CountersReport& report, base::Now) {
+void Machine::on_event(const CountersReport& report, base::Now now) {
   // Shown with the next status; a count is no change of status.
   Mitigation* mitigation = find(report.cuid, report.mid);
-  if (mitigation != nullptr && mitigation->has_rules()) mitigation->counters = report.counters;
+  if (mitigation == nullptr || !mitigation->has_rules()) return;
+  mitigation->counters = report.counters;
+  if (!planner_->looks_at_volume() || !report.counters.bytes_dropped) return;
+  if (mitigation->volume.measured(*report.counters.bytes_dropped, now.steady)) want(*mitigation, now);
 }
 
 }  // namespace dots::signal::server

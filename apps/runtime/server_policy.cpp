@@ -1,0 +1,170 @@
+// How mitigations are planned: the policy of the configuration, what back ends have to do, and the last gate before
+// rules leave for them (docs/policy.md).
+#include <ifaddrs.h>
+#include <netinet/in.h>
+
+#include <algorithm>
+#include <cstring>
+#include <utility>
+
+#include "adapters/net/event_loop.h"
+#include "agent/operators/answers.h"
+#include "agent/server/ownership_gate.h"
+#include "agent/server/render_policy.h"
+#include "apps/runtime/server_state.h"
+
+namespace dots::runtime {
+
+using adapters::net::Priority;
+using agent::call_failed;
+using agent::call_ok;
+using agent::CallAnswer;
+using agent::server::BackEndLoads;
+using agent::server::MitigationPlanner;
+using agent::server::PlannerSettings;
+using agent::server::Shard;
+using agent::server::ShardOutput;
+
+namespace {
+
+// The addresses of this machine, for listeners that take every one.
+std::vector<model::IpAddress> machine_addresses() {
+  std::vector<model::IpAddress> out;
+  ifaddrs* list = nullptr;
+  if (::getifaddrs(&list) != 0) return out;
+  for (const ifaddrs* one = list; one != nullptr; one = one->ifa_next) {
+    if (one->ifa_addr == nullptr) continue;
+    model::IpAddress address;
+    if (one->ifa_addr->sa_family == AF_INET) {
+      std::memcpy(address.bytes.data(), &reinterpret_cast<const sockaddr_in*>(one->ifa_addr)->sin_addr, 4);
+    } else if (one->ifa_addr->sa_family == AF_INET6) {
+      address.family = model::Family::ipv6;
+      std::memcpy(address.bytes.data(), &reinterpret_cast<const sockaddr_in6*>(one->ifa_addr)->sin6_addr, 16);
+    } else {
+      continue;
+    }
+    out.push_back(address);
+  }
+  ::freeifaddrs(list);
+  return out;
+}
+
+bool unspecified(const model::IpAddress& address) { return address == model::IpAddress{address.family, {}}; }
+
+}  // namespace
+
+// REQUIRES: the runners are there and the sockets bound.
+std::shared_ptr<const PlannerSettings> ServerRuntime::State::planner_settings(const ops::Config& from) const {
+  auto settings = std::make_shared<PlannerSettings>();
+  settings->chain = from.policy;
+  settings->safety = from.safety;
+  const auto protect = [&](const model::IpAddress& address) {
+    const policy::SafeTarget own{model::host_prefix(address), "is an address of this server"};
+    auto& targets = settings->safety.targets;
+    if (std::find(targets.begin(), targets.end(), own) == targets.end()) targets.push_back(own);
+  };
+  for (const auto& address : bound) {
+    if (!unspecified(address.ip)) {
+      protect(address.ip);
+      continue;
+    }
+    for (const auto& one : machine_addresses()) {
+      if (one.family == address.ip.family) protect(one);
+    }
+  }
+  for (std::size_t i = 0; i < runners.size(); ++i) settings->back_ends.push_back(runners[i]->planned());
+  return settings;
+}
+
+std::shared_ptr<const MitigationPlanner> ServerRuntime::State::make_planner(
+    std::shared_ptr<const PlannerSettings> settings) {
+  auto next = std::make_shared<const MitigationPlanner>(std::move(settings), loads_told);
+  const std::lock_guard lock(running_mutex);
+  planner = next;
+  return next;
+}
+
+// What back ends have to do matters where a limit is configured. The housekeeper's thread.
+void ServerRuntime::State::watch_load() {
+  std::shared_ptr<const MitigationPlanner> now;
+  {
+    const std::lock_guard lock(running_mutex);
+    now = planner;
+  }
+  const PlannerSettings& settings = now->settings();
+  const bool matters = settings.safety.rules > 0 ||
+                       std::any_of(settings.back_ends.begin(), settings.back_ends.end(),
+                                   [](const auto& one) { return one.max_rules > 0 || one.max_bits_per_s > 0; });
+  if (!matters) return;
+  BackEndLoads loads;
+  for (const auto& runner : runners) loads[runner->planned().name] = runner->load();
+  if (loads == loads_told) return;
+  loads_told = std::move(loads);
+  const auto next = make_planner(std::make_shared<const PlannerSettings>(settings));
+  on_all_shards([next](Shard& shard, base::Now at, ShardOutput&) { shard.set_planner(next, at, true); });
+}
+
+void ServerRuntime::State::set_owners(const std::vector<std::shared_ptr<const policy::DomainRules>>& domains) {
+  auto next = std::make_shared<agent::server::Owners>();
+  for (const auto& rules : domains) next->emplace(rules->policy().id, rules);
+  const std::lock_guard lock(running_mutex);
+  owners = std::move(next);
+}
+
+// Whatever planned it: what the domain does not own now goes to no back end.
+void ServerRuntime::State::withhold_unowned(signal::server::DesiredRules::Want& want) {
+  std::shared_ptr<const agent::server::Owners> now;
+  {
+    const std::lock_guard lock(running_mutex);
+    now = owners;
+  }
+  const auto withheld = agent::server::withhold_unowned(want, *now);
+  if (withheld.empty()) return;
+  const std::string text = "domain " + want.owner.domain.value + ", cuid=" + want.owner.cuid.value +
+                           " mid=" + std::to_string(want.owner.mid.value) + ": " + withheld.front() +
+                           (withheld.size() > 1 ? " and " + std::to_string(withheld.size() - 1) + " more" : "");
+  sink.message("RULE_WITHHELD", text);
+  ports::Batch batch;
+  batch.at = adapters::net::clock_now().wall;
+  ports::AuditRecord record;
+  record.at = batch.at;
+  record.domain = want.owner.domain;
+  record.actor = "server";
+  record.action = "install";
+  record.subject = "cuid=" + want.owner.cuid.value + " mid=" + std::to_string(want.owner.mid.value);
+  record.verdict = "withheld";
+  record.text = "not owned by the domain: " + withheld.front();
+  batch.changes.push_back(ports::AppendAudit{std::move(record)});
+  // The message above says it in any case.
+  if (!committer->submit(std::move(batch), [](const ports::CommitResult&) {}))
+    sink.count("dots_hand_over_refused_total", "audit", 1);
+}
+
+void ServerRuntime::State::show_policy(const Done& done) const {
+  std::shared_ptr<const MitigationPlanner> now;
+  {
+    const std::lock_guard lock(running_mutex);
+    now = planner;
+  }
+  done(call_ok(agent::server::render_policy(now->settings())));
+}
+
+void ServerRuntime::State::what_if(const boost::json::object& arguments, const Done& done) const {
+  const auto asked = agent::server::parse_what_if(arguments);
+  if (!asked) return done(call_failed(CallAnswer::Outcome::bad_request, asked.error().message));
+  std::shared_ptr<const MitigationPlanner> now;
+  std::shared_ptr<const agent::server::Owners> domains;
+  {
+    const std::lock_guard lock(running_mutex);
+    now = planner;
+    domains = owners;
+  }
+  const auto domain = domains->find(asked->domain);
+  if (domain == domains->end()) {
+    return done(call_failed(CallAnswer::Outcome::not_found, "there is no domain '" + asked->domain.value + "'",
+                            "name one of the [[domain]] tables"));
+  }
+  done(call_ok(agent::server::render_what_if(*asked, *domain->second, *now)));
+}
+
+}  // namespace dots::runtime

@@ -543,6 +543,64 @@ TEST_F(Switching, OffIsAlwaysPossible) {
   EXPECT_EQ(activate({{"sample-ipv4-acl", Type::deactivate}}), "");
 }
 
+// What is stored is what a PUT of the whole list with that type would have stored, whatever the names in it are.
+TEST_F(Switching, ChangesOneLeafOfTheText) {
+  const auto stored = [this] {
+    std::string body;
+    for (const auto& change : changes) {
+      if (const auto* one = std::get_if<ports::PutDataEntry>(&change)) body = one->record.body;
+    }
+    return body;
+  };
+  const std::string odd = R"(x,\"activation-type\":\"immediate\",\"aces\":{)";
+  const std::string name = R"(x,"activation-type":"immediate","aces":{)";
+  const auto list = [&](const std::string& type, const std::string& entries) {
+    return acls(R"({"name":")" + odd + "\"" + (type.empty() ? "" : R"(,"activation-type":")" + type + "\"") +
+                (entries.empty() ? "" : R"(,"aces":{"ace":[)" + entries + "]}") + "}");
+  };
+  const std::string entries = R"({"name":")" + odd + R"(","matches":{"ipv4":{"destination-ipv4-network":)" +
+                              R"("203.0.113.0/24"}},"actions":{"forwarding":"drop"}})";
+  for (const std::string& within : {std::string(), entries}) {
+    for (const std::string before : {"", "deactivate", "immediate"}) {
+      for (const Type type : {Type::immediate, Type::activate_when_mitigating, Type::deactivate}) {
+        ASSERT_LT(ask("PUT", me("/acls"), list(std::string(model::name_of(type)), within)).status, 300) << answer.body;
+        const std::string expected = stored();
+        ASSERT_LT(ask("PUT", me("/acls"), list(before, within)).status, 300) << answer.body;
+        ASSERT_EQ(activate({{name, type}}), "");
+        EXPECT_EQ(stored(), expected) << before;
+      }
+    }
+  }
+}
+
+// In an attack it must be quick, however long the list is: its entries are not read again.
+TEST_F(Switching, CostsLittleOfALongList) {
+  std::string entries;
+  for (int i = 0; i < 5000; ++i) {
+    entries +=
+        (i == 0 ? "" : ",") + ace("e" + std::to_string(i), R"("ipv4":{"destination-ipv4-network":"203.0.113.0/24",)"
+                                                           R"("source-ipv4-network":"198.51.100.0/24"})");
+  }
+  const auto fastest = [](const std::function<void()>& what) {
+    auto best = std::chrono::steady_clock::duration::max();
+    for (int i = 0; i < 3; ++i) {
+      const auto begin = std::chrono::steady_clock::now();
+      what();
+      best = std::min(best, std::chrono::steady_clock::now() - begin);
+    }
+    return best;
+  };
+  const std::string list = acls(acl("long", entries));
+  const auto written = fastest([&] { ask("PUT", me("/acls"), list); });
+  auto type = Type::activate_when_mitigating;
+  const auto switched = fastest([&] {
+    type = type == Type::immediate ? Type::deactivate : Type::immediate;
+    ASSERT_EQ(activate({{"long", type}}), "");
+  });
+  EXPECT_LT(switched * 8, written);
+  EXPECT_EQ(domain->effective([](const auto&) { return true; }).size(), type == Type::immediate ? 1u : 0u);
+}
+
 // S9133-6-04: who, which list, from what to what.
 TEST_F(Switching, IsInTheAuditLog) {
   ASSERT_EQ(post(kFigure24), 201);

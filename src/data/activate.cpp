@@ -1,8 +1,8 @@
 // Lists that are switched over the signal channel (RFC 9133 3.2.1).
+#include <algorithm>
 #include <cassert>
 
 #include "data/machine.h"
-#include "data/reading.h"
 
 namespace dots::data {
 namespace {
@@ -10,24 +10,29 @@ namespace {
 // Of one line in the audit log.
 constexpr std::size_t kSwitchesNamed = 16;
 
-void set_activation(Instance& acl, model::ActivationType type) {
-  Instance* leaf = acl.find(NodeId::activation_type);
-  if (leaf == nullptr) leaf = &acl.add(NodeId::activation_type);
-  leaf->value = std::string(model::name_of(type));
+// The text of a list as print_config() writes it, with another type, and without reading its entries. A quote inside a
+// value is escaped there, so that no value holds what is looked for.
+std::string with_activation(std::string body, model::ActivationType type) {
+  constexpr std::string_view kLeaf = ",\"activation-type\":\"";
+  const std::string leaf = std::string(kLeaf) + std::string(model::name_of(type)) + "\"";
+  if (const auto at = body.find(kLeaf); at != std::string::npos) {
+    return body.replace(at, body.find('"', at + kLeaf.size()) + 1 - at, leaf);
+  }
+  return body.insert(std::min(body.find(",\"aces\":{"), body.rfind('}')), leaf);
 }
 
 }  // namespace
 
-Checked<void> Domain::State::check_activation(Draft& draft, model::ActivationType type) const {
-  sort_children(draft.config);
-  draft.name = keys_of(draft.config).front();
-  draft.body = print_config(draft.config);
-  if (type != model::ActivationType::deactivate) return check_acl(draft, {});
-  auto filter = to_filter(draft.config, {}, options.filter_rules);
-  if (!filter) return filter.error();
-  draft.matches = matches_of(draft.config);
-  draft.filter = std::make_shared<const model::Filter>(std::move(*filter));
-  return {};
+Checked<void> Domain::State::check_activation(const model::Filter& filter, model::ActivationType type) const {
+  if (type == model::ActivationType::deactivate) return {};
+  if (type == model::ActivationType::immediate) {
+    for (const model::FilterEntry& entry : filter.entries) {
+      if (!may_be_immediate(entry, options.filter_rules)) {
+        return fault::missing("an entry of an immediate list needs a destination prefix", "/aces");
+      }
+    }
+  }
+  return check_targets(filter, {});
 }
 
 std::optional<model::ActivationType> Domain::activation(const base::ClientId& client, const base::Cuid& cuid,
@@ -51,9 +56,7 @@ base::Result<Outcome, ActivationFailure> Domain::activate(const base::Cuid& cuid
   for (const model::AclActivation& acl : acl_list) {
     const Entry* entry = client->second.acls.find(acl.acl_name);
     assert(entry != nullptr);
-    Draft draft{Kind::acl, State::config_of(*entry), {}};
-    set_activation(draft.config, acl.type);
-    if (const auto good = state.check_activation(draft, acl.type); !good) {
+    if (const auto good = state.check_activation(*entry->filter, acl.type); !good) {
       if (failure.failed.empty()) failure.reason = "acl '" + acl.acl_name + "': " + good.error().message;
       failure.failed.push_back(acl);
       continue;
@@ -64,6 +67,17 @@ base::Result<Outcome, ActivationFailure> Domain::activate(const base::Cuid& cuid
           (entry->filter->activation == acl.type ? " as before"
                                                  : ", was " + std::string(model::name_of(entry->filter->activation))) +
           "; ";
+    }
+    Draft draft;
+    draft.kind = Kind::acl;
+    draft.name = acl.acl_name;
+    draft.body = with_activation(entry->record.body, acl.type);
+    draft.filter = entry->filter;
+    draft.same_entries = true;
+    if (entry->filter->activation != acl.type) {
+      auto filter = std::make_shared<model::Filter>(*entry->filter);
+      filter->activation = acl.type;
+      draft.filter = std::move(filter);
     }
     work.put.push_back(std::move(draft));
   }

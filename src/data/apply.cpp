@@ -1,5 +1,6 @@
 // Doing what was planned and checked: the state, the changes for the store, what others hear of it.
 #include <algorithm>
+#include <cassert>
 #include <limits>
 
 #include "data/machine.h"
@@ -73,6 +74,19 @@ Entry& Domain::State::insert(Client& client, ports::DataEntryRecord record, std:
   deadlines.emplace(deadline, &entry);
   index(entry, true);
   return entry;
+}
+
+void Domain::State::renew(Entry& entry, ports::DataEntryRecord record, std::shared_ptr<const model::Filter> filter,
+                          base::SteadyTime deadline) {
+  assert(record.rank == entry.record.rank && filter->entries.size() == entry.filter->entries.size());
+  ++filters_version;
+  deadlines.erase({entry.deadline, &entry});
+  stored_bytes += record.body.size();
+  stored_bytes -= entry.record.body.size();
+  entry.record = std::move(record);
+  entry.filter = std::move(filter);
+  entry.deadline = deadline;
+  deadlines.emplace(deadline, &entry);
 }
 
 void Domain::State::erase(Client& client, Kind kind, const std::string& name) {
@@ -264,7 +278,12 @@ void Domain::State::apply(Work& work, const std::string& actor, const std::strin
     if (known == nullptr) ++created;
     if (known != nullptr && !same) ++altered;
     outcome.changes.emplace_back(ports::PutDataEntry{record});
-    insert(client, std::move(record), std::move(draft.filter), std::move(draft.matches), now.steady + options.lifetime);
+    const base::SteadyTime deadline = now.steady + options.lifetime;
+    if (draft.same_entries) {
+      renew(*client.of(draft.kind).find(draft.name), std::move(record), std::move(draft.filter), deadline);
+    } else {
+      insert(client, std::move(record), std::move(draft.filter), std::move(draft.matches), deadline);
+    }
     if (!same) touch(client, draft.kind, version);
   }
   if (changed) {

@@ -61,19 +61,24 @@ std::vector<std::string> Domain::State::matches_of(const Instance& acl) {
   return all;
 }
 
-Checked<void> Domain::State::check_acl(Draft& draft, const std::string& path) const {
-  auto filter = to_filter(draft.config, path, options.filter_rules);
-  if (!filter) return filter.error();
-  if (filter->entries.size() > options.limits.aces_per_acl) {
-    return quota("an access control list can hold " + std::to_string(options.limits.aces_per_acl) + " entries");
-  }
-  for (const model::FilterEntry& entry : filter->entries) {
+Checked<void> Domain::State::check_targets(const model::Filter& filter, const std::string& path) const {
+  for (const model::FilterEntry& entry : filter.entries) {
     if (!entry.match.ip || !entry.match.ip->destination) continue;
     const policy::Verdict verdict = rules->may_target(*entry.match.ip->destination);
     if (!verdict.allowed) {
       return fault::invalid_value("entry " + entry.name + ": " + verdict.diagnostic, path + "/aces");
     }
   }
+  return {};
+}
+
+Checked<void> Domain::State::check_acl(Draft& draft, const std::string& path) const {
+  auto filter = to_filter(draft.config, path, options.filter_rules);
+  if (!filter) return filter.error();
+  if (filter->entries.size() > options.limits.aces_per_acl) {
+    return quota("an access control list can hold " + std::to_string(options.limits.aces_per_acl) + " entries");
+  }
+  if (const auto good = check_targets(*filter, path); !good) return good.error();
   draft.matches = matches_of(draft.config);
   draft.filter = std::make_shared<const model::Filter>(std::move(*filter));
   return {};

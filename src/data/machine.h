@@ -63,6 +63,7 @@ struct Draft {
   std::string body = {};
   std::shared_ptr<const model::Filter> filter = {};
   std::vector<std::string> matches = {};
+  bool same_entries = false;  // of the list that is there: `config` and `matches` are not needed
 };
 struct Work {
   base::Cuid cuid;
@@ -121,6 +122,9 @@ struct Domain::State {
   // The parts of apply.
   Entry& insert(Client& client, ports::DataEntryRecord record, std::shared_ptr<const model::Filter> filter,
                 std::vector<std::string> matches, base::SteadyTime deadline);
+  // Another record of what is there, with the same entries.
+  void renew(Entry& entry, ports::DataEntryRecord record, std::shared_ptr<const model::Filter> filter,
+             base::SteadyTime deadline);
   void erase(Client& client, Kind kind, const std::string& name);
   void index(const Entry& entry, bool add);
   static void touch(Client& client, Kind kind, const ports::DataVersion& version);
@@ -135,7 +139,8 @@ struct Domain::State {
   Checked<Work> plan_inside(const Edit& edit, const Client& client, Kind kind) const;
   Checked<void> check_alias(Draft& draft, const std::string& path) const;
   Checked<void> check_acl(Draft& draft, const std::string& path) const;
-  Checked<void> check_activation(Draft& draft, model::ActivationType type) const;
+  Checked<void> check_targets(const model::Filter& filter, const std::string& path) const;
+  Checked<void> check_activation(const model::Filter& filter, model::ActivationType type) const;
   Checked<void> check_quotas(const Work& work) const;
   Checked<void> check_conflicts(const Work& work, const Asker& asker, std::vector<Event>& events) const;
   static void rank_anew(Collection& collection, Outcome& outcome);

@@ -255,6 +255,12 @@ Checked<model::Alias> to_alias(const Instance& alias, const std::string& path) {
   return out;
 }
 
+bool may_be_immediate(const model::FilterEntry& entry, const FilterRules& rules) {
+  const auto& match = entry.match;
+  if (match.ip) return match.ip->destination.has_value();
+  return (match.tcp || match.udp || match.icmp) && !rules.immediate_needs_ip;
+}
+
 Checked<model::Filter> to_filter(const Instance& acl, const std::string& path, const FilterRules& rules) {
   model::Filter out;
   out.name = *acl.leaf(NodeId::acl_name);
@@ -269,10 +275,7 @@ Checked<model::Filter> to_filter(const Instance& acl, const std::string& path, c
     const std::string ace_path = path_of(path + "/aces", ace);
     auto entry = filter_entry(ace, out.type, ace_path);
     if (!entry) return entry.error();
-    const auto& match = entry->match;
-    const bool by_transport = match.tcp || match.udp || match.icmp;
-    const bool asks = match.ip ? !match.ip->destination : !by_transport || rules.immediate_needs_ip;
-    if (out.activation == model::ActivationType::immediate && asks) {
+    if (out.activation == model::ActivationType::immediate && !may_be_immediate(*entry, rules)) {
       return fault::missing("an entry of an immediate list needs a destination prefix", ace_path + "/matches");
     }
     out.entries.push_back(std::move(*entry));

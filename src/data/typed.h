@@ -17,6 +17,8 @@ struct FilterRules {
   // A8783-05).
   bool immediate_needs_ip = false;
 };
+// An immediate list names what it is about in each of its entries.
+bool may_be_immediate(const model::FilterEntry& entry, const FilterRules& rules);
 Checked<model::Filter> to_filter(const Instance& acl, const std::string& path, const FilterRules& rules = {});
 
 }  // namespace dots::data

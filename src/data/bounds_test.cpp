@@ -55,6 +55,15 @@ TEST_F(Bounds, OnAliasesListsEntriesAndBytes) {
   EXPECT_EQ(ask("PUT", me("/acls/acl=o"), acls(acl("o", ""))).status, 204);
 }
 
+// Four domains that use all of it leave each other room: the totals of the nft helper (docs/decisions/nft-table.md).
+TEST(Limits, OneDomainTakesAQuarterOfThePacketFilter) {
+  const Limits limits;
+  EXPECT_LE(4 * limits.aces, 65536u);
+  EXPECT_LE(4 * limits.acls, 16384u);
+  EXPECT_LT(limits.acls_per_client, limits.acls);
+  EXPECT_LT(limits.aces_per_acl, limits.aces);
+}
+
 // R8040-12-02, R8040-7-02
 TEST_F(Bounds, OnBodiesAndAnswers) {
   options.limits.request_bytes = 2000;

@@ -31,9 +31,10 @@ struct Limits {
   std::size_t clients = 1024;
   std::size_t aliases = 200000;
   std::size_t aliases_per_client = 100000;
-  std::size_t acls = 20000;
-  std::size_t acls_per_client = 10000;
-  std::size_t aces = 100000;
+  // A packet filter is shared by all domains: one takes a quarter of what the nft helper holds at the most.
+  std::size_t acls = 4096;
+  std::size_t acls_per_client = 2048;
+  std::size_t aces = 16384;
   std::size_t aces_per_acl = 10000;
   std::size_t targets_per_alias = 1024;
   std::size_t stored_bytes = std::size_t{128} << 20;  // of all aliases and lists, as the store keeps them

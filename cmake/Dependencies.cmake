@@ -12,6 +12,18 @@ find_package(spdlog REQUIRED)
 find_package(prometheus-cpp CONFIG REQUIRED)
 find_package(tomlplusplus REQUIRED)
 find_package(CLI11 REQUIRED)
+# gRPC's own .pc file names some fifty libraries that its shared library has already found.
+find_program(PROTOC protoc REQUIRED)
+find_program(GRPC_CPP_PLUGIN grpc_cpp_plugin REQUIRED)
+find_library(GRPC_PLUS_PLUS grpc++ REQUIRED)
+find_library(GRPC_CORE grpc REQUIRED)
+find_library(GRPC_GPR gpr REQUIRED)
+find_library(PROTOBUF_LITE protobuf-lite REQUIRED)
+find_library(ABSL_SYNCHRONIZATION absl_synchronization REQUIRED)  # its headers use it
+add_library(dots_grpc INTERFACE)
+target_link_libraries(dots_grpc INTERFACE ${GRPC_PLUS_PLUS} ${GRPC_CORE} ${GRPC_GPR} ${PROTOBUF_LITE}
+                                          ${ABSL_SYNCHRONIZATION} Threads::Threads)
+
 if(DOTS_TESTS)
   find_package(GTest REQUIRED)
   pkg_check_modules(CBOR_ORACLE IMPORTED_TARGET libcbor)

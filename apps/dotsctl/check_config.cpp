@@ -5,10 +5,10 @@
 #include <chrono>
 #include <ostream>
 
-#include "adapters/mitigators/nftables_mitigator.h"
 #include "adapters/net/credentials.h"
 #include "adapters/store/state_dir.h"
 #include "api/rights.h"
+#include "apps/back_ends/back_ends.h"
 #include "dotsctl/commands.h"
 #include "dotsctl/exit_code.h"
 #include "dotsctl/text.h"
@@ -48,13 +48,9 @@ void mitigators(const ops::Config& config, Findings& findings) {
   bool really = config.mitigators.empty();
   for (std::size_t i = 0; i < config.mitigators.size(); ++i) {
     const ops::MitigatorConfig& m = config.mitigators[i];
-    if (m.kind != "nftables") continue;
+    if (m.kind == "dry-run") continue;
     really = true;
-    adapters::mitigators::NftablesOptions options;
-    options.helper = m.helper.empty() ? adapters::mitigators::default_helper() : m.helper;
-    options.table = m.table;
-    options.timeout = std::chrono::milliseconds{m.timeout_ms};
-    if (const auto usable = adapters::mitigators::check(options); !usable)
+    if (const auto usable = back_ends::check(m); !usable)
       findings.problems.push_back({config.file, 0, "mitigator[" + std::to_string(i) + "]", usable.error().message, ""});
   }
   if (!really) findings.notes.push_back("every mitigator is dry-run: nothing is really dropped");

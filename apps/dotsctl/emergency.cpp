@@ -7,9 +7,9 @@
 #include <ostream>
 
 #include "adapters/mitigators/emergency.h"
-#include "adapters/mitigators/nftables_mitigator.h"
 #include "adapters/store/operator_mark.h"
 #include "adapters/store/state_lock.h"
+#include "apps/back_ends/back_ends.h"
 #include "dotsctl/commands.h"
 #include "dotsctl/exit_code.h"
 #include "dotsctl/text.h"
@@ -29,38 +29,55 @@ std::string user_name() {
   return entry != nullptr ? entry->pw_name : "uid " + std::to_string(::geteuid());
 }
 
-mitigators::NftablesOptions options_of(const ops::MitigatorConfig& m, bool only_look) {
-  mitigators::NftablesOptions out;
-  out.helper = m.helper.empty() ? mitigators::default_helper() : m.helper;
-  out.table = m.table;
-  out.timeout = std::chrono::milliseconds{m.timeout_ms};
-  out.exemption_rate_pps = m.exemption_rate_pps;
-  out.only_look = only_look;
-  return out;
+struct Seen {
+  ports::Mitigator::Listing listing;
+  bool counts = false;
+};
+
+base::Result<Seen> look_at(const ops::MitigatorConfig& m) {
+  const auto back_end = back_ends::make(m, true);
+  if (!back_end) return back_end.error();
+  auto listing = mitigators::list_all(**back_end);
+  if (!listing) return listing.error();
+  return Seen{std::move(*listing), (*back_end)->abilities().counts};
+}
+
+// What nobody counts is unknown, and never 0.
+void put(const std::string& name, const model::RuleCounters& counters, bool counts, json::object row, Table& table,
+         json::array& all) {
+  table.add(
+      {name, counts ? short_number(counters.packets) : "unknown", counts ? bytes_words(counters.bytes) : "unknown"});
+  if (counts) {
+    row["packets"] = counters.packets;
+    row["bytes"] = counters.bytes;
+  }
+  all.push_back(std::move(row));
+}
+
+base::Result<ports::Mitigator::Listing> clear(const ops::MitigatorConfig& m) {
+  const auto back_end = back_ends::make(m, false);
+  if (!back_end) return back_end.error();
+  return mitigators::remove_all(**back_end);
 }
 
 int list(const ops::Config& config, const Options& options, Streams streams) {
   json::array all;
   int code = kOk;
   for (const ops::MitigatorConfig& m : config.mitigators) {
-    if (m.kind != "nftables") {
+    if (!back_ends::outlives_daemon(m)) {
       if (!options.json) streams.out << m.name << " (" << m.kind << "): holds nothing outside a daemon.\n";
       continue;
     }
-    mitigators::NftablesMitigator back_end{options_of(m, true)};
-    const auto listing = mitigators::list_all(back_end);
-    if (!listing) {
-      code = fail(options, streams, kRefused, m.name + ": " + listing.error().message, "");
+    const auto seen = look_at(m);
+    if (!seen) {
+      code = fail(options, streams, kRefused, m.name + ": " + seen.error().message, "");
       continue;
     }
+    const ports::Mitigator::Listing* listing = &seen->listing;
     Table table{{"RULE", "PACKETS", "DROPPED"}};
     for (const auto& installed : listing->rules) {
-      table.add({model::to_string(installed.rule), short_number(installed.counters.packets),
-                 bytes_words(installed.counters.bytes)});
-      all.push_back(json::object{{"mitigator", m.name},
-                                 {"rule", model::to_string(installed.rule)},
-                                 {"packets", installed.counters.packets},
-                                 {"bytes", installed.counters.bytes}});
+      const std::string rule = model::to_string(installed.rule);
+      put(rule, installed.counters, seen->counts, {{"mitigator", m.name}, {"rule", rule}}, table, all);
     }
     for (const auto& list : listing->filters) {
       model::RuleCounters sum;
@@ -70,20 +87,18 @@ int list(const ops::Config& config, const Options& options, Streams streams) {
       }
       const std::string name = printable(model::to_string(list.key));
       const auto entries = static_cast<std::uint64_t>(list.counters.size());
-      table.add({name + ", " + std::to_string(entries) + (entries == 1 ? " entry" : " entries"),
-                 short_number(sum.packets), bytes_words(sum.bytes)});
-      all.push_back(json::object{{"mitigator", m.name},
-                                 {"filters", name},
-                                 {"entries", entries},
-                                 {"packets", sum.packets},
-                                 {"bytes", sum.bytes}});
+      const std::string size =
+          seen->counts ? ", " + std::to_string(entries) + (entries == 1 ? " entry" : " entries") : "";
+      json::object row{{"mitigator", m.name}, {"filters", name}};
+      if (seen->counts) row["entries"] = entries;
+      put(name + size, sum, seen->counts, std::move(row), table, all);
     }
     for (const auto& foreign : listing->foreign) {
       table.add({"not ours: " + foreign, "", ""});
       all.push_back(json::object{{"mitigator", m.name}, {"foreign", foreign}});
     }
     if (options.json) continue;
-    streams.out << m.name << " (nftables, table " << m.table
+    streams.out << m.name << " (" << back_ends::describe(m)
                 << "): " << (table.empty() ? std::string{"no rules.\n"} : "\n" + table.text());
   }
   if (options.json) streams.out << json::serialize(json::object{{"rules", std::move(all)}}) << "\n";
@@ -105,12 +120,11 @@ int remove_all(const ops::Config& config, const Options& options, Streams stream
   json::array removed;
   int code = kOk;
   for (const ops::MitigatorConfig& m : config.mitigators) {
-    if (m.kind != "nftables") continue;
-    mitigators::NftablesMitigator back_end{options_of(m, false)};
-    const auto there = mitigators::remove_all(back_end);
+    if (!back_ends::outlives_daemon(m)) continue;
+    const auto there = clear(m);
     if (!there) {
       code = fail(options, streams, kRefused, m.name + ": " + there.error().message,
-                  "by hand: nft delete table inet " + m.table);
+                  "by hand: " + back_ends::removal_by_hand(m));
       continue;
     }
     for (const auto& one : there->rules)

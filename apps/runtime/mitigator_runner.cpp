@@ -1,9 +1,9 @@
 #include "apps/runtime/mitigator_runner.h"
 
 #include "adapters/mitigators/dry_run.h"
-#include "adapters/mitigators/nftables_mitigator.h"
 #include "agent/server/mitigation_planner.h"
 #include "agent/server/render.h"
+#include "apps/back_ends/back_ends.h"
 #include "apps/runtime/mitigator_state.h"
 #include "ops/config.h"
 
@@ -144,26 +144,17 @@ base::Result<std::unique_ptr<MitigatorRunner>> make_runner(const ops::MitigatorC
   options.max_bits_per_s = config.max_bits_per_s;
   options.min_prefix_length_v4 = config.min_prefix_length_v4;
   options.min_prefix_length_v6 = config.min_prefix_length_v6;
-  std::unique_ptr<ports::Mitigator> mitigator;
+  auto made = back_ends::make(config, false);
+  if (!made) return made.error();
+  std::unique_ptr<ports::Mitigator> mitigator = std::move(*made);
   std::unique_ptr<ports::Mitigator> reader;
-  if (config.kind == "dry-run") {
-    mitigator = std::make_unique<adapters::mitigators::DryRunMitigator>();
-  } else if (config.kind == "nftables") {
-    adapters::mitigators::NftablesOptions nftables;
-    nftables.helper = config.helper.empty() ? adapters::mitigators::default_helper() : config.helper;
-    nftables.table = config.table;
-    nftables.timeout = std::chrono::milliseconds{config.timeout_ms};
-    nftables.exemption_rate_pps = config.exemption_rate_pps;
-    mitigator = std::make_unique<adapters::mitigators::NftablesMitigator>(nftables);
-    nftables.only_look = true;
-    reader = std::make_unique<adapters::mitigators::NftablesMitigator>(nftables);
-  } else {
-    return base::Error{"mitigator '" + config.name + "': there is no kind '" + config.kind + "'"};
-  }
   if (config.dry_run) {
     // It can what the real one can, so that plans are the same.
     mitigator = std::make_unique<adapters::mitigators::DryRunMitigator>(mitigator->abilities());
-    reader.reset();
+  } else if (back_ends::has_reader(config)) {
+    auto second = back_ends::make(config, true);
+    if (!second) return second.error();
+    reader = std::move(*second);
   }
   return std::make_unique<MitigatorRunner>(std::move(mitigator), std::move(reader), std::move(options),
                                            std::move(callbacks), sink);

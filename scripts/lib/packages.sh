@@ -1,5 +1,8 @@
 # Sourced by the scripts: installs the Debian packages of the named groups that are missing (scripts/packages.txt).
 # shellcheck shell=bash
+#
+# gobgpd and bird2 come with system services that would listen on port 179: whatever is installed here is neither started
+# now nor at the next boot. A service that was there before stays as it was.
 
 # need_packages GROUP...: says what it installs; does nothing when all is there.
 need_packages() {
@@ -20,8 +23,20 @@ need_packages() {
     sudo=(sudo)
   fi
   "${sudo[@]}" env DEBIAN_FRONTEND=noninteractive apt-get update -qq >/dev/null || return 1
+  # 101: invoke-rc.d and deb-systemd-invoke start nothing.
+  local policy=/usr/sbin/policy-rc.d ours=no status=0 service
+  if [ ! -e "$policy" ]; then
+    ours=yes
+    printf '#!/bin/sh\nexit 101\n' | "${sudo[@]}" tee "$policy" >/dev/null && "${sudo[@]}" chmod 755 "$policy"
+  fi
   "${sudo[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null || {
     echo "apt-get could not install: ${missing[*]}" >&2
-    return 1
+    status=1
   }
+  [ "$ours" = no ] || "${sudo[@]}" rm -f "$policy"
+  for service in gobgpd:gobgpd bird2:bird; do
+    [[ " ${missing[*]} " == *" ${service%%:*} "* ]] || continue
+    ! command -v systemctl >/dev/null || "${sudo[@]}" systemctl disable --now "${service##*:}" >/dev/null 2>&1 || true
+  done
+  return $status
 }

@@ -15,6 +15,7 @@
 #include "base/time.h"
 #include "model/ip.h"
 #include "model/peer.h"
+#include "ops/config_bgp.h"
 #include "policy/domain_policy.h"
 #include "policy/mitigation_policy.h"
 #include "policy/safety.h"
@@ -100,7 +101,7 @@ enum class OnStop : std::uint8_t { keep, remove };
 
 struct MitigatorConfig {
   std::string name;    // of this back end, unique
-  std::string kind;    // "nftables" or "dry-run"
+  std::string kind;    // "nftables", "dry-run", "gobgp-rtbh", "gobgp-flowspec"
   std::string helper;  // nftables: path of dots-nft-helper; default beside the daemon
   std::string table = "tidewall";
   OnStop on_stop = OnStop::remove;
@@ -111,6 +112,7 @@ struct MitigatorConfig {
   std::uint32_t max_rules = 0;              // 0: no limit
   std::uint64_t max_bits_per_s = 0;         // of attack traffic; 0: no limit
   std::uint8_t min_prefix_length_v4 = 0, min_prefix_length_v6 = 0;
+  BgpConfig bgp;                            // gobgp-rtbh, gobgp-flowspec
 };
 
 struct ResolverConfig {

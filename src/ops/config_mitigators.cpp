@@ -1,5 +1,7 @@
+#include <array>
 #include <set>
 #include <string>
+#include <tuple>
 
 #include "ops/config_keys.h"
 #include "ops/config_sections.h"
@@ -29,9 +31,14 @@ SectionSpec mitigator_section() {
   s.keys = {
       required(parsed<M>("name", &M::name, "text", read_identifier,
                          {"Its name in logs, metrics and `dotsctl`. Unique.", "\"border\""})),
-      required(choice<M>("kind", &M::kind, Choices<std::string>{{"nftables", "nftables"}, {"dry-run", "dry-run"}},
+      required(choice<M>("kind", &M::kind,
+                         Choices<std::string>{{"nftables", "nftables"},
+                                              {"dry-run", "dry-run"},
+                                              {"gobgp-rtbh", "gobgp-rtbh"},
+                                              {"gobgp-flowspec", "gobgp-flowspec"}},
                          {"`nftables` drops in this machine's kernel and needs CAP_NET_ADMIN for its helper; `dry-run` "
-                          "only remembers what it would do.",
+                          "only remembers what it would do; `gobgp-rtbh` and `gobgp-flowspec` have routers drop, by "
+                          "routes that a gobgpd announces. docs/mitigators.md compares them.",
                           "\"nftables\""})),
       by_default("`dots-nft-helper` beside the daemon",
                  path<M>("helper", &M::helper,
@@ -62,10 +69,41 @@ SectionSpec mitigator_section() {
       number<M>("min_prefix_length_v6", &M::min_prefix_length_v6, "bits", {1, 128, true},
                 {"The same of IPv6 targets.", "48"}),
   };
+  for (KeySpec& key : bgp_keys()) s.keys.push_back(std::move(key));
   return s;
 }
 
+namespace {
+
+// Two back ends that would take each other's routes for foreign ones; and drops that have nowhere to go.
+void check_bgp(const Config& config, const ConfigPlaces& places, ConfigProblems& problems) {
+  std::set<std::tuple<std::string, std::string, std::array<std::uint32_t, 2>>> seen;
+  for (std::size_t i = 0; i < config.mitigators.size(); ++i) {
+    const MitigatorConfig& m = config.mitigators[i];
+    if (!m.kind.starts_with("gobgp-")) continue;
+    const std::string path = "mitigator[" + std::to_string(i) + "]";
+    const auto add = [&](const std::string& key, const std::string& what, const std::string& remedy) {
+      const auto found = places.find(path + "." + key);
+      problems.add(found != places.end()   ? found->second
+                   : places.contains(path) ? places.at(path)
+                                           : 0,
+                   path + "." + key, what, remedy);
+    };
+    if (!seen.insert({m.kind, m.bgp.api, m.bgp.marker}).second)
+      add("marker", "another mitigator of this kind has the same api and marker", "give each its own marker");
+    if (m.bgp.drop_as == BgpDrop::redirect && !m.bgp.redirect_rt && m.bgp.redirect_ip.empty())
+      add("drop_as", "there is nowhere to redirect to", "write redirect_rt or redirect_ip");
+    if (m.bgp.redirect_ip.size() == 2 && m.bgp.redirect_ip[0].family == m.bgp.redirect_ip[1].family)
+      add("redirect_ip", "both addresses are of one family", "write at most one of each");
+    if (m.kind == "gobgp-rtbh" && m.bgp.drop_as != BgpDrop::discard)
+      add("drop_as", "a blackhole route can only discard", "use kind = \"gobgp-flowspec\"");
+  }
+}
+
+}  // namespace
+
 void check_mitigators(const Config& config, const ConfigPlaces& places, ConfigProblems& problems) {
+  check_bgp(config, places, problems);
   std::set<std::string> tables;
   for (std::size_t i = 0; i < config.mitigators.size(); ++i) {
     const MitigatorConfig& mitigator = config.mitigators[i];

@@ -17,6 +17,8 @@ std::string render_policy(const boost::json::value& body) {
   for (const auto& one : list_of(body, "safe-targets"))
     safe.add({printable(text_of(one, "prefix")), printable(text_of(one, "why"))});
   if (!safe.empty()) out += "\n" + safe.text();
+  if (const auto sources = list_of(body, "safe-sources"); !sources.empty())
+    out += "\nSources that always pass: " + printable(joined(sources)) + "\n";
   Table back_ends{{"MITIGATOR", "PROTOCOLS AND PORTS", "RATE LIMITS", "KEEPS SIGNAL", "DRY RUN", "MOST RULES"}};
   for (const auto& one : list_of(body, "mitigators")) {
     back_ends.add({printable(text_of(one, "name")), text_of(one, "protocols-and-ports"), text_of(one, "rate-limits"),

@@ -107,6 +107,7 @@ agent::server::PlannedBackEnd MitigatorRunner::planned() const {
   out.scoped = state_->abilities.scoped;
   out.limits = state_->abilities.limits;
   out.exempts = state_->abilities.exempts;
+  out.filters = state_->abilities.filters;
   out.dry_run = !state_->abilities.drops_really;
   out.max_rules = state_->options.max_rules;
   out.max_bits_per_s = state_->options.max_bits_per_s;

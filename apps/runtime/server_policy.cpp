@@ -11,6 +11,7 @@
 #include "agent/operators/answers.h"
 #include "agent/server/ownership_gate.h"
 #include "agent/server/render_policy.h"
+#include "agent/server/safe_sources.h"
 #include "apps/runtime/server_state.h"
 
 namespace dots::runtime {
@@ -109,6 +110,42 @@ void ServerRuntime::State::set_owners(const std::vector<std::shared_ptr<const po
   for (const auto& rules : domains) next->emplace(rules->policy().id, rules);
   const std::lock_guard lock(running_mutex);
   owners = std::move(next);
+}
+
+// Those of all domains are wanted anew with the lists that their clients have made, and when the configuration changes.
+void ServerRuntime::State::add_safe_sources(std::vector<mitigation::DomainFilters>& filters) const {
+  std::shared_ptr<const MitigationPlanner> plans;
+  std::shared_ptr<const agent::server::Owners> domains;
+  {
+    const std::lock_guard lock(running_mutex);
+    plans = planner;
+    domains = owners;
+  }
+  if (!plans || plans->settings().safety.sources.empty()) return;
+  for (auto& one : filters) {
+    const auto domain = domains->find(one.domain);
+    if (!one.whole || domain == domains->end()) continue;
+    auto want = agent::server::safe_sources(domain->second->policy(), plans->settings().safety.sources);
+    if (want.list) one.lists.push_back(std::move(want));
+  }
+}
+
+// After a reload; `before`: the domains that there were.
+void ServerRuntime::State::tell_safe_sources(const agent::server::Owners& before) {
+  std::shared_ptr<const MitigationPlanner> plans;
+  std::shared_ptr<const agent::server::Owners> domains;
+  {
+    const std::lock_guard lock(running_mutex);
+    plans = planner;
+    domains = owners;
+  }
+  std::vector<mitigation::DomainFilters> filters;
+  for (const auto& [id, rules] : *domains)
+    filters.push_back({id, false, {agent::server::safe_sources(rules->policy(), plans->settings().safety.sources)}});
+  for (const auto& [id, rules] : before) {
+    if (!domains->contains(id)) filters.push_back({id, false, {agent::server::safe_sources(rules->policy(), {})}});
+  }
+  for (auto& runner : runners) runner->want({}, filters);
 }
 
 // Whatever planned it: what the domain does not own now goes to no back end.

@@ -187,6 +187,7 @@ void ServerRuntime::State::apply(const Reload& reload, const Beliefs& next) {
   // After this nobody is admitted by a key that was replaced, and sessions that were are closed below.
   if (ticket_keys) rebind_ticket_keys(*ticket_keys, reload.next, sink);
   const auto bounds = std::make_shared<const policy::SessionBounds>(ops::session_bounds(reload.next));
+  const auto domains_before = owners;  // changed on this thread alone
   set_owners(next.domains);
   on_all_shards([bounds, domains = next.domains](Shard& shard, base::Now now, ShardOutput& out) {
     shard.set_session_bounds(bounds, now, out);
@@ -194,6 +195,7 @@ void ServerRuntime::State::apply(const Reload& reload, const Beliefs& next) {
   });
   const auto plans = make_planner(planner_settings(reload.next));
   on_all_shards([plans](Shard& shard, base::Now now, ShardOutput&) { shard.set_planner(plans, now); });
+  if (!running()->safety.sources.empty() || !reload.next.safety.sources.empty()) tell_safe_sources(*domains_before);
   on_all_shards([identities = next.identities](Shard& shard, base::Now now, ShardOutput& out) {
     shard.set_identities(identities, now, out);
   });

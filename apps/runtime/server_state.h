@@ -93,6 +93,8 @@ struct ServerRuntime::State {
       std::shared_ptr<const agent::server::PlannerSettings> settings);
   void watch_load();
   void set_owners(const std::vector<std::shared_ptr<const policy::DomainRules>>& domains);
+  void add_safe_sources(std::vector<mitigation::DomainFilters>& filters) const;
+  void tell_safe_sources(const agent::server::Owners& before);
   void withhold_unowned(signal::server::DesiredRules::Want& want);
   void show_policy(const Done& done) const;
   void what_if(const boost::json::object& arguments, const Done& done) const;

@@ -162,6 +162,9 @@ SectionSpec safety_section() {
               {"Traffic to these is never dropped, limited or blackholed: wider targets are split around them, others "
                "refused.",
                "[\"192.0.2.53\", \"2001:db8:7:1::/64\"]"}),
+      list<S>("sources", &S::sources, "list of prefixes", 1000, any_prefix,
+              {"Traffic from these passes before all drops, at back ends that take lists of filters.",
+               "[\"198.51.100.0/24\"]"}),
       number<S>("pieces", &S::pieces, "", {1, 4096}, {"Prefixes that one target may be split into.", "128"}),
       number<S>("approval_above_v4", &S::approval_above_v4, "bits", {1, 32, true},
                 {"A request with an IPv4 target wider than this waits for `dotsctl approve`. 0: none does.", "24"}),

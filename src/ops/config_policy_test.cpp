@@ -75,6 +75,7 @@ domains = ["example-net"]
 action = "observe"
 [safety]
 targets = ["192.0.2.53", "2001:db8::/64"]
+sources = ["198.51.100.0/24"]
 approval_above_v4 = 24
 rules = 1000
 )");
@@ -94,6 +95,7 @@ rules = 1000
   EXPECT_EQ(config.policy[1].action, policy::PolicyAction::observe);
   ASSERT_EQ(config.safety.targets.size(), 2U);
   EXPECT_EQ(model::to_string(config.safety.targets[0].prefix), "192.0.2.53/32");
+  EXPECT_EQ(config.safety.sources.size(), 1U);
   EXPECT_EQ(config.safety.approval_above_v4, 24);
   EXPECT_EQ(config.safety.rules, 1000U);
   EXPECT_EQ(config.mitigators[0].max_rules, 100U);

@@ -20,6 +20,7 @@ struct SafeTarget {
 
 struct SafetyPolicy {
   std::vector<SafeTarget> targets;
+  std::vector<model::Prefix> sources;  // traffic from them passes before all drops, where the back end can
   std::uint32_t pieces = 128;          // that one target may be split into
   // A request with a wider target waits for a second pair of eyes. 0: none does.
   std::uint8_t approval_above_v4 = 0, approval_above_v6 = 0;

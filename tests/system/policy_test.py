@@ -92,6 +92,7 @@ overflow = ["second"]
 
 [safety]
 targets = ["203.0.113.5"]
+sources = ["198.51.100.0/24"]
 """
 
 
@@ -144,6 +145,21 @@ def chosen(report, bin_dir):
         report.check(code == 0 and "is in none of the prefixes" in out, "what-if knows what a domain owns", out + err)
         code, out, err = rig.ctl("server", "what-if", "--domain", "nobody", "--target", "203.0.113.20")
         report.check(code == 4, "what-if knows its domains", out + err)
+        rig.edit("server", r'^use = \["first", "second"\]$', 'use = ["second"]')
+        code, out, err = rig.ctl("server", "reload")
+        report.check(code == 0 and wait_for(lambda: ("first", "203.0.113.7/32") not in rules(), 5)
+                     and ("second", "203.0.113.7/32") in rules(), "a reload moves what runs to the back ends of the new policy",
+                     f"{out}{err}{rules()}")
+
+        def sources():
+            lists = [f for f in rig.json("server", "explain")["filters"] if "safe-sources" in str(f)]
+            return sorted({e for f in lists for e in ("198.51.100.0/24", "192.0.2.128/25") if e in str(f)}), lists
+
+        report.check(wait_for(lambda: sources()[0] == ["198.51.100.0/24"], 5), "safe sources pass before all drops", sources())
+        rig.edit("server", r'^sources = .*$', 'sources = ["192.0.2.128/25"]')
+        code, out, err = rig.ctl("server", "reload")
+        report.check(code == 0 and wait_for(lambda: sources()[0] == ["192.0.2.128/25"], 5), "a reload changes them",
+                     f"{out}{err}{sources()}")
         states = {m["name"]: m["state"] for m in rig.json("server", "status")["mitigators"]}
         report.check(states.get("second") == "dry run: nothing is installed", "a dry run says so", states)
 

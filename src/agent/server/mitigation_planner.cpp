@@ -227,6 +227,13 @@ Plan MitigationPlanner::plan(const PlanRequest& request, Story* story) const {
     assignment.notes.push_back("no room: " + std::to_string(others) + " of " + std::to_string(most) + " rules " + what +
                                " are used, and this needs " + std::to_string(needed));
   };
+  if (!settings_->safety.sources.empty()) {
+    for (const PlannedBackEnd& one : settings_->back_ends) {
+      const bool used = std::any_of(plan.parts.begin(), plan.parts.end(),
+                                    [&](const Plan::Part& part) { return part.back_end == one.name; });
+      if (used && !one.filters) assignment.notes.push_back("'" + one.name + "' cannot let safe sources pass");
+    }
+  }
   too_many("of the domain", request.rules_elsewhere, safety.rules_per_domain);
   too_many("of all domains", rules_of(loads_, request.holds), safety.rules);
 

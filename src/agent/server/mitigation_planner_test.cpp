@@ -183,12 +183,21 @@ TEST_F(PlannerTest, ABackEndThatExemptsNothingDoesNotCutTheSignal) {
   domain.broad_scope = policy::BroadScopeAction::blackhole;
   sessions[*model::parse_ip_address("203.0.113.6")] = 1;
   const Plan plan = this->plan({"203.0.113.6/31"}, {});
-  EXPECT_THAT(lines(plan), ElementsAre("filter: blackhole all to 203.0.113.6/31", "routers: blackhole all to 203.0.113.7/32"));
+  EXPECT_THAT(lines(plan),
+              ElementsAre("filter: blackhole all to 203.0.113.6/31", "routers: blackhole all to 203.0.113.7/32"));
   EXPECT_THAT(plan.story, HasSubstr("203.0.113.6/32 is where a DOTS session of the domain comes from"));
   rule("routers").use = {"routers"};
   const Plan cut = this->plan({"203.0.113.6/32"}, {});
   EXPECT_FALSE(cut.verdict.allowed);
   EXPECT_THAT(cut.verdict.reason, HasSubstr("where a DOTS session of the domain comes from"));
+}
+
+TEST_F(PlannerTest, ABackEndThatCannotTellSourcesApartIsNamed) {
+  settings.safety.sources = {prefix("198.51.100.0/24")};
+  EXPECT_EQ(plan({"203.0.113.7/32"}).story,
+            "'filter' takes it: 1 rule; 'routers' does not take it: nothing is left for it to do");
+  settings.back_ends[0].filters = false;
+  EXPECT_THAT(plan({"203.0.113.7/32"}).story, HasSubstr("'filter' cannot let safe sources pass"));
 }
 
 TEST_F(PlannerTest, TooWideForABackEndAndForOnePairOfEyes) {

@@ -21,6 +21,7 @@ struct PlannedBackEnd {
   bool scoped = true;   // protocols and ports; false: nothing but RuleAction::blackhole
   bool limits = true;   // can limit a rate
   bool exempts = true;  // lets DOTS peers pass before all drops
+  bool filters = true;  // takes lists of filters, and so lets safe sources pass
   bool dry_run = false;
   std::uint32_t max_rules = 0;  // 0: no limit
   std::uint64_t max_bits_per_s = 0;

@@ -116,6 +116,7 @@ json::object render_policy(const PlannerSettings& settings) {
   }
   return {{"policy", std::move(rules)},
           {"safe-targets", std::move(safe)},
+          {"safe-sources", prefixes(settings.safety.sources)},
           {"mitigators", std::move(back_ends)}};
 }
 

@@ -59,11 +59,19 @@ std::shared_ptr<const PlannerSettings> ServerRuntime::State::planner_settings(co
   auto settings = std::make_shared<PlannerSettings>();
   settings->chain = from.policy;
   settings->safety = from.safety;
-  const auto protect = [&](const model::IpAddress& address) {
-    const policy::SafeTarget own{model::host_prefix(address), "is an address of this server"};
+  const auto protect = [&](const model::IpAddress& address, const std::string& why = "is an address of this server") {
+    const policy::SafeTarget own{model::host_prefix(address), why};
     auto& targets = settings->safety.targets;
     if (std::find(targets.begin(), targets.end(), own) == targets.end()) targets.push_back(own);
   };
+  // A blackhole for a peer or a next hop would take all routes with it.
+  for (const auto& mitigator : from.mitigators) {
+    if (!mitigator.kind.starts_with("gobgp-")) continue;
+    for (const auto& peer : mitigator.bgp.peers) protect(peer, "is a BGP peer of '" + mitigator.name + "'");
+    for (const auto& hop : {mitigator.bgp.next_hop_v4, mitigator.bgp.next_hop_v6})
+      protect(hop, "is a next hop of '" + mitigator.name + "'");
+    for (const auto& hop : mitigator.bgp.redirect_ip) protect(hop, "is a next hop of '" + mitigator.name + "'");
+  }
   for (const auto& address : bound) {
     if (!unspecified(address.ip)) {
       protect(address.ip);

@@ -154,8 +154,9 @@ SectionSpec safety_section() {
   SectionSpec s = section("safety", ForRole::server);
   s.live = true;
   s.meaning =
-      "What no mitigation may touch, and how much there may be. The addresses that the server listens on are on the "
-      "target safe-list by themselves.";
+      "What no mitigation may touch, and how much there may be. The addresses that the server listens on and those of "
+      "BGP "
+      "back ends are on the target safe-list by themselves.";
   s.open = [](void* parent) -> void* { return &static_cast<Config*>(parent)->safety; };
   s.keys = {
       list<S>("targets", &S::targets, "list of prefixes", 1000, safe_target,

@@ -67,6 +67,12 @@ name = "second"
 kind = "nftables"
 dry_run = true
 
+[[mitigator]]
+name = "routers"
+kind = "gobgp-rtbh"
+peers = ["203.0.113.30"]
+dry_run = true
+
 [[policy]]
 name = "trial"
 prefix_length_v4 = "32"
@@ -126,6 +132,8 @@ def chosen(report, bin_dir):
                      "a target is split around what is safe", f"{out}{err}{rules()}")
         code, out, err = mitigate(rig, "203.0.113.5/32", "--wait", "--wait-time", "5")
         report.check(code == 1 and "protected from mitigation" in err, "what is safe is refused", out + err)
+        code, out, err = mitigate(rig, "203.0.113.30/32", "--wait", "--wait-time", "5")
+        report.check(code == 1 and "protected from mitigation" in err, "so is a BGP peer of a back end", out + err)
         code, out, err = rig.ctl("client", "mitigate", "--target-prefix", "203.0.113.6/32", "--protocol", "gre", "--wait",
                                  "--wait-time", "5")
         report.check(code == 1 and "no tunnels here" in err, "a policy refuses with its reason", out + err)

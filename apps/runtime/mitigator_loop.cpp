@@ -142,6 +142,7 @@ bool MitigatorRunner::State::learn(base::Now now) {
     if (abilities.filters) filters.learned(listing->filters, now);
     filters_version = filters.version();
   }
+  tell_links();
   remove_foreign(listing->foreign);
   return true;
 }

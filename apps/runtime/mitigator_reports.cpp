@@ -108,6 +108,7 @@ void MitigatorRunner::State::take_reading(Reading seen, base::Now now) {
     for (auto& one : seen.listing.rules) counters.emplace_back(std::move(one.rule), one.counters);
     reconciler.counted(counters, seen.version, now);
   }
+  tell_links();
   remove_foreign(seen.listing.foreign);
   if (!agrees) {
     sink.message("RULES_CHANGED_OUTSIDE", options.name);
@@ -117,6 +118,24 @@ void MitigatorRunner::State::take_reading(Reading seen, base::Now now) {
   }
   report();  // of confirmations
   if (abilities.counts) report_counters(now);
+}
+
+// Only this thread writes them.
+void MitigatorRunner::State::tell_links() {
+  std::set<std::string> down;
+  std::string reason;
+  for (const auto& link : links) {
+    if (link.up) {
+      if (told_links.contains(link.name)) sink.message("MITIGATOR_LINK_UP", options.name + ": " + link.name);
+      continue;
+    }
+    const std::string what = link.name + " (" + link.state + ")";
+    if (!told_links.contains(link.name)) sink.message("MITIGATOR_LINK_DOWN", options.name + ": " + what);
+    down.insert(link.name);
+    reason += (reason.empty() ? "" : ", ") + what;
+  }
+  if (down != told_links) sink.health("MITIGATOR_LINK_DOWN", options.name, !down.empty(), reason);
+  told_links = std::move(down);
 }
 
 void MitigatorRunner::State::report_counters(base::Now now) {

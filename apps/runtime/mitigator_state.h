@@ -72,8 +72,9 @@ struct MitigatorRunner::State {
   bool told_unavailable = false;
   base::SteadyTime down_since{};
   bool told_unable = false;
-  bool again = false;  // a reading gave work
-  int strikes = 0;     // batches in a row that the back end did not survive
+  std::set<std::string> told_links;  // that are down, by name
+  bool again = false;                // a reading gave work
+  int strikes = 0;                   // batches in a row that the back end did not survive
   std::set<model::RuleOwner> failed;
   std::set<model::FilterListKey> failed_filters;
   bool told_no_filters = false;
@@ -93,6 +94,7 @@ struct MitigatorRunner::State {
   void take_inputs(base::Now now);
   bool open(base::Now now);
   bool learn(base::Now now);
+  void tell_links();
   bool send_exemptions(base::Now now);
   bool step();
   bool step_rules();

@@ -1,11 +1,13 @@
 #!/usr/bin/env python3
 """Blackhole routes through GoBGP to BIRD and its kernel. usage: bgp_rtbh_test.py BUILD_DIR BIN_DIR"""
 import os
+import signal
 import sys
+import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
 from bgp_lab import Lab, request  # noqa: E402
-from rig import need, run_parts, wait_for  # noqa: E402
+from rig import DOTS, HEARTBEAT, need, run_parts, wait_for  # noqa: E402
 
 V4, V6 = "203.0.113.10", "2001:db8:b::10"
 # The one request of every layout: all traffic to two addresses.
@@ -83,11 +85,14 @@ def restarts(report, bin_dir):
         report.check(waiting == "attack-mitigation-in-progress", "what no router has is in progress (1), not mitigated", waiting)
         report.check(link["links"] == [{"name": "BGP peer 10.99.0.2", "up": False, "state": link["links"][0]["state"]}],
                      "and the operator sees which session is missing", link)
+        report.check("MITIGATOR_LINK_DOWN" in rig.log("server") and "BGP peer 10.99.0.2 (" in rig.log("server"),
+                     "the log says it as well", rig.log("server")[-400:])
         told = wait_for(lambda: "BGP peer 10.99.0.2 is not established" in rig.ctl("server", "explain")[1], 10)
         report.check(told, "dotsctl explain says it of each rule", rig.ctl("server", "explain")[1])
         lab.start_bird()
         report.check(lab.established() and lab.mitigated(1, 15) and wait_for(lambda: V4 in lab.blackholes(), 10),
                      "with the session it is mitigated (2)", lab.status(1))
+        report.check("MITIGATOR_LINK_UP" in rig.log("server"), "and that is said, too", rig.log("server")[-400:])
 
         lab.kill("gobgpd")
         stays = not wait_for(lambda: V4 not in lab.blackholes(), 3)
@@ -147,13 +152,15 @@ def foreign(report, bin_dir):
         report.check(wait_for(lambda: V4 not in lab.blackholes(), 5) is not None and
                      wait_for(lambda: V4 in lab.blackholes(), 20), "what somebody withdraws by hand is announced again",
                      lab.blackholes())
-        import signal
-        import time
         lab.processes["gobgpd"].send_signal(signal.SIGSTOP)
         begin = time.monotonic()
         answer = lab.put(2, request(["203.0.113.11/32"]))
         took = time.monotonic() - begin
         report.check(answer.code == "2.01" and took < 3, "a gobgpd that hangs delays no answer", f"{took:.1f} s {answer}")
+        begin = time.monotonic()
+        codes = [lab.rig.coap("put", f"{DOTS}/hb", HEARTBEAT).code for _ in range(5)]
+        took = (time.monotonic() - begin) / 5
+        report.check(codes == ["2.04"] * 5 and took < 1.5, "and no heartbeat, with handshake and all", f"{took:.2f} s {codes}")
         lab.processes["gobgpd"].send_signal(signal.SIGCONT)
         report.check(lab.mitigated(2, 40), "and when it goes on, the route is announced", rig.log("server")[-300:])
 

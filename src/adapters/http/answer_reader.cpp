@@ -53,6 +53,9 @@ AnswerReader::Outcome AnswerReader::State::finished() {
   auto& message = parser->get();
   ReadAnswer done{{}, parser->keep_alive() && !parser->need_eof()};
   done.answer.status = static_cast<int>(message.result_int());
+  if (done.answer.status < 200 || done.answer.status > 599) {
+    return BadAnswer{"the server answers with status " + std::to_string(done.answer.status) + ", which is none"};
+  }
   std::size_t fields = 0;
   for (const auto& field : message) {
     if (++fields > kMostHeaderFields) {
@@ -91,7 +94,7 @@ AnswerReader::Outcome AnswerReader::feed(base::ByteView bytes) {
       if (error == Error::need_more || used == 0) break;
     }
     if (!s.parser->is_done()) break;
-    if (const unsigned status = s.parser->get().result_int(); status < 200) {
+    if (const unsigned status = s.parser->get().result_int(); status >= 100 && status < 200) {
       if (status == 101) return BadAnswer{"the server wants to change the protocol"};
       // Nothing of them is of use: together they may be as large as one header.
       if (++s.interim > kMostInterim || s.received - s.input.size() > s.limits.header_bytes) {

@@ -158,6 +158,7 @@ TEST_F(ClientConnectionTest, WhatIsOverABoundIsRefused) {
 TEST_F(ClientConnectionTest, NonsenseIsNoAnswer) {
   for (const char* text :
        {"HTTP/2 200\r\n\r\n", "hello\r\n\r\n", "HTTP/1.1 abc\r\n\r\n", "HTTP/1.1 101 Switching Protocols\r\n\r\n",
+        "HTTP/1.1 099 Early\r\nContent-Length: 0\r\n\r\n", "HTTP/1.1 600 Late\r\nContent-Length: 0\r\n\r\n",
         "HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nab"}) {
     open_and_ask();
     hear(text);
@@ -165,6 +166,14 @@ TEST_F(ClientConnectionTest, NonsenseIsNoAnswer) {
     EXPECT_NE(failure(), "no failure") << text;
     EXPECT_TRUE(closed);
   }
+}
+
+TEST_F(ClientConnectionTest, AnAnswerWithoutLengthNeedsAStatusAsWell) {
+  open_and_ask();
+  hear("HTTP/1.1 000 OK\r\n\r\nabc");
+  end();
+  EXPECT_FALSE(outcome && *outcome);
+  EXPECT_THAT(failure(), HasSubstr("status 0"));
 }
 
 TEST_F(ClientConnectionTest, AServerThatSpeaksUnaskedIsLeft) {

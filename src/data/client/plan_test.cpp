@@ -247,6 +247,16 @@ TEST(Answers, SingleEntriesInBothFormsAreRead) {
   EXPECT_FALSE(single_entry(Kind::alias, "a", R"({"ietf-dots-data-channel:alias":[]})"));
 }
 
+// What a server writes into values gets to people's screens as text alone.
+TEST(Answers, WhyAnEntryCannotBeReadIsPlainText) {
+  const auto odd = single_entry(
+      Kind::acl, "a",
+      R"({"ietf-dots-data-channel:acl":[{"name":"a","aces":{"ace":[{"name":"r","actions":{"forwarding":"x\u001b[2J"}}]}}]})");
+  ASSERT_FALSE(odd);
+  EXPECT_EQ(odd.error().message.find('\x1b'), std::string::npos);
+  EXPECT_THAT(odd.error().message, HasSubstr("cannot be read"));
+}
+
 TEST(Answers, AnEntryOfAnotherNameIsNotWhatWasAskedFor) {
   const std::string body = R"({"ietf-dots-data-channel:alias":[{"name":"a","target-fqdn":["a.example"]}]})";
   EXPECT_TRUE(single_entry(Kind::alias, "a", body));

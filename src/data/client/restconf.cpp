@@ -203,9 +203,10 @@ base::Result<Instance> single_entry(Kind kind, const std::string& name, std::str
     return base::Error{"its answer does not hold one " + std::string(word_of(kind))};
   }
   auto entry = read_members(list_of(kind), entries->entries.front(), {nullptr, true}, std::string(list_of(kind).name));
-  if (!entry) return base::Error{"its " + std::string(word_of(kind)) + " cannot be read: " + entry.error().message};
+  if (!entry)
+    return base::Error{"its " + std::string(word_of(kind)) + " cannot be read: " + printable(entry.error().message)};
   if (auto complete = check_complete(*entry, path_of("", *entry)); !complete) {
-    return base::Error{"its " + std::string(word_of(kind)) + " is not whole: " + complete.error().message};
+    return base::Error{"its " + std::string(word_of(kind)) + " is not whole: " + printable(complete.error().message)};
   }
   if (name_of(*entry) != name) {
     return base::Error{"its answer is about '" + clipped(name_of(*entry)) + "', and '" + clipped(name) +

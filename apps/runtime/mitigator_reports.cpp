@@ -156,6 +156,8 @@ void MitigatorRunner::State::report_counters(base::Now now) {
       }
     }
     total = reconciler.dropped();
+    total.packets += filters.dropped().packets;
+    total.bytes += filters.dropped().bytes;
     const auto span_ms = std::chrono::duration_cast<std::chrono::milliseconds>(now.steady - dropped_at).count();
     if (span_ms > 0) dropped_bits_per_s = (total.bytes - dropped.bytes) * 8000 / static_cast<std::uint64_t>(span_ms);
     dropped_at = now.steady;

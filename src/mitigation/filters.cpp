@@ -38,7 +38,8 @@ struct Entry {
   std::optional<base::WallTime> installed_at;
   std::uint64_t version = 0;  // of the reconciler when it was installed
   std::map<std::string, EntryTally> tallies;
-  bool fresh = false;  // something was counted that was not told
+  std::set<std::string> passing;  // entries of `desired` that let through all that they count
+  bool fresh = false;             // something was counted that was not told
   std::optional<std::pair<RuleState, std::string>> reported;
 
   bool settled() const { return desired ? installed == digest : !installed; }
@@ -53,6 +54,7 @@ struct FilterReconciler::State {
   std::array<std::deque<std::vector<Key>>, 2> split;   // parts of failed batches, tried before anything else
   std::set<std::pair<base::SteadyTime, Key>> waiting;  // failed
   std::set<Key> touched;
+  model::RuleCounters dropped;
   std::uint64_t wishes = 0;
   std::uint64_t version = 0;
   std::size_t installed = 0;
@@ -83,8 +85,13 @@ struct FilterReconciler::State {
     entry.failure.clear();
     entry.refusals = 0;
     std::set<std::string_view> names;
+    entry.passing.clear();
     if (want.list) {
-      for (const model::FilterRule& rule : want.list->rules) names.insert(rule.entry.name);
+      for (const model::FilterRule& rule : want.list->rules) {
+        names.insert(rule.entry.name);
+        const bool limits = rule.entry.rate_limit_hundredths.has_value();
+        if (rule.entry.forwarding == model::Forwarding::accept && !limits) entry.passing.insert(rule.entry.name);
+      }
     }
     std::erase_if(entry.tallies, [&](const auto& one) { return !names.contains(one.first); });
     settle(want.key);
@@ -273,10 +280,16 @@ void FilterReconciler::counted(const std::vector<ports::InstalledFilterList>& se
       EntryTally& tally = entry.tallies[one.entry];
       const model::RuleCounters before = tally.tally.total();
       tally.tally.counted(one.counters);
+      if (!entry.passing.contains(one.entry)) {
+        state_->dropped.packets += tally.tally.total().packets - before.packets;
+        state_->dropped.bytes += tally.tally.total().bytes - before.bytes;
+      }
       entry.fresh = entry.fresh || !tally.ever_told || tally.tally.total() != before;
     }
   }
 }
+
+model::RuleCounters FilterReconciler::dropped() const { return state_->dropped; }
 
 std::vector<FilterCounts> FilterReconciler::fresh_counts() {
   std::vector<FilterCounts> out;

@@ -87,6 +87,8 @@ class FilterReconciler {
   // than is believed is passed over.
   void counted(const std::vector<ports::InstalledFilterList>& seen, std::uint64_t as_of);
   std::vector<FilterCounts> fresh_counts();
+  // Everything that was counted for entries that drop or limit; never falling.
+  model::RuleCounters dropped() const;
 
   // Lists whose state has changed since the last call.
   std::vector<FilterReport> reports();

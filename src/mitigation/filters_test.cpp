@@ -241,6 +241,28 @@ TEST_F(Filters, CountersGoOnWhenAListIsReplaced) {
   EXPECT_EQ(stories[0].since, now.wall);
 }
 
+// What lists drop is dropped by the back end: what an entry lets through is not, and what is gone stays counted.
+TEST_F(Filters, WhatTheyDropIsAddedUp) {
+  const auto of = [](const std::string& name, model::Forwarding forwarding, std::optional<std::uint64_t> limit) {
+    auto out = std::make_shared<FilterList>(*list(key(name)));
+    out->rules[0].entry.forwarding = forwarding;
+    out->rules[0].entry.rate_limit_hundredths = limit;
+    return out;
+  };
+  want({of("drops", model::Forwarding::drop, {}), of("limits", model::Forwarding::accept, 2000),
+        of("passes", model::Forwarding::accept, {})});
+  turn(Phase::install);
+  count("drops", 5, reconciler.version());
+  count("limits", 30, reconciler.version());
+  count("passes", 700, reconciler.version());
+  EXPECT_EQ(reconciler.dropped(), (model::RuleCounters{35, 3500}));
+  count("drops", 9, reconciler.version());
+  EXPECT_EQ(reconciler.dropped(), (model::RuleCounters{39, 3900}));
+  forget(key("drops"));
+  turn(Phase::remove);
+  EXPECT_EQ(reconciler.dropped(), (model::RuleCounters{39, 3900}));
+}
+
 // Whatever is wished, refused, lost and restarted: at rest the back end has what is wanted, and nothing else.
 TEST(FiltersProperty, AtRestTheBackEndHasWhatIsWanted) {
   for (std::uint32_t seed = 1; seed <= 150; ++seed) {

@@ -249,9 +249,10 @@ TEST(Answers, SingleEntriesInBothFormsAreRead) {
 
 // What a server writes into values gets to people's screens as text alone.
 TEST(Answers, WhyAnEntryCannotBeReadIsPlainText) {
-  const auto odd = single_entry(
-      Kind::acl, "a",
-      R"({"ietf-dots-data-channel:acl":[{"name":"a","aces":{"ace":[{"name":"r","actions":{"forwarding":"x\u001b[2J"}}]}}]})");
+  const std::string matches = R"({"ipv4":{"destination-ipv4-network":"198.51.100.0\u001b[2J/24"}})";
+  const auto odd = single_entry(Kind::acl, "a",
+                                R"({"ietf-dots-data-channel:acl":[{"name":"a","aces":{"ace":[{"name":"r","matches":)" +
+                                    matches + R"(,"actions":{"forwarding":"drop"}}]}}]})");
   ASSERT_FALSE(odd);
   EXPECT_EQ(odd.error().message.find('\x1b'), std::string::npos);
   EXPECT_THAT(odd.error().message, HasSubstr("cannot be read"));

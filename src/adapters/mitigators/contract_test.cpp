@@ -1,8 +1,12 @@
 #include "tests/contract/mitigator_contract.h"
 
+#include <unistd.h>
+
+#include "adapters/mitigators/command_mitigator.h"
 #include "adapters/mitigators/dry_run.h"
 #include "adapters/mitigators/nftables_mitigator.h"
 #include "tests/support/network_namespace.h"
+#include "tests/support/temp_dir.h"
 
 namespace dots::tests {
 namespace {
@@ -25,6 +29,23 @@ struct NftablesHarness {
   }
 };
 
+// With the program that is shown in docs/examples.
+struct CommandHarness {
+  static constexpr bool kSurvives = true;
+  bool ready(std::string& why_not) {
+    why_not = ::access("/usr/bin/python3", X_OK) == 0 ? "" : "there is no python3 here";
+    return why_not.empty();
+  }
+  std::unique_ptr<ports::Mitigator> make() {
+    adapters::mitigators::CommandOptions options;
+    options.name = "border";
+    options.command = {DOTS_SOURCE_DIR "/docs/examples/mitigators/rule-file.py", folder.file("rules.json")};
+    return adapters::mitigators::make_command_mitigator(options);
+  }
+  TempDir folder;
+};
+
+INSTANTIATE_TYPED_TEST_SUITE_P(Command, MitigatorContract, CommandHarness);
 INSTANTIATE_TYPED_TEST_SUITE_P(DryRun, MitigatorContract, DryRunHarness);
 INSTANTIATE_TYPED_TEST_SUITE_P(Nftables, MitigatorContract, NftablesHarness);
 

@@ -1,6 +1,7 @@
 #include "adapters/mitigators/dry_run.h"
 
 #include "adapters/mitigators/filter_protocol.h"
+#include "adapters/mitigators/rule_json.h"
 
 namespace dots::adapters::mitigators {
 
@@ -20,19 +21,7 @@ base::Result<void> DryRunMitigator::open() {
 
 ports::Applied DryRunMitigator::apply(const std::vector<ports::RuleChange>& changes) {
   if (!open_) return ports::MitigatorFault{"the table is not open"};
-  // The same rules as elsewhere are refused, and before anything is changed.
-  for (const auto& change : changes) {
-    const model::Rule& rule = change.rule;
-    if (rule.match.target != rule.match.target.masked()) {
-      return ports::MitigatorFault{model::to_string(rule) + ": the target has host bits"};
-    }
-    if ((rule.action == model::RuleAction::limit) != (rule.rate_limit_bps != 0)) {
-      return ports::MitigatorFault{model::to_string(rule) + ": a limit needs a rate, and nothing else has one"};
-    }
-    if (rule.match.ports && (!rule.match.protocol || rule.match.ports->upper < rule.match.ports->lower)) {
-      return ports::MitigatorFault{model::to_string(rule) + ": ports without a protocol or in the wrong order"};
-    }
-  }
+  if (auto checked = check_rules(changes); !checked) return checked;
   for (const auto& change : changes) {
     if (change.kind == ports::RuleChange::Kind::install) {
       rules_[change.rule.match] = change.rule;

@@ -3,6 +3,7 @@
 #include <optional>
 
 #include "adapters/mitigators/filter_protocol.h"
+#include "adapters/mitigators/rule_actions.h"
 
 namespace dots::adapters::mitigators {
 
@@ -36,18 +37,6 @@ std::vector<std::string> texts_of(const json::object& answer, std::string_view k
 
 namespace {
 
-const char* name_of(model::RuleAction action) {
-  switch (action) {
-    case model::RuleAction::drop:
-      return "drop";
-    case model::RuleAction::limit:
-      return "limit";
-    case model::RuleAction::blackhole:
-      return "blackhole";
-  }
-  return "";
-}
-
 std::optional<std::uint64_t> number(const json::value& value, std::uint64_t high) {
   std::uint64_t out = 0;
   if (value.is_int64() && value.as_int64() >= 0) {
@@ -65,16 +54,10 @@ std::optional<ports::InstalledRule> read_row(const json::value& value) {
   const auto* row = value.if_array();
   if (row == nullptr || row->size() != 8 || !(*row)[0].is_string() || !(*row)[1].is_string()) return std::nullopt;
   ports::InstalledRule out;
-  const auto& action = (*row)[0].as_string();
-  if (action == "drop") {
-    out.rule.action = model::RuleAction::drop;
-  } else if (action == "limit") {
-    out.rule.action = model::RuleAction::limit;
-  } else if (action == "blackhole") {
-    out.rule.action = model::RuleAction::blackhole;
-  } else {
-    return std::nullopt;
-  }
+  const auto& name = (*row)[0].as_string();
+  const auto action = action_of(std::string_view(name.data(), name.size()));
+  if (!action) return std::nullopt;
+  out.rule.action = *action;
   const auto& target = (*row)[1].as_string();
   const auto prefix = model::parse_prefix(std::string_view(target.data(), target.size()));
   if (!prefix) return std::nullopt;

@@ -100,6 +100,8 @@ base::Result<json::object> mitigate_arguments(const Options::Mitigate& m) {
   put("target-protocol", std::move(protocols));
   put("target-fqdn", json::array(m.fqdns.begin(), m.fqdns.end()));
   put("target-uri", json::array(m.uris.begin(), m.uris.end()));
+  if (!m.contract.empty()) out["contract-id"] = m.contract;
+  if (!m.service.empty()) out["requested-service"] = m.service;
   put("alias-name", json::array(m.aliases.begin(), m.aliases.end()));
   if (m.prefixes.empty() && m.fqdns.empty() && m.uris.empty() && m.aliases.empty())
     return base::Error{"nothing to protect; name it with --target-prefix, --fqdn, --uri or --alias"};
@@ -124,6 +126,57 @@ json::array acl_list(const std::vector<std::string>& activate, const std::vector
   for (const auto& name : activate) add(name, when_mitigating ? "activate-when-mitigating" : "immediate");
   for (const auto& name : deactivate) add(name, "deactivate");
   return list;
+}
+
+namespace {
+
+// "2026-11-22", "2026-11-22T15:00", "2026-11-22T15:00:30", each with or without a final Z: UTC. Or "2h": so long ago.
+base::Result<std::int64_t> parse_time(const std::string& text, std::int64_t now) {
+  if (const auto ago = parse_lifetime(text); ago && *ago > 0 && std::isalpha(static_cast<unsigned char>(text.back()))) {
+    return now - *ago;
+  }
+  const base::Error wrong{"'" + text + "' is no time; write 30m, 2h or 7d for so long ago, or 2026-11-22T15:00:00Z"};
+  std::string_view rest = text;
+  if (rest.ends_with('Z')) rest.remove_suffix(1);
+  // Each part with what stands before it.
+  static constexpr std::pair<char, std::size_t> kParts[] = {{'\0', 4}, {'-', 2}, {'-', 2},
+                                                            {'T', 2},  {':', 2}, {':', 2}};
+  int parts[6] = {};
+  std::size_t count = 0;
+  for (const auto& [before, digits] : kParts) {
+    if (rest.empty() && count >= 3 && count != 4) break;
+    if (before != '\0') {
+      if (rest.empty() || rest.front() != before) return wrong;
+      rest.remove_prefix(1);
+    }
+    const auto value = number<int>(rest.substr(0, digits));
+    if (rest.size() < digits || !value) return wrong;
+    parts[count++] = *value;
+    rest.remove_prefix(digits);
+  }
+  const std::chrono::year_month_day date{std::chrono::year{parts[0]},
+                                         std::chrono::month{static_cast<unsigned>(parts[1])},
+                                         std::chrono::day{static_cast<unsigned>(parts[2])}};
+  if (!rest.empty() || !date.ok() || parts[0] < 1970 || parts[3] > 23 || parts[4] > 59 || parts[5] > 59) return wrong;
+  const auto days = std::chrono::sys_days{date}.time_since_epoch().count();
+  return std::int64_t{days} * 86400 + parts[3] * 3600 + parts[4] * 60 + parts[5];
+}
+
+}  // namespace
+
+base::Result<json::object> audit_arguments(const Options::Audit& audit, std::int64_t now) {
+  json::object out{{"limit", audit.limit == 0 ? (audit.json_lines ? 10000U : 50U) : audit.limit}};
+  for (const auto& [name, value] : {std::pair{"domain", &audit.domain}, std::pair{"actor", &audit.actor},
+                                    std::pair{"action", &audit.action}, std::pair{"subject", &audit.subject}}) {
+    if (!value->empty()) out[name] = *value;
+  }
+  for (const auto& [name, value] : {std::pair{"since", &audit.since}, std::pair{"until", &audit.until}}) {
+    if (value->empty()) continue;
+    const auto time = parse_time(*value, now);
+    if (!time) return time.error();
+    out[name] = *time;
+  }
+  return out;
 }
 
 base::Result<json::object> redirect_arguments(const Options::Redirect& r) {

@@ -34,6 +34,8 @@ void mitigate(CLI::App& app, Options& options) {
   sub->add_option("--lifetime", m.lifetime, "How long: seconds, or 30m, 2h, 1d, or 'forever'");
   sub->add_option("--note", m.note, "Why, for the records");
   sub->add_option("--server", m.server, "Which [[upstream]], when there are several");
+  sub->add_option("--contract", m.contract, "The contract that the request refers to, by its id");
+  sub->add_option("--service", m.service, "The service that is wanted, by its name at the server");
   sub->add_option("--activate", m.activate, "Filter to be activated with the request")->delimiter(',');
   sub->add_option("--deactivate", m.deactivate, "Filter to be deactivated with the request")->delimiter(',');
   sub->add_flag("--armed", m.armed, "Start only when the server loses our signal");
@@ -248,10 +250,15 @@ void build_cli(CLI::App& app, Options& options) {
   filters->add_option("--domain", options.which.domain, "Only this client domain");
   filters->add_option("--cuid", options.which.cuid, "Only this client unique identifier");
   CLI::App* audit = command(app, "audit", "Who asked for what, and what became of it");
-  audit->add_option("--limit", options.audit.limit, "Newest lines to show")
-      ->capture_default_str()
+  audit->add_option("--limit", options.audit.limit, "Newest lines to show: 50, and 10000 with --json-lines")
       ->check(CLI::Range(1, 10000));
   audit->add_option("--domain", options.audit.domain, "Only this client domain");
+  audit->add_option("--actor", options.audit.actor, "Only actors or credentials with this text");
+  audit->add_option("--action", options.audit.action, "Only this action, as request, withdraw or refuse");
+  audit->add_option("--subject", options.audit.subject, "Only subjects with this text, as mid=7");
+  audit->add_option("--since", options.audit.since, "From this time on: 30m, 2h, 7d ago, or 2026-11-22T15:00:00Z");
+  audit->add_option("--until", options.audit.until, "Before this time, written likewise");
+  audit->add_flag("--json-lines", options.audit.json_lines, "One JSON object for each line, oldest first");
   CLI::App* decode = command(app, "decode", "Make a DOTS message body (CBOR) readable");
   decode->add_option("HEX", options.decode.input, "The bytes in hexadecimal; '-' or nothing reads standard input");
   decode->add_option("--file", options.decode.file, "A file with the bytes, raw or in hexadecimal");

@@ -22,6 +22,7 @@ struct Options {
     std::string lifetime;
     std::string note;
     std::string server;
+    std::string contract, service;
     std::vector<std::string> activate, deactivate;  // filters
     bool armed = false;
     bool wait = false;
@@ -40,8 +41,9 @@ struct Options {
   } filter;
   std::string explain;  // MID, prefix or nothing
   struct Audit {
-    std::uint32_t limit = 50;
-    std::string domain;
+    std::uint32_t limit = 0;  // 0: 50, and 10,000 with json_lines
+    std::string domain, actor, action, subject, since, until;
+    bool json_lines = false;
   } audit;
   struct Watch {
     double interval_s = 1;

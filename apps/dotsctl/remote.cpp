@@ -129,8 +129,9 @@ int run_remote(const std::string& command, const Options& options, Streams strea
   }
   if (command == "reload" && options.dry_run) arguments["dry_run"] = true;
   if (command == "audit") {
-    arguments["limit"] = options.audit.limit;
-    if (!options.audit.domain.empty()) arguments["domain"] = options.audit.domain;
+    auto parsed = audit_arguments(options.audit, unix_now());
+    if (!parsed) return fail(options, streams, kUsage, parsed.error().message, "");
+    arguments = std::move(parsed).value();
   }
   if (command == "mitigate" || command == "explain") {
     auto parsed = command == "mitigate" ? mitigate_arguments(options.mitigate) : explain_arguments(options.explain);
@@ -157,6 +158,10 @@ int run_remote(const std::string& command, const Options& options, Streams strea
   const ApiReply reply = call_api(*socket, operation, arguments);
   if (const int code = check(options, streams, reply); code != kOk) return code;
   if (command == "mitigate" && options.mitigate.wait) return wait_for_mitigation(options, *socket, reply.body, streams);
+  if (command == "audit" && options.audit.json_lines) {
+    streams.out << audit_lines(reply.body);
+    return kOk;
+  }
   streams.out << (options.json ? json::serialize(reply.body) + "\n" : render(command, reply.body));
   return kOk;
 }

@@ -121,12 +121,23 @@ std::string filter_words(const json::value& m, const char* name) {
   return joined(all);
 }
 
+// What does not work in a mitigation that was accepted, with its reason for programs.
+std::string trouble_words(const json::value& m) {
+  const std::string reason = text_of(m, "refusal-reason");
+  const std::string failure = text_of(m, "failure");
+  if (!text_of(m, "refusal").empty() || reason.empty()) return "";
+  return reason + (failure.empty() ? "" : ": " + failure);
+}
+
 std::string show_one(const json::value& m, std::int64_t now) {
   Facts facts;
   const std::string status = text_of(m, "status");
   facts.add("status", state_words(m) + (status.empty() ? "" : " (" + status + ")"));
   facts.add("waits for", text_of(m, "waits-for"));
   facts.add("refusal", text_of(m, "refusal"));
+  facts.add("refused because of", text_of(m, "refusal").empty() ? "" : text_of(m, "refusal-reason"));
+  facts.add("trouble", trouble_words(m));
+  facts.add("offered services", joined(list_of(m, "offered-service")));
   facts.add("reason", text_of(m, "reason"));
   facts.add("switches filters", filter_words(m, "acl-list"));
   facts.add("filters switched there", filter_words(m, "switched-by-the-server"));
@@ -134,7 +145,12 @@ std::string show_one(const json::value& m, std::int64_t now) {
   facts.add("in conflict with", joined(list_of(m, "conflict-with")));
   if (member(m, "held-back") != nullptr) facts.add("held back", "the signal is lost, but a conflict is in its way");
   facts.add("told the server", text_of(m, "attack-status"));
-  facts.add("targets", targets(m, 1000));
+  const auto actual = list_of(m, "actual-prefix");
+  facts.add(actual.empty() ? "targets" : "targets, requested", targets(m, 1000));
+  facts.add("targets, actual", joined(actual));
+  facts.add("contract", text_of(m, "contract-id"));
+  facts.add("service, requested", text_of(m, "requested-service"));
+  facts.add("service, used", text_of(m, "service-used"));
   if (const auto addresses = list_of(m, "addresses");
       !list_of(m, "target-fqdn").empty() || !list_of(m, "target-uri").empty())
     facts.add("addresses", joined(addresses));
@@ -269,11 +285,18 @@ std::string render_audit(const json::value& body) {
   json::array records = list_of(body, "audit");
   if (records.empty()) records = list_of(body, "records");
   if (records.empty()) return "The audit log is empty.\n";
-  Table table{{"AT", "DOMAIN", "WHO", "ACTION", "WHAT", "VERDICT", "WHY"}};
+  Table table{{"AT", "DOMAIN", "WHO", "BY", "ACTION", "WHAT", "VERDICT", "WHY"}};
   for (const auto& r : records)
-    table.add({time_of(r, "at"), text_of(r, "domain"), text_of(r, "actor"), text_of(r, "action"), text_of(r, "subject"),
-               text_of(r, "verdict"), text_of(r, "text")});
+    table.add({time_of(r, "at"), text_of(r, "domain"), text_of(r, "actor"), text_of(r, "credential"),
+               text_of(r, "action"), text_of(r, "subject"), text_of(r, "verdict"), text_of(r, "text")});
   return table.text();
+}
+
+std::string audit_lines(const json::value& body) {
+  const json::array records = list_of(body, "audit");
+  std::string out;
+  for (auto it = records.rbegin(); it != records.rend(); ++it) out += json::serialize(*it) + "\n";
+  return out;
 }
 
 std::string render_reload(const json::value& body) {

@@ -13,6 +13,7 @@ std::string render_list(const boost::json::value& body, std::int64_t now_unix_s)
 std::string render_show(const boost::json::value& body, std::int64_t now_unix_s);
 std::string render_explain(const boost::json::value& body, std::int64_t now_unix_s);
 std::string render_audit(const boost::json::value& body);
+std::string audit_lines(const boost::json::value& body);  // JSON, oldest first
 std::string render_reload(const boost::json::value& body);
 std::string render_filters(const boost::json::value& body, std::int64_t now);
 // The lists of filters in an answer of explain; empty without any.

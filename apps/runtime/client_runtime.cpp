@@ -66,6 +66,9 @@ agent::client::ClientSettings settings_of(const ops::Config& config, const std::
     server.config.wanted = {upstream.mitigating_config, upstream.idle_config};
     server.upstream.session.endpoint.observing = server.requests.max_requests;
     server.requests.cuid = base::Cuid{upstream.cuid.empty() ? default_cuid : upstream.cuid};
+    server.requests.extensions = upstream.extensions;
+    if (!upstream.contract_id.empty()) server.requests.contract_id = upstream.contract_id;
+    if (!upstream.requested_service.empty()) server.requests.requested_service = upstream.requested_service;
     server.requests.default_lifetime_s = upstream.default_lifetime_s;
     server.requests.refresh_before_percent = upstream.refresh_before_percent;
     using Follow = agent::client::RedirectPolicy::Follow;
@@ -362,8 +365,7 @@ void ClientRuntime::State::audit(const ClientEffects::AuditQuery& query) {
   const auto read = [this, query](base::Result<std::vector<ports::AuditRecord>> records) {
     post_surely([this, query, records = std::move(records)] { agent->on_audit(query.ticket, records, round); });
   };
-  const bool taken =
-      committer->read([read, query](ports::Store& store) { read(store.audit(std::nullopt, query.limit)); });
+  const bool taken = committer->read([read, query](ports::Store& store) { read(store.audit(query.wanted)); });
   if (!taken) agent->on_audit(query.ticket, base::Error{"the commit thread takes no more work"}, round);
 }
 

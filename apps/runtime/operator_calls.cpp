@@ -2,6 +2,8 @@
 
 #include <utility>
 
+#include "agent/operators/audit_query.h"
+
 namespace dots::runtime {
 namespace {
 
@@ -19,14 +21,13 @@ base::Result<ServerArguments> parse_arguments(const boost::json::object& argumen
   ServerArguments out;
   for (const auto& [key, value] : arguments) {
     const std::string name{key};
+    const auto narrowed = agent::narrow(name, value, out.audit);
+    if (!narrowed) return narrowed.error();
+    if (*narrowed) continue;
     if (name == "mid") {
       const auto mid = number(value, UINT32_MAX);
       if (!mid) return base::Error{"mid " + mid.error().message};
       out.query.mid = base::Mid{static_cast<std::uint32_t>(*mid)};
-    } else if (name == "limit") {
-      const auto limit = number(value, 10000);
-      if (!limit) return base::Error{"limit " + limit.error().message};
-      out.limit = static_cast<std::size_t>(*limit);
     } else if (!value.is_string()) {
       return base::Error{name + " is unknown, or no text"};
     } else if (name == "cuid") {

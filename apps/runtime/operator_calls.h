@@ -8,6 +8,7 @@
 #include "agent/control.h"
 #include "agent/server/render.h"
 #include "base/result.h"
+#include "ports/store.h"
 
 namespace dots::runtime {
 
@@ -16,7 +17,7 @@ struct ServerArguments {
   agent::server::ExplainQuery query;  // mid, cuid, prefix
   std::string domain;
   std::string note;
-  std::size_t limit = 100;
+  ports::AuditQuery audit;  // without its domain
 };
 base::Result<ServerArguments> parse_arguments(const boost::json::object& arguments);
 

@@ -125,9 +125,9 @@ void ServerRuntime::State::filters(const ServerArguments& arguments, Done done) 
 
 void ServerRuntime::State::audit(const ServerArguments& arguments, Done done) {
   const bool taken = committer->read([arguments, done](ports::Store& store) {
-    std::optional<base::DomainId> domain;
-    if (!arguments.domain.empty()) domain = base::DomainId{arguments.domain};
-    auto records = store.audit(domain, arguments.limit);
+    ports::AuditQuery query = arguments.audit;
+    if (!arguments.domain.empty()) query.domain = base::DomainId{arguments.domain};
+    auto records = store.audit(query);
     if (!records) {
       done(call_failed(CallAnswer::Outcome::unavailable, records.error().message));
       return;
@@ -166,7 +166,8 @@ void ServerRuntime::State::withdraw(const ServerArguments& arguments, const agen
       return;
     }
     const ports::MitigationRecord& record = mitigations.front().record;
-    signal::server::OperatorWithdraw event{0, record.cuid, record.mid, caller.name, arguments.note};
+    signal::server::OperatorWithdraw event{0,           record.cuid,    record.mid,
+                                           caller.name, arguments.note, caller.credential()};
     ask_domain(record.domain, std::move(event), record.mid, done);
   });
 }
@@ -185,7 +186,8 @@ void ServerRuntime::State::release_cuid(const ServerArguments& arguments, const 
                             "name it: --domain"));
   }
   ask_domain(domain,
-             signal::server::OperatorReleaseCuid{0, base::Cuid{arguments.query.cuid}, caller.name, arguments.note},
+             signal::server::OperatorReleaseCuid{0, base::Cuid{arguments.query.cuid}, caller.name, arguments.note,
+                                                 caller.credential()},
              std::nullopt, std::move(done));
 }
 

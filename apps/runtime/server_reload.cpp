@@ -72,6 +72,7 @@ void ServerRuntime::State::audit_line(const agent::Caller& caller, const std::st
   record.subject = subject;
   record.verdict = "done";
   record.text = text;
+  record.credential = caller.credential();
   batch.changes.push_back(ports::AppendAudit{std::move(record)});
   // It is in force whatever the store says of the audit line.
   if (!committer->submit(std::move(batch), [then](const ports::CommitResult&) { then(); })) then();

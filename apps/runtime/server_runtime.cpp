@@ -182,6 +182,7 @@ void ServerRuntime::State::open_shards(const Beliefs& believed, std::uint32_t co
       signal::server::SessionParameters{std::nullopt, {defaults, defaults}, false});
   const bool filter_control = config.filter_control.mode != ops::FilterControl::off;
   session->filter_control = filter_control ? wire::FilterControl::on : wire::FilterControl::off;
+  session->extensions = config.extensions.mode != ops::Extensions::off;
   session->endpoint.message_bytes = config.limits.message_bytes;
   session->rate = {config.limits.session_requests_per_s, config.limits.session_requests_burst};
   agent::server::LossGuardSettings guard{config.limits.hold_share_percent, config.limits.hold_at_least};

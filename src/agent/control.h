@@ -16,6 +16,9 @@ struct Caller {
   std::string name;        // user name, stored as author with every change
   std::uint32_t uid = 0;
   bool may_write = false;  // member of the operator group
+
+  // For the audit log: the kernel names the user of a unix socket.
+  std::string credential() const { return "user id " + std::to_string(uid); }
 };
 
 struct Call {

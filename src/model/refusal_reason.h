@@ -8,11 +8,11 @@
 namespace dots::model {
 
 enum class RefusalReason : std::uint8_t {
-  scope = 1,  // what is to be protected: not of this domain, malformed, too large, in conflict
+  scope = 1,  // what is to be protected: not of this domain, not known, not to be protected at all
   contract,   // the contract is not known, or does not cover this
-  policy,     // of the server: it may, and does not want to
-  rate,       // too much at a time, or too many at once
-  capacity,   // rules, mitigations: the back ends or the quota are full
+  policy,     // of the server: it could, and does not want to
+  rate,       // too often
+  capacity,   // no room: of the quota, of the back ends
   bandwidth,  // more traffic than can be taken
   function,   // the wanted service, or what the scope needs, is not offered
   hardware,   // something that does the work is broken

@@ -91,6 +91,13 @@ struct FilterControlConfig {
   FilterControl mode = FilterControl::on;
 };
 
+// Ours (docs/extensions.md).
+enum class Extensions : std::uint8_t { off, when_asked };
+
+struct ExtensionsConfig {
+  Extensions mode = Extensions::when_asked;
+};
+
 struct StoreConfig {
   std::string state_dir;
   std::string kind = "sqlite";    // or "memory" (loses everything on exit; says so)
@@ -180,6 +187,8 @@ struct UpstreamConfig {
   UpstreamTransport transport = UpstreamTransport::automatic;
   base::Duration udp_probe = std::chrono::hours{24};   // while over TCP; never under 5 min (RFC 9132 4.3)
   bool negotiate = true;                               // the session configuration (RFC 9132 4.5)
+  bool extensions = true;                              // ours (docs/extensions.md)
+  std::string contract_id, requested_service;          // with every request; empty: none
   model::ParameterSet mitigating_config, idle_config;  // what we want
   std::uint32_t reconnect_s = 300;                     // never under 60 (RFC 9132 4.7)
   std::uint32_t refresh_before_percent = 50;           // a refresh is sent when so much of the lifetime is left
@@ -201,6 +210,7 @@ struct Config {
   ListenConfig listen;                 // server
   DataChannelConfig data_channel;      // server
   FilterControlConfig filter_control;  // server
+  ExtensionsConfig extensions;         // server
   LimitsConfig limits;
   StoreConfig store;
   std::vector<MitigatorConfig> mitigators;                       // server

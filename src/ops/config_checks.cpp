@@ -248,6 +248,8 @@ class Checker {
                 " or less");
       unique(
           path + ".client", d.clients, [](const policy::ClientPolicy& c) { return c.id.value; }, "id");
+      unique(
+          path + ".contract", d.contracts, [](const policy::ContractPolicy& c) { return c.id; }, "id");
       for (std::size_t j = 0; j < d.clients.size(); ++j)
         nameable = client(d.clients[j], path + ".client[" + std::to_string(j) + "]") && nameable;
     }

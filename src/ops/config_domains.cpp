@@ -42,6 +42,32 @@ SectionSpec domain_client() {
   return s;
 }
 
+SectionSpec domain_contract() {
+  using C = policy::ContractPolicy;
+  SectionSpec s = section("contract", ForRole::server);
+  s.repeated = true;
+  s.live = true;
+  s.meaning =
+      "An agreement with the domain that requests can refer to by its id (docs/extensions.md). A request with another "
+      "id "
+      "is refused with the reason `contract`; one without an id has the limits of the domain alone.";
+  s.open = [](void* parent) -> void* { return &static_cast<policy::DomainPolicy*>(parent)->contracts.emplace_back(); };
+  s.keys = {
+      required(parsed<C>("id", &C::id, "text", read_identifier,
+                         {"What requests name. Unique in the domain.", "\"gold-2026\""})),
+      by_default("`services` of the domain",
+                 list<C>("services", &C::services, "list of names", 64, read_identifier,
+                         {"Services that it offers; the first is what a request without a wish gets.",
+                          "[\"scrubbing\", \"rtbh\"]"})),
+      number<C>(
+          "max_mitigations", &C::max_mitigations, "", {1, kMillion, true},
+          {"Mitigations under it at a time; those of the domain count as well. 0: only those of the domain.", "0"}),
+      number<C>("max_lifetime_s", &C::max_lifetime_s, "s", {1, kMaxLifetime, true},
+                {"Longer lifetimes are cut to this, instead of the domain's. 0: the domain's.", "0"}),
+  };
+  return s;
+}
+
 }  // namespace
 
 SectionSpec domain_section() {
@@ -70,6 +96,12 @@ SectionSpec domain_section() {
               {"DNS names that the domain owns; each covers all names below it. What they resolve to must lie in "
                "`prefixes`.",
                "[\"example.net\"]"}),
+      by_default(
+          "none",
+          list<D>("services", &D::services, "list of names", 64, read_identifier,
+                  {"Services that a request may ask for by name (docs/extensions.md); the first is what a request "
+                   "without a wish gets. The policy chooses back ends by them.",
+                   "[\"scrubbing\", \"rtbh\"]"})),
       number<D>("max_mitigations", &D::max_mitigations, "", {1, kMillion},
                 {"Mitigations of the domain at a time.", "1000"}),
       number<D>("max_cuids_per_client", &D::max_cuids_per_client, "", {1, 1000},
@@ -132,6 +164,7 @@ SectionSpec domain_section() {
                   "30"}),
   };
   s.children.push_back(domain_client());
+  s.children.push_back(domain_contract());
   return s;
 }
 

@@ -278,6 +278,7 @@ const SectionSpec& config_schema() {
                   listen(),
                   data_channel_section(),
                   filter_control_section(),
+                  extensions_section(),
                   heartbeat(),
                   session_config_section(),
                   limits(),

@@ -8,6 +8,7 @@ namespace dots::ops {
 
 SectionSpec data_channel_section();    // [data_channel] of a server
 SectionSpec filter_control_section();  // [filter_control]
+SectionSpec extensions_section();      // [extensions]
 SectionSpec mitigator_section();       // [[mitigator]]
 SectionSpec domain_section();          // [[domain]] and its clients
 SectionSpec policy_section();          // [[policy]]

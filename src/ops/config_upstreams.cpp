@@ -86,6 +86,18 @@ SectionSpec upstream_section() {
                  {"Is the session configuration asked for and negotiated (RFC 9132 section 4.5)? `false`: what the two "
                   "tables below say holds on our side without a word to the server.",
                   "true"}),
+      boolean<U>(
+          "extensions", &U::extensions,
+          {"Does the client say that it takes our extensions, and send them (docs/extensions.md)? Servers that do "
+           "not know them ignore them; `false` is for one that breaks this rule.",
+           "true"}),
+      by_default("none", parsed<U>("contract_id", &U::contract_id, "text", read_identifier,
+                                   {"The contract that every request towards this server refers to, unless `dotsctl "
+                                    "mitigate --contract` names another.",
+                                    "\"gold-2026\""})),
+      by_default("none", parsed<U>("requested_service", &U::requested_service, "text", read_identifier,
+                                   {"The service that every request asks for, unless `--service` names another.",
+                                    "\"scrubbing\""})),
       number<U>("reconnect_s", &U::reconnect_s, "s", {60, 86400},
                 {"Pause before a dead session is opened again, without an attack (RFC 9132 section 4.7: not under 60, "
                  "better not under 300).",

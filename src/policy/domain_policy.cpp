@@ -12,8 +12,10 @@ constexpr std::size_t kMostNarrowings = 64;            // port ranges, and proto
 constexpr std::int64_t kLongestLifetime = UINT32_MAX;  // lifetime is a uint32 on the wire (RFC 9132 5.3)
 
 // RFC 9132 leaves the code of a scope outside of the domain open; an invalid parameter is 4.00 (docs/decisions).
-Verdict refuse(std::string diagnostic, std::string reason, std::string next_step = {}) {
-  return Verdict::no(ResponseCode::bad_request, std::move(diagnostic), std::move(reason), std::move(next_step));
+Verdict refuse(std::string diagnostic, std::string reason, std::string next_step = {},
+               model::RefusalReason refusal = model::RefusalReason::scope) {
+  return Verdict::no(ResponseCode::bad_request, std::move(diagnostic), std::move(reason), std::move(next_step),
+                     refusal);
 }
 
 }  // namespace
@@ -110,7 +112,8 @@ Verdict DomainRules::may_request(const model::MitigationScope& scope) const {
     const std::string limit = std::to_string(policy_.max_targets_per_request);
     return refuse(std::to_string(targets) + " targets in one request; at most " + limit + " are taken",
                   std::to_string(targets) + " targets, over the limit of " + limit,
-                  "raise max_targets_per_request of the domain, or split the request over several mids");
+                  "raise max_targets_per_request of the domain, or split the request over several mids",
+                  model::RefusalReason::policy);
   }
   // Rules are made for every target with every range and protocol.
   for (const auto& [what, number] : {std::pair{"port ranges", scope.target_port_range.size()},
@@ -118,7 +121,8 @@ Verdict DomainRules::may_request(const model::MitigationScope& scope) const {
     if (number <= kMostNarrowings) continue;
     const std::string text = std::to_string(number) + " " + what + " in one request; at most " +
                              std::to_string(kMostNarrowings) + " are taken";
-    return refuse(text, text, "name a wider range, or split the request over several mids");
+    return refuse(text, text, "name a wider range, or split the request over several mids",
+                  model::RefusalReason::policy);
   }
   if (Verdict verdict = may_keep(scope); !verdict.allowed) return verdict;
   const bool narrowed = !scope.target_port_range.empty() || !scope.target_protocol.empty();
@@ -132,7 +136,7 @@ Verdict DomainRules::may_request(const model::MitigationScope& scope) const {
     if (!by_uris) {
       return refuse("target-protocol or target-port-range is required by the policy of this server",
                     "the scope has neither protocol nor port, and broad_scope is 'refuse'",
-                    "set broad_scope of the domain to 'limit' to accept such requests");
+                    "set broad_scope of the domain to 'limit' to accept such requests", model::RefusalReason::policy);
     }
   }
   return Verdict::yes();
@@ -175,11 +179,13 @@ ConflictOutcome DomainRules::arbitrate(const base::ClientId& newcomer, const bas
   return ConflictOutcome::holder;
 }
 
-model::Lifetime DomainRules::grant(model::Lifetime requested) const {
+model::Lifetime DomainRules::grant(model::Lifetime requested, const std::optional<std::string>& contract_id) const {
   const auto bounded = [](std::uint64_t seconds) {
     return static_cast<std::int64_t>(std::clamp<std::uint64_t>(seconds, 1, kLongestLifetime));
   };
-  const std::int64_t longest = bounded(policy_.max_lifetime_s);
+  const ContractPolicy* agreed = contract(contract_id);
+  const std::int64_t longest =
+      bounded(agreed != nullptr && agreed->max_lifetime_s > 0 ? agreed->max_lifetime_s : policy_.max_lifetime_s);
   if (requested.indefinite()) {
     if (policy_.allow_indefinite) return requested;
     return {std::min(longest, bounded(policy_.default_lifetime_s))};

@@ -59,9 +59,20 @@ enum class ConflictOutcome : std::uint8_t { holder, newcomer, neither, both };
 // silently dropped; `blackhole` is an explicit choice (ARCHITECTURE idea 4).
 enum class BroadScopeAction : std::uint8_t { limit, refuse, blackhole };
 
+// An agreement that requests can refer to by its id (docs/extensions.md). What it does not limit, the domain does.
+struct ContractPolicy {
+  std::string id;
+  std::vector<std::string> services;  // that it offers; none: those of the domain
+  std::uint32_t max_mitigations = 0;  // under this contract, beside the domain's own; 0: only the domain's counts
+  std::uint64_t max_lifetime_s = 0;   // instead of the domain's; 0: the domain's
+  friend bool operator==(const ContractPolicy&, const ContractPolicy&) = default;
+};
+
 struct DomainPolicy {
   base::DomainId id;
   std::vector<ClientPolicy> clients;
+  std::vector<ContractPolicy> contracts;
+  std::vector<std::string> services;  // offered by name; the first is what a request without a wish gets
 
   std::vector<model::Prefix> prefixes;  // owned
   std::vector<std::string> names;       // owned DNS names; "example.net" covers itself and everything below it
@@ -104,6 +115,15 @@ class DomainRules {
   Verdict may_request(const model::MitigationScope& scope) const;
   // The same ownership checks without those of shape and number: may an accepted request go on under this policy?
   Verdict may_keep(const model::MitigationScope& scope) const;
+  // The contract that a request refers to, and the service that it wants (docs/extensions.md).
+  Verdict may_use(const model::MitigationRequest& request) const;
+  // Null for none, and for one that is not known any more.
+  const ContractPolicy* contract(const std::optional<std::string>& id) const;
+  std::vector<std::string> offered(const std::optional<std::string>& contract_id) const;
+  // What the request gets: the service that it wants, else the first that is offered; nothing when none has a name.
+  std::optional<std::string> service_for(const model::MitigationRequest& request) const;
+  // 0: none but the domain's.
+  std::uint32_t max_mitigations(const std::optional<std::string>& contract_id) const;
   // The addresses that a name gave, on acceptance and on every later resolution.
   Verdict may_resolve_to(const std::string& name, const std::vector<model::IpAddress>& addresses) const;
   // Two clients ask for overlapping targets: which request may run? `everybody` sets priorities aside.
@@ -111,7 +131,7 @@ class DomainRules {
   // Of a client; the default for one that is not configured any more.
   std::uint32_t priority_of(const base::ClientId& client) const;
   // The lifetime that is granted for a requested one (RFC 9132 4.4.1.1).
-  model::Lifetime grant(model::Lifetime requested) const;
+  model::Lifetime grant(model::Lifetime requested, const std::optional<std::string>& contract_id = {}) const;
 
  private:
   Verdict may_request_uri(const std::string& uri) const;

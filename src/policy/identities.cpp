@@ -22,6 +22,11 @@ std::optional<base::Error> claim(Table& table, const std::string& key, const std
                      owner_text(known)};
 }
 
+KnownClient by(KnownClient client, std::string credential) {
+  client.credential = std::move(credential);
+  return client;
+}
+
 }  // namespace
 
 base::Result<Identities> Identities::build(const std::vector<DomainPolicy>& domains) {
@@ -60,19 +65,20 @@ std::optional<KnownClient> Identities::find(const model::PeerIdentity& identity)
     case model::CredentialKind::x509:
       for (const std::string& name : identity.names) {
         const auto found = by_certificate_name_.find(canonical_name(name));
-        if (found != by_certificate_name_.end()) return found->second;
+        if (found != by_certificate_name_.end()) return by(found->second, "certificate " + name);
       }
       return std::nullopt;
     case model::CredentialKind::psk: {
       if (identity.names.empty()) return std::nullopt;
       const auto found = by_psk_identity_.find(identity.names.front());
       if (found == by_psk_identity_.end()) return std::nullopt;
-      return found->second;
+      return by(found->second, "PSK " + identity.names.front());
     }
     case model::CredentialKind::raw_public_key: {
-      const auto found = by_raw_public_key_.find(base::to_hex(identity.fingerprint));
+      const std::string key = base::to_hex(identity.fingerprint);
+      const auto found = by_raw_public_key_.find(key);
       if (found == by_raw_public_key_.end()) return std::nullopt;
-      return found->second;
+      return by(found->second, "raw key " + key.substr(0, 16));
     }
   }
   return std::nullopt;

@@ -17,7 +17,13 @@ namespace dots::policy {
 struct KnownClient {
   base::DomainId domain;
   base::ClientId client;
-  friend bool operator==(const KnownClient&, const KnownClient&) = default;
+  // What proved it, for the audit log: "certificate edge.example.net", "PSK edge", "raw key 9f86d081884c7d65".
+  std::string credential = {};
+
+  // Whose session it is, whatever proved it.
+  friend bool operator==(const KnownClient& a, const KnownClient& b) {
+    return a.domain == b.domain && a.client == b.client;
+  }
 };
 
 // Immutable; shared between threads. Certificate names match exactly and case-insensitively, wildcards never.

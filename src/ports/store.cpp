@@ -4,6 +4,15 @@
 
 namespace dots::ports {
 
+bool AuditQuery::matches(const AuditRecord& record) const {
+  const auto within = [](const std::string& part, const std::string& text) {
+    return text.find(part) != std::string::npos;
+  };
+  return (!domain || record.domain == *domain) && (action.empty() || record.action == action) &&
+         (within(actor, record.actor) || within(actor, record.credential)) && within(subject, record.subject) &&
+         (!since || record.at >= *since) && (!until || record.at < *until);
+}
+
 bool is_release(const Change& change) {
   if (std::holds_alternative<EraseMitigation>(change) || std::holds_alternative<EraseCuid>(change) ||
       std::holds_alternative<EraseClientRequest>(change) || std::holds_alternative<EraseName>(change) ||

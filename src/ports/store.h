@@ -76,7 +76,22 @@ struct AuditRecord {
   std::string subject;  // "cuid=... mid=..."
   std::string verdict;  // "accepted", "refused", ...
   std::string text;     // one sentence: why, and what next
+  // How the actor was known: "certificate edge.example.net", "PSK edge", "user 1000 (alice)"; empty for "server".
+  std::string credential = {};
   friend bool operator==(const AuditRecord&, const AuditRecord&) = default;
+};
+
+// Which lines of the audit log; what is empty does not narrow.
+struct AuditQuery {
+  std::optional<base::DomainId> domain;
+  std::string action;                   // the whole word
+  std::string actor;                    // a part of the actor or of its credential
+  std::string subject;                  // a part of it
+  std::optional<base::WallTime> since;  // from then on
+  std::optional<base::WallTime> until;  // before
+  std::size_t limit = 100;              // the newest ones
+
+  bool matches(const AuditRecord& record) const;
 };
 
 // What a client role remembers of one of its own requests, keyed (server, mid).
@@ -134,16 +149,16 @@ struct DataEntryRecord {
   friend bool operator==(const DataEntryRecord&, const DataEntryRecord&) = default;
 };
 
-// An alias or access control list that an operator of a client role has put at a server (RFC 8783), keyed (server, kind,
-// name): what the client keeps there.
+// An alias or access control list that an operator of a client role has put at a server (RFC 8783), keyed (server,
+// kind, name): what the client keeps there.
 struct ClientDataRecord {
   std::string server;  // name of the configured server
   DataEntryKind kind = DataEntryKind::alias;
   std::string name;
-  base::Cuid cuid;         // under which it stands at the server
-  std::string body;        // as DataEntryRecord::body, as the server has it
-  std::int64_t rank = 0;   // the order at the server: by rank, ascending
-  std::string author;      // who put it there
+  base::Cuid cuid;        // under which it stands at the server
+  std::string body;       // as DataEntryRecord::body, as the server has it
+  std::int64_t rank = 0;  // the order at the server: by rank, ascending
+  std::string author;     // who put it there
   base::WallTime put_at{};
   base::WallTime refreshed_at{};
   friend bool operator==(const ClientDataRecord&, const ClientDataRecord&) = default;
@@ -211,10 +226,9 @@ struct EraseClientData {
   std::string name;
 };
 
-using Change =
-    std::variant<PutMitigation, EraseMitigation, PutCuid, EraseCuid, PutName, EraseName, AppendAudit, PutClientRequest,
-                 EraseClientRequest, PutCounter, PutDataClient, EraseDataClient, PutDataEntry, EraseDataEntry,
-                 PutClientData, EraseClientData>;
+using Change = std::variant<PutMitigation, EraseMitigation, PutCuid, EraseCuid, PutName, EraseName, AppendAudit,
+                            PutClientRequest, EraseClientRequest, PutCounter, PutDataClient, EraseDataClient,
+                            PutDataEntry, EraseDataEntry, PutClientData, EraseClientData>;
 
 // True when the change only frees or withdraws: such changes may use the reserve of a full disk. Audit lines ride
 // along.
@@ -282,8 +296,8 @@ class Store {
   // entries, all names, last_commit and fencing_token; no client requests, client data and counters, which belong to no
   // domain.
   virtual base::Result<Snapshot> load_domain(const base::DomainId& domain) = 0;
-  // Newest first, at most `limit`; of one domain when given.
-  virtual base::Result<std::vector<AuditRecord>> audit(std::optional<base::DomainId> domain, std::size_t limit) = 0;
+  // Newest first.
+  virtual base::Result<std::vector<AuditRecord>> audit(const AuditQuery& query) = 0;
   // Housekeeping that delays nobody's answer; the commit thread calls it after the answers of a group have left.
   virtual void maintain() {}
 };

@@ -83,6 +83,13 @@ inline ports::AuditRecord audit_line(const std::string& domain, std::int64_t num
           "because"};
 }
 
+inline ports::AuditQuery newest(std::size_t limit, const std::string& domain = {}) {
+  ports::AuditQuery query;
+  if (!domain.empty()) query.domain = base::DomainId(domain);
+  query.limit = limit;
+  return query;
+}
+
 template <class Harness>
 class StoreContract : public testing::Test {
  protected:
@@ -131,7 +138,7 @@ TYPED_TEST_P(StoreContract, AnEmptyStoreLoadsAsEmpty) {
   EXPECT_TRUE(snapshot.client_requests.empty());
   EXPECT_TRUE(snapshot.counters.empty());
   EXPECT_EQ(snapshot.last_commit, base::WallTime{});
-  EXPECT_TRUE(this->store->audit(std::nullopt, 10)->empty());
+  EXPECT_TRUE(this->store->audit(tests::newest(10))->empty());
 }
 
 TYPED_TEST_P(StoreContract, EveryMemberOfEveryRecordComesBackAfterARestart) {
@@ -159,7 +166,7 @@ TYPED_TEST_P(StoreContract, EveryMemberOfEveryRecordComesBackAfterARestart) {
   EXPECT_EQ(snapshot.client_requests, (std::vector{asked, fresh}));
   EXPECT_EQ(snapshot.counters, (std::map<std::string, std::uint64_t>{{"next_mid", UINT64_MAX}}));
   EXPECT_EQ(snapshot.last_commit, wall_at(1'700'000'000'000'000'007));
-  EXPECT_EQ(*this->store->audit(std::nullopt, 10), std::vector{line});
+  EXPECT_EQ(*this->store->audit(tests::newest(10)), std::vector{line});
 }
 
 TYPED_TEST_P(StoreContract, PutReplacesAndEraseRemovesByTheWholeKey) {
@@ -301,7 +308,7 @@ TYPED_TEST_P(StoreContract, ABatchIdCountsOnce) {
   const auto snapshot = this->load();
   EXPECT_EQ(snapshot.counters, (std::map<std::string, std::uint64_t>{{"m", 3}, {"n", 2}}));
   EXPECT_EQ(snapshot.last_commit, wall_at(7));
-  EXPECT_EQ(this->store->audit(std::nullopt, 10)->size(), 1u);
+  EXPECT_EQ(this->store->audit(tests::newest(10))->size(), 1u);
 }
 
 TYPED_TEST_P(StoreContract, AGroupIsAllOrNothing) {
@@ -389,7 +396,7 @@ TYPED_TEST_P(StoreContract, ARefusedCommitLeavesNothing) {
   EXPECT_FALSE(this->was_committed(batch.id));
   EXPECT_EQ(this->load().counters.at("n"), 1u);
   EXPECT_EQ(this->load().last_commit, wall_at(1));
-  EXPECT_TRUE(this->store->audit(std::nullopt, 10)->empty());
+  EXPECT_TRUE(this->store->audit(tests::newest(10))->empty());
   EXPECT_EQ(this->store->commit({batch}).outcome, ports::CommitOutcome::committed);
   EXPECT_EQ(this->load().counters.at("n"), 2u);
 }
@@ -456,18 +463,18 @@ TYPED_TEST_P(StoreContract, TheAuditLogKeepsTheNewestLinesAndGivesThemNewestFirs
     this->commit({ports::AppendAudit{audit_line(i % 2 == 0 ? "even" : "odd", i)}});
   }
   this->reopen();
-  const auto lines = *this->store->audit(std::nullopt, 1'000'000);
+  const auto lines = *this->store->audit(tests::newest(1'000'000));
   ASSERT_EQ(lines.size(), TypeParam::kAuditRecords);
   for (std::int64_t i = 0; i < kBound; ++i) {
     EXPECT_EQ(lines[static_cast<std::size_t>(i)].at, wall_at(kBound + 7 - i));
   }
-  const auto even = *this->store->audit(base::DomainId("even"), 3);
+  const auto even = *this->store->audit(tests::newest(3, "even"));
   ASSERT_EQ(even.size(), 3u);
   const std::int64_t newest_even = (kBound + 7) / 2 * 2;
   EXPECT_EQ(even[0], audit_line("even", newest_even));
   EXPECT_EQ(even[2], audit_line("even", newest_even - 4));
-  EXPECT_TRUE(this->store->audit(base::DomainId("nobody"), 3)->empty());
-  EXPECT_TRUE(this->store->audit(std::nullopt, 0)->empty());
+  EXPECT_TRUE(this->store->audit(tests::newest(3, "nobody"))->empty());
+  EXPECT_TRUE(this->store->audit(tests::newest(0))->empty());
 }
 
 TYPED_TEST_P(StoreContract, OneBatchLargerThanTheAuditBoundKeepsItsNewestLines) {
@@ -476,7 +483,7 @@ TYPED_TEST_P(StoreContract, OneBatchLargerThanTheAuditBoundKeepsItsNewestLines) 
     changes.push_back(ports::AppendAudit{audit_line("d", static_cast<std::int64_t>(i))});
   }
   this->commit(std::move(changes));
-  const auto lines = *this->store->audit(std::nullopt, 1'000'000);
+  const auto lines = *this->store->audit(tests::newest(1'000'000));
   ASSERT_EQ(lines.size(), TypeParam::kAuditRecords);
   EXPECT_EQ(lines.back().at, wall_at(static_cast<std::int64_t>(TypeParam::kAuditRecords) + 1));
 }

@@ -68,9 +68,7 @@ void ClientNode::finish(ClientEffects effects) {
     });
   }
   for (const auto& query : effects.audit) {
-    with([&](ClientEffects& out) {
-      agent_->on_audit(query.ticket, commits_->store().audit(std::nullopt, query.limit), out);
-    });
+    with([&](ClientEffects& out) { agent_->on_audit(query.ticket, commits_->store().audit(query.wanted), out); });
   }
   for (auto& done : effects.done) {
     const auto it = calls_.find(done.ticket);

@@ -313,7 +313,7 @@ TEST_F(CommitterTest, ReadsAreBoundedAndKeepTheirPlaceInTheOrder) {
   auto snapshot = load("d");
   auto after = submit({mitigation("d", 2)});
   std::promise<std::size_t> lines;
-  ASSERT_TRUE(committer->read([&](ports::Store& s) { lines.set_value(s.audit(std::nullopt, 9)->size()); }));
+  ASSERT_TRUE(committer->read([&](ports::Store& s) { lines.set_value(s.audit(tests::newest(9))->size()); }));
   EXPECT_FALSE(committer->read([](ports::Store&) {}));
   door.open();
   EXPECT_EQ(snapshot.get()->mitigations.size(), 1u);

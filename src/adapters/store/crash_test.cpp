@@ -241,7 +241,7 @@ TEST_F(PowerCut, SettlingWaitsForADiskThatWorks) {
   EXPECT_EQ(commit(3), ports::CommitOutcome::refused);
   EXPECT_FALSE(store->load_domain(base::DomainId("left")));
   EXPECT_FALSE(store->load());
-  EXPECT_FALSE(store->audit(std::nullopt, 1));
+  EXPECT_FALSE(store->audit(tests::newest(1)));
   EXPECT_FALSE(store->acquire());
   vfs.set_dead(false);
   const auto settled = store->was_committed({1, 2});

@@ -176,11 +176,10 @@ base::Result<ports::Snapshot> MemoryStore::load_domain(const base::DomainId& dom
   return all;
 }
 
-base::Result<std::vector<ports::AuditRecord>> MemoryStore::audit(std::optional<base::DomainId> domain,
-                                                                 std::size_t limit) {
+base::Result<std::vector<ports::AuditRecord>> MemoryStore::audit(const ports::AuditQuery& query) {
   std::vector<ports::AuditRecord> records;
-  for (auto it = disk_->audit.rbegin(); it != disk_->audit.rend() && records.size() < limit; ++it) {
-    if (!domain || it->domain == *domain) records.push_back(*it);
+  for (auto it = disk_->audit.rbegin(); it != disk_->audit.rend() && records.size() < query.limit; ++it) {
+    if (query.matches(*it)) records.push_back(*it);
   }
   return records;
 }

@@ -58,7 +58,7 @@ class MemoryStore : public ports::Store {
   base::Result<bool> was_committed(ports::BatchId id) override;
   base::Result<ports::Snapshot> load() override;
   base::Result<ports::Snapshot> load_domain(const base::DomainId& domain) override;
-  base::Result<std::vector<ports::AuditRecord>> audit(std::optional<base::DomainId> domain, std::size_t limit) override;
+  base::Result<std::vector<ports::AuditRecord>> audit(const ports::AuditQuery& query) override;
 
   // The script; may be written from any thread.
   void script(std::vector<Fault> next_commits);

@@ -19,7 +19,8 @@ int RowWriter::prepare(sqlite3* db) {
       {erase_cuid_, "DELETE FROM cuids WHERE domain=? AND cuid=?"},
       {put_name_, "INSERT OR REPLACE INTO names VALUES(?,?,?)"},
       {erase_name_, "DELETE FROM names WHERE name=? AND resolved_at_ns<=?"},
-      {append_audit_, "INSERT INTO audit(at_ns, domain, actor, action, subject, verdict, text) VALUES(?,?,?,?,?,?,?)"},
+      {append_audit_,
+       "INSERT INTO audit(at_ns, domain, actor, action, subject, verdict, text, credential) VALUES(?,?,?,?,?,?,?,?)"},
       {put_request_, "INSERT OR REPLACE INTO client_requests VALUES(?,?,?,?,?,?,?,?,?,?)"},
       {erase_request_, "DELETE FROM client_requests WHERE server=? AND mid=?"},
       {put_counter_, "INSERT OR REPLACE INTO counters VALUES(?,?)"},
@@ -96,6 +97,7 @@ int RowWriter::operator()(const ports::AppendAudit& append) {
       .text(r.subject)
       .text(r.verdict)
       .text(r.text)
+      .text(r.credential)
       .run();
 }
 
@@ -218,24 +220,33 @@ base::Result<std::map<std::string, std::uint64_t>> read_counters(Database& db) {
   return counters;
 }
 
-base::Result<std::vector<ports::AuditRecord>> read_audit(Database& db, const std::optional<base::DomainId>& domain,
-                                                         std::size_t limit) {
-  const auto read = [](Statement& row) -> base::Result<ports::AuditRecord> {
-    return ports::AuditRecord{row.column_time(0), base::DomainId(row.column_text(1)),
-                              row.column_text(2), row.column_text(3),
-                              row.column_text(4), row.column_text(5),
-                              row.column_text(6)};
-  };
-  const auto rows = static_cast<std::int64_t>(std::min<std::size_t>(limit, std::numeric_limits<std::int64_t>::max()));
-  if (!domain) {
-    return read_rows<ports::AuditRecord>(
-        db, "SELECT at_ns, domain, actor, action, subject, verdict, text FROM audit ORDER BY id DESC LIMIT ?",
-        [&](Statement& query) { query.integer(rows); }, read);
-  }
+base::Result<std::vector<ports::AuditRecord>> read_audit(Database& db, const ports::AuditQuery& wanted) {
+  std::string sql = "SELECT at_ns, domain, actor, action, subject, verdict, text, credential FROM audit WHERE true";
+  if (wanted.domain) sql += " AND domain=?";
+  if (!wanted.action.empty()) sql += " AND action=?";
+  if (!wanted.actor.empty()) sql += " AND (instr(actor, ?)>0 OR instr(credential, ?)>0)";
+  if (!wanted.subject.empty()) sql += " AND instr(subject, ?)>0";
+  if (wanted.since) sql += " AND at_ns>=?";
+  if (wanted.until) sql += " AND at_ns<?";
+  sql += " ORDER BY id DESC LIMIT ?";
   return read_rows<ports::AuditRecord>(
-      db,
-      "SELECT at_ns, domain, actor, action, subject, verdict, text FROM audit WHERE domain=? ORDER BY id DESC LIMIT ?",
-      [&](Statement& query) { query.text(domain->value).integer(rows); }, read);
+      db, sql.c_str(),
+      [&](Statement& query) {
+        if (wanted.domain) query.text(wanted.domain->value);
+        if (!wanted.action.empty()) query.text(wanted.action);
+        if (!wanted.actor.empty()) query.text(wanted.actor).text(wanted.actor);
+        if (!wanted.subject.empty()) query.text(wanted.subject);
+        if (wanted.since) query.time(*wanted.since);
+        if (wanted.until) query.time(*wanted.until);
+        query.integer(
+            static_cast<std::int64_t>(std::min<std::size_t>(wanted.limit, std::numeric_limits<std::int64_t>::max())));
+      },
+      [](Statement& row) -> base::Result<ports::AuditRecord> {
+        return ports::AuditRecord{row.column_time(0), base::DomainId(row.column_text(1)),
+                                  row.column_text(2), row.column_text(3),
+                                  row.column_text(4), row.column_text(5),
+                                  row.column_text(6), row.column_text(7)};
+      });
 }
 
 }  // namespace dots::adapters::store

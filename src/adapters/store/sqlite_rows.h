@@ -58,7 +58,6 @@ base::Result<std::vector<ports::DataEntryRecord>> read_data_entries(Database& db
 // Ordered by server and kind, then by rank.
 base::Result<std::vector<ports::ClientDataRecord>> read_client_data(Database& db);
 // Newest first.
-base::Result<std::vector<ports::AuditRecord>> read_audit(Database& db, const std::optional<base::DomainId>& domain,
-                                                         std::size_t limit);
+base::Result<std::vector<ports::AuditRecord>> read_audit(Database& db, const ports::AuditQuery& wanted);
 
 }  // namespace dots::adapters::store

@@ -77,12 +77,16 @@ CREATE TABLE client_data(
 );
 )sql";
 
+// How the actor of a line was known.
+constexpr const char* kAuditCredential = "ALTER TABLE audit ADD COLUMN credential TEXT NOT NULL DEFAULT '';";
+
 constexpr UpgradeStep kSteps[] = {
     {1, "tables", kTables},
     {2, "audit by domain", kAuditByDomain},
     {3, "data channel", kDataChannel},
     {4, "resolved aliases", kResolvedAliases},
     {5, "client data", kClientData},
+    {6, "credentials in the audit log", kAuditCredential},
 };
 static_assert(std::size(kSteps) == kSchemaVersion);
 

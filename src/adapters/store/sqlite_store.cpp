@@ -437,10 +437,9 @@ base::Result<ports::Snapshot> SqliteStore::load_domain(const base::DomainId& dom
   return snapshot;
 }
 
-base::Result<std::vector<ports::AuditRecord>> SqliteStore::audit(std::optional<base::DomainId> domain,
-                                                                 std::size_t limit) {
+base::Result<std::vector<ports::AuditRecord>> SqliteStore::audit(const ports::AuditQuery& query) {
   if (auto usable = state_->ensure_usable(); !usable) return usable.error();
-  auto records = read_audit(state_->db, domain, limit);
+  auto records = read_audit(state_->db, query);
   if (!records) return state_->failure("read", records.error().message);
   return records;
 }

@@ -32,7 +32,7 @@ class SqliteStore : public ports::Store {
   base::Result<bool> was_committed(ports::BatchId id) override;
   base::Result<ports::Snapshot> load() override;
   base::Result<ports::Snapshot> load_domain(const base::DomainId& domain) override;
-  base::Result<std::vector<ports::AuditRecord>> audit(std::optional<base::DomainId> domain, std::size_t limit) override;
+  base::Result<std::vector<ports::AuditRecord>> audit(const ports::AuditQuery& query) override;
   void maintain() override;
 
   // False while the disk is full and only withdrawals are taken.

@@ -98,7 +98,7 @@ TEST_F(SqliteFile, AVersion1DatabaseOpensUnderTheCurrentCode) {
   EXPECT_EQ(snapshot.fencing_token, 41u);
   EXPECT_EQ(*(*store)->acquire(), 42u);
   EXPECT_TRUE(*(*store)->was_committed({UINT64_MAX - 1, 17}));
-  EXPECT_EQ((*store)->audit(base::DomainId("shop"), 9)->size(), 1u);
+  EXPECT_EQ((*store)->audit(tests::newest(9, "shop"))->size(), 1u);
   const ports::Batch batch{{1, 1}, 42, {}, {ports::AppendAudit{tests::audit_line("shop", 1)}}};
   EXPECT_EQ((*store)->commit({batch}).outcome, ports::CommitOutcome::committed);
   store->reset();

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <charconv>
 
+#include "agent/operators/audit_query.h"
+
 namespace dots::agent::client {
 
 namespace json = boost::json;
@@ -11,7 +13,6 @@ namespace {
 
 constexpr std::size_t kMaxListEntries = 1000;
 constexpr std::size_t kMaxTextBytes = 2048;
-constexpr std::size_t kMaxAudit = 10000;
 
 std::optional<std::int64_t> whole_number(const json::value& value) {
   if (value.is_int64()) return value.as_int64();
@@ -177,6 +178,10 @@ base::Result<MitigateArguments> parse_mitigate(const json::object& arguments) {
     } else if (key == "trigger-mitigation") {
       if (!value.is_bool()) return base::Error{"trigger-mitigation must be true or false"};
       out.wanted.trigger_mitigation = value.as_bool();
+    } else if (key == "contract-id" || key == "requested-service") {
+      const auto text = text_of(key, value);
+      if (!text) return text.error();
+      (key == "contract-id" ? out.wanted.contract_id : out.wanted.requested_service) = *text;
     } else if (key == "note" || key == "server") {
       const auto text = text_of(key, value);
       if (!text) return text.error();
@@ -201,16 +206,15 @@ base::Result<Selection> parse_selection(const json::object& arguments) {
   for (const auto& member : arguments) {
     const std::string key(member.key());
     const json::value& value = member.value();
-    if (key == "mid" || key == "limit") {
+    const auto narrowed = narrow(key, value, out.audit);
+    if (!narrowed) return narrowed.error();
+    if (*narrowed) continue;
+    if (key == "mid") {
       const auto number = whole_number(value);
       if (!number || *number < 0 || *number > std::int64_t{UINT32_MAX}) {
         return base::Error{key + " must be a whole number from 0 to 4294967295"};
       }
-      if (key == "mid") {
-        out.mid = base::Mid{static_cast<std::uint32_t>(*number)};
-      } else {
-        out.limit = std::min(static_cast<std::size_t>(*number), kMaxAudit);
-      }
+      out.mid = base::Mid{static_cast<std::uint32_t>(*number)};
     } else if (key == "wait") {
       const auto wait = wait_of(value);
       if (!wait) return wait.error();

@@ -11,6 +11,7 @@
 #include "base/result.h"
 #include "base/time.h"
 #include "model/ip.h"
+#include "ports/store.h"
 #include "signal/client/events.h"
 
 namespace dots::agent::client {
@@ -35,7 +36,7 @@ struct Selection {
   std::optional<model::AttackStatus> attack_status;
   std::vector<model::AclActivation> acl_list;
   bool force = false;
-  std::size_t limit = 100;
+  ports::AuditQuery audit;
 };
 base::Result<Selection> parse_selection(const boost::json::object& arguments);
 

@@ -60,7 +60,7 @@ void ClientAgent::State::dispatch(CallTicket ticket, const Call& call, base::Now
   } else if (operation == "explain") {
     answer(ticket, explain(*selection, now), out);
   } else if (operation == "audit") {
-    out.audit.push_back({ticket, selection->limit});
+    out.audit.push_back({ticket, selection->audit});
   } else {
     answer(
         ticket,

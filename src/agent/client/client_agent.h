@@ -51,7 +51,7 @@ struct ClientEffects {
   bool reload = false;                               // read the client's records, then on_reloaded
   struct AuditQuery {
     CallTicket ticket;
-    std::size_t limit = 0;
+    ports::AuditQuery wanted;
   };
   std::vector<AuditQuery> audit;
   struct Done {

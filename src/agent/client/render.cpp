@@ -61,6 +61,15 @@ json::object render_request(const RequestView& view, bool connected, base::Now n
   if (view.retry_in) out["retry-in_s"] = base::whole_seconds(*view.retry_in);
   if (view.news_age) out["news-age_s"] = base::whole_seconds(*view.news_age);
   if (view.conflict) out["conflict-information"] = render_conflict(*view.conflict);
+  add_text(out, "contract-id", record.request.contract_id);
+  add_text(out, "requested-service", record.request.requested_service);
+  add_text(out, "service-used", view.service_used);
+  add_prefixes(out, "actual-prefix", view.actual_prefix);
+  if (view.refusal_reason) out["refusal-reason"] = model::name_of(*view.refusal_reason);
+  if (!view.failure.empty()) out["failure"] = view.failure;
+  if (!view.offered_service.empty()) {
+    out["offered-service"] = json::array(view.offered_service.begin(), view.offered_service.end());
+  }
   if (view.attack_status) out["attack-status"] = model::name_of(*view.attack_status);
   if (!view.reason.empty()) out[view.phase == Phase::refused ? "refusal" : "reason"] = view.reason;
   out["author"] = record.author;
@@ -139,6 +148,15 @@ std::string explain_request(const RequestView& view, bool connected) {
     case Phase::active:
       text += "; the server has accepted it";
       if (view.status) text += " and says: " + status_text(*view.status);
+      if (view.service_used) text += "; with the service " + *view.service_used;
+      if (!view.actual_prefix.empty()) {
+        text += "; what is really mitigated:";
+        for (const model::Prefix& prefix : view.actual_prefix) text += " " + model::to_string(prefix);
+      }
+      if (view.refusal_reason) {
+        text += "; it has trouble (" + std::string(model::name_of(*view.refusal_reason)) + ")";
+        if (!view.failure.empty()) text += ": " + view.failure;
+      }
       if (view.remaining) {
         text += "; " + std::to_string(base::whole_seconds(*view.remaining)) + " s are left, refreshed before they end";
       }

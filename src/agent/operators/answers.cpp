@@ -65,6 +65,16 @@ void add_acls(json::object& out, std::string_view name, const std::vector<model:
   if (!list.empty()) out[name] = std::move(list);
 }
 
+void add_prefixes(json::object& out, std::string_view name, const std::vector<model::Prefix>& prefixes) {
+  json::array list;
+  for (const model::Prefix& prefix : prefixes) list.emplace_back(model::to_string(prefix));
+  if (!list.empty()) out[name] = std::move(list);
+}
+
+void add_text(json::object& out, std::string_view name, const std::optional<std::string>& text) {
+  if (text) out[name] = *text;
+}
+
 void add_counters(json::object& out, const model::DropCounters& counters) {
   if (counters.bytes_dropped) out["bytes-dropped"] = *counters.bytes_dropped;
   if (counters.pkts_dropped) out["pkts-dropped"] = *counters.pkts_dropped;
@@ -82,6 +92,7 @@ json::object render_audit(const std::vector<ports::AuditRecord>& records) {
                                 {"subject", record.subject},
                                 {"verdict", record.verdict},
                                 {"text", record.text}});
+    if (!record.credential.empty()) list.back().as_object()["credential"] = record.credential;
   }
   return {{"audit", std::move(list)}};
 }

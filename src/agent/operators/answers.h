@@ -3,6 +3,7 @@
 
 #include <boost/json/object.hpp>
 #include <boost/json/value.hpp>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -21,6 +22,9 @@ void add_scope(boost::json::object& out, const model::MitigationScope& scope);
 boost::json::object render_conflict(const model::ConflictInformation& conflict);
 // By the names of RFC 9133; an empty list stays out.
 void add_acls(boost::json::object& out, std::string_view name, const std::vector<model::AclActivation>& acl_list);
+// Of our extensions (docs/extensions.md), by their names; what is absent stays out.
+void add_prefixes(boost::json::object& out, std::string_view name, const std::vector<model::Prefix>& prefixes);
+void add_text(boost::json::object& out, std::string_view name, const std::optional<std::string>& text);
 void add_counters(boost::json::object& out, const model::DropCounters& counters);
 
 boost::json::object render_audit(const std::vector<ports::AuditRecord>& records);

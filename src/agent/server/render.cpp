@@ -143,6 +143,13 @@ json::object render_mitigation(const MitigationView& view, base::Now now) {
   add_acls(out, "acl-list", record.request.acl_list);
   if (record.started_at) out["mitigation-start"] = base::unix_seconds(*record.started_at);
   out["accepted-at"] = base::unix_seconds(record.accepted_at);
+  add_text(out, "contract-id", record.request.contract_id);
+  add_text(out, "requested-service", record.request.requested_service);
+  add_text(out, "service-used", view.service_used);
+  add_prefixes(out, "actual-prefix", view.actual);
+  if (const auto trouble = view.rules_why ? view.rules_why : view.not_started) {
+    out["refusal-reason"] = model::name_of(*trouble);
+  }
   out["rules"] = text_of(view.rules);
   if (!view.rules_reason.empty()) out["rules-reason"] = view.rules_reason;
   if (view.conflict) out["conflict-information"] = render_conflict(*view.conflict);

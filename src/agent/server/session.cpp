@@ -35,6 +35,12 @@ coap::Response to_response(const Answer& answer) {
   return response;
 }
 
+void leave_out_extensions(model::MitigationRequest& request) {
+  request.extensions = false;
+  request.contract_id.reset();
+  request.requested_service.reset();
+}
+
 coap::Response to_response(const ConfigAnswer& answer) {
   coap::Response response;
   response.code = answer.code;
@@ -181,8 +187,9 @@ void Session::handle(coap::IncomingRequest& incoming, base::Now now, SessionOutp
     }
   }
   if (incoming.request.block1 && !assemble(incoming.exchange, incoming.request, now, out)) return;
-  Routed routed = route(incoming.request, Origin{id_, incoming.exchange, client_->client, incoming.token},
-                        settings_->filter_control);
+  Routed routed =
+      route(incoming.request, Origin{id_, incoming.exchange, client_->client, incoming.token, client_->credential},
+            settings_->filter_control);
   std::visit(base::Overload{
                  [&](Refusal& refusal) { refuse(incoming.exchange, refusal, now, out); },
                  [&](wire::Heartbeat& heartbeat) {
@@ -200,6 +207,11 @@ void Session::handle(coap::IncomingRequest& incoming, base::Now now, SessionOutp
                    get.over_tcp = over_tcp_;
                    waiting_[incoming.exchange] = Get{incoming.token, incoming.request};
                    out.to_domain.emplace_back(std::move(get));
+                 },
+                 [&](PutMitigation& put) {
+                   if (!settings_->extensions) leave_out_extensions(put.request);
+                   if (put.request.takes_extensions()) takes_extensions_ = true;
+                   out.to_domain.emplace_back(std::move(put));
                  },
                  [&](auto& event) { out.to_domain.emplace_back(std::move(event)); },
              },
@@ -270,7 +282,9 @@ void Session::throttle(base::ExchangeId exchange, base::Now now, SessionOutput& 
   ++out.throttled;
   if (now.steady >= quiet_until_) out.throttling_began = true;
   quiet_until_ = now.steady + kThrottleQuiet;
-  respond(exchange, to_response(unavailable("too many requests on this session", kThrottleMaxAgeS)), false, now, out);
+  Answer answer = unavailable("too many requests on this session", kThrottleMaxAgeS, model::RefusalReason::rate);
+  if (takes_extensions_) tell_reason(answer);
+  respond(exchange, to_response(answer), false, now, out);
 }
 
 void Session::refuse(base::ExchangeId exchange, const Refusal& refusal, base::Now now, SessionOutput& out) {

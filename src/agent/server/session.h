@@ -40,6 +40,7 @@ struct SessionSettings {
   base::Duration block_time = std::chrono::seconds{30};  // how long a large answer is kept for its blocks
   std::size_t block_bytes = 65536;                       // of a large answer, and of all bodies that come in blocks
   wire::FilterControl filter_control = wire::FilterControl::on;  // RFC 9133
+  bool extensions = true;                                        // ours (docs/extensions.md)
   base::RequestRate rate;                                        // heartbeats and withdrawals are served beyond it
 };
 
@@ -139,6 +140,7 @@ class Session {
   std::optional<coap::RequestId> heartbeat_request_;
   base::RequestBucket bucket_;
   base::SteadyTime quiet_until_{};  // about throttling, to the operator
+  bool takes_extensions_ = false;   // the peer has said so
   // GETs that wait for the domain, and observed ones: their path and block option are needed when an answer comes.
   // Bounded by the endpoint's exchanges and observations.
   std::map<base::ExchangeId, Get> waiting_;

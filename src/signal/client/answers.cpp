@@ -57,6 +57,9 @@ std::string explain(const model::ConflictInformation& conflict) {
 
 std::string explain(const Answer& answer) {
   std::string text = model::to_string(answer.code);
+  if (!answer.entries.empty() && answer.entries.front().refusal_reason) {
+    text += " (" + std::string{model::name_of(*answer.entries.front().refusal_reason)} + ")";
+  }
   for (const model::MitigationEntry& entry : answer.entries) {
     if (!entry.acl_list.empty()) text += ": " + describe(entry.acl_list);
   }
@@ -109,6 +112,7 @@ void Requests::State::on_put_answer(Entry& entry, const Answer& answer, base::No
     on_put_accepted(entry, answer, now, out);
     return;
   }
+  note_refusal_reason(entry, answer);
   if (is_filter_failure(entry, answer) && !entry.carried) return on_filter_failure(entry, answer, now, out);
   const auto* conflict = conflict_of(answer);
   if (answer.code == ResponseCode::service_unavailable) {
@@ -160,6 +164,7 @@ void Requests::State::on_put_accepted(Entry& entry, const Answer& answer, base::
   entry.phase = Phase::active;
   entry.deactivated = false;
   entry.reason.clear();
+  entry.refusal_reason.reset();
   entry.accepted_at = now.steady;
   entry.retry_at.reset();
   entry.refresh_at.reset();

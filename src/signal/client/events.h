@@ -31,6 +31,9 @@ struct Wanted {
   std::vector<model::AclActivation> acl_list;  // filters to be switched by the request (RFC 9133)
   std::string author;
   std::string note;
+  // Extensions of ours (docs/extensions.md); absent: as configured for the server.
+  std::optional<std::string> contract_id = {};
+  std::optional<std::string> requested_service = {};
 };
 
 // What the server answered: once to a request, again and again to an observation.

@@ -30,6 +30,9 @@ std::optional<base::Mid> Requests::State::create(const Wanted& wish, model::Life
   entry.record.request.lifetime = asked;
   entry.record.request.trigger_mitigation = wish.trigger_mitigation;
   entry.record.request.acl_list = wish.acl_list;
+  entry.record.request.contract_id = wish.contract_id ? wish.contract_id : settings.contract_id;
+  entry.record.request.requested_service = wish.requested_service ? wish.requested_service : settings.requested_service;
+  extend(entry.record.request);
   entry.record.author = wish.author;
   entry.record.note = wish.note;
   persist(entry, out);
@@ -62,7 +65,8 @@ base::Result<Requests::Accepted> Requests::control_filters(base::Mid mid, std::v
                        " already, the limit"};
   }
   const model::MitigationRequest& request = entry->record.request;
-  const Wanted wish{request.scope, request.lifetime, request.trigger_mitigation, std::move(acl_list), author, note};
+  const Wanted wish{request.scope, request.lifetime,    request.trigger_mitigation, std::move(acl_list), author,
+                    note,          request.contract_id, request.requested_service};
   const auto created = s.create(wish, *request.lifetime, now, out);
   if (!created) return base::Error{"no mid is left until the present attack is over"};
   return Accepted{*created, false};
@@ -91,8 +95,8 @@ bool Requests::State::is_filter_failure(const Entry& entry, const Answer& answer
 // nothing of filters, or not this one, will not learn it by being asked again.
 void Requests::State::on_filter_failure(Entry& entry, const Answer& answer, base::Now now, Effects& out) {
   const model::MitigationRequest request = entry.record.request;
-  const Wanted wish{request.scope,       request.lifetime, request.trigger_mitigation, {},
-                    entry.record.author, entry.record.note};
+  const Wanted wish{request.scope,       request.lifetime,  request.trigger_mitigation, {},
+                    entry.record.author, entry.record.note, request.contract_id,        request.requested_service};
   const std::string reason = explain(answer);
   const bool covered = same_scope(entry) != nullptr;
   tell("CLIENT_FILTERS_REFUSED", entry, describe(request.acl_list) + ": " + reason, out);
@@ -121,9 +125,10 @@ void Requests::State::ask_filters_again(Entry& entry, base::Now now, Effects& ou
     return end(entry, Phase::ended, "the mitigation that the filters were for is over", now, out);
   }
   const ports::ClientRequestRecord record = entry.record;
-  const auto mid = create({record.request.scope, record.request.lifetime, record.request.trigger_mitigation,
-                           record.request.acl_list, record.author, record.note},
-                          *record.request.lifetime, now, out);
+  const auto mid =
+      create({record.request.scope, record.request.lifetime, record.request.trigger_mitigation, record.request.acl_list,
+              record.author, record.note, record.request.contract_id, record.request.requested_service},
+             *record.request.lifetime, now, out);
   end(*find_live(record.mid), Phase::ended,
       mid ? "asked for again as mid " + std::to_string(mid->value) : "no mid is left until the present attack is over",
       now, out);

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "model/attributes.h"
+#include "model/text.h"
 #include "signal/client/scope_check.h"
 #include "signal/client/state.h"
 
@@ -129,6 +131,7 @@ void Requests::load(const ports::Snapshot& snapshot, base::Now now, Effects& out
     if (!entry.record.request.lifetime) {
       entry.record.request.lifetime = model::Lifetime{std::int64_t{s.settings.default_lifetime_s}};
     }
+    s.extend(entry.record.request);
     entry.news_at.reset();
     if (record->acknowledged && record->granted && !record->granted->indefinite() && record->granted_at) {
       const base::Duration granted = std::chrono::seconds{record->granted->seconds};
@@ -180,11 +183,27 @@ base::Result<Requests::Accepted> Requests::mitigate(const Wanted& wanted, base::
     return base::Error{"a request that waits for the loss of the signal switches no filters"};
   }
 
+  if (!s.settings.extensions && (wanted.contract_id || wanted.requested_service)) {
+    return base::Error{"a contract or service needs our extensions, which are off towards " + s.settings.server};
+  }
+  std::optional<std::string> contract, service;
+  if (s.settings.extensions) {
+    contract = wanted.contract_id ? wanted.contract_id : s.settings.contract_id;
+    service = wanted.requested_service ? wanted.requested_service : s.settings.requested_service;
+  }
+  for (const auto& [what, name] : {std::pair{"contract", &contract}, std::pair{"service", &service}}) {
+    if (*name && ((*name)->empty() || (*name)->size() > model::kMaxExtensionName || !model::is_plain_text(**name))) {
+      return base::Error{std::string{"the name of the "} + what + " must be 1 to " +
+                         std::to_string(model::kMaxExtensionName) + " bytes of plain text"};
+    }
+  }
+
   const model::MitigationScope scope = model::normalised(wanted.scope);
   for (auto& [mid, entry] : s.live) {
     if (!entry.wanted() || entry.immediate() != wanted.trigger_mitigation) continue;
     if (entry.filters_failed || !wanted.acl_list.empty()) continue;  // to switch filters takes a new mid
     if (model::normalised(entry.record.request.scope) != scope) continue;
+    if (entry.record.request.contract_id != contract || entry.record.request.requested_service != service) continue;
     const base::Mid known = mid;
     if (entry.record.request.lifetime != lifetime) {
       entry.record.request.lifetime = lifetime;
@@ -206,7 +225,14 @@ base::Result<Requests::Accepted> Requests::mitigate(const Wanted& wanted, base::
     for (auto& [mid, entry] : s.live) {
       if (!entry.wanted()) continue;
       const auto& record = entry.record;
-      recreated.push_back({record.request.scope, record.request.lifetime, false, {}, record.author, record.note});
+      recreated.push_back({record.request.scope,
+                           record.request.lifetime,
+                           false,
+                           {},
+                           record.author,
+                           record.note,
+                           record.request.contract_id,
+                           record.request.requested_service});
       s.begin_withdrawal(entry, "client", "mids start again at 0", now, out);
     }
   }
@@ -315,6 +341,11 @@ static RequestView view_of(const Entry& entry, base::Now now) {
   if (entry.news_at) view.news_age = now.steady - *entry.news_at;
   if (entry.retry_at) view.retry_in = std::max(base::Duration::zero(), *entry.retry_at - now.steady);
   view.reason = entry.reason;
+  view.refusal_reason = entry.refusal_reason;
+  view.failure = entry.failure;
+  view.offered_service = entry.offered_service;
+  view.service_used = entry.service_used;
+  view.actual_prefix = entry.actual_prefix;
   return view;
 }
 

@@ -31,6 +31,10 @@ struct Settings {
   std::size_t max_requests = 1000;
   std::size_t max_targets_per_request = 256;
   base::Duration efficacy_patience = std::chrono::seconds{60};
+  // Ours (docs/extensions.md): are they sent, and what goes with every request?
+  bool extensions = false;
+  std::optional<std::string> contract_id;
+  std::optional<std::string> requested_service;
   std::size_t max_ended = 64;  // remembered for the operator, oldest out first
 };
 
@@ -60,6 +64,12 @@ struct RequestView {
   std::optional<base::Duration> news_age;            // since the server last said something about it
   std::optional<base::Duration> retry_in;            // with Phase::waiting
   std::string reason;                                // why it waits, was refused or ended; with the diagnostic text
+  // What a server with our extensions tells beside it.
+  std::optional<model::RefusalReason> refusal_reason;
+  std::string failure;  // with the reason while a mitigation is active: what does not work
+  std::vector<std::string> offered_service;
+  std::optional<std::string> service_used;
+  std::vector<model::Prefix> actual_prefix;  // what is mitigated, when it differs from what was asked for
 };
 
 class Requests {

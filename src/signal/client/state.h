@@ -44,6 +44,12 @@ struct Entry {
   std::optional<model::ConflictInformation> conflict;
   model::DropCounters counters;
   std::string reason;
+  // Extensions (docs/extensions.md): as in RequestView.
+  std::optional<model::RefusalReason> refusal_reason;
+  std::string failure;
+  std::vector<std::string> offered_service;
+  std::optional<std::string> service_used;
+  std::vector<model::Prefix> actual_prefix;
 
   bool immediate() const { return record.request.trigger_mitigation; }
   bool wanted() const { return phase == Phase::requesting || phase == Phase::active || phase == Phase::waiting; }
@@ -116,6 +122,12 @@ struct Requests::State {
 
   // moving.cpp
   void carry(Entry& entry, const std::string& why, Effects& out);
+
+  // extensions.cpp
+  // What goes with every request towards this server.
+  void extend(model::MitigationRequest& request) const;
+  void note_refusal_reason(Entry& entry, const Answer& answer) const;
+  void note_extensions(Entry& entry, const model::MitigationEntry& told, Effects& out);
 
   // status.cpp
   void on_get_answer(Entry& entry, Purpose purpose, const Answer& answer, base::Now now, Effects& out);

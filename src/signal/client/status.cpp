@@ -48,6 +48,7 @@ void Requests::State::on_status(Entry& entry, const model::MitigationEntry& told
   if (told.counters.bps_dropped) entry.counters.bps_dropped = told.counters.bps_dropped;
   if (told.counters.pkts_dropped) entry.counters.pkts_dropped = told.counters.pkts_dropped;
   if (told.counters.pps_dropped) entry.counters.pps_dropped = told.counters.pps_dropped;
+  note_extensions(entry, told, out);
   note_conflict(entry, told.conflict, out);
   note_switched(entry, told.acl_list, out);
   if (entry.phase == Phase::withdrawing || !told.status) return;

@@ -1,5 +1,8 @@
 #include "signal/server/answers.h"
 
+#include "model/attributes.h"
+#include "model/text.h"
+
 namespace dots::signal::server {
 
 using model::MitigationStatus;
@@ -15,24 +18,35 @@ Answer accepted(ResponseCode code, base::Mid mid, model::Lifetime granted) {
   return answer;
 }
 
-Answer refused(ResponseCode code, std::string diagnostic) {
+Answer refused(ResponseCode code, std::string diagnostic, std::optional<model::RefusalReason> reason) {
   Answer answer;
   answer.code = code;
   answer.diagnostic = std::move(diagnostic);
+  answer.refusal_reason = reason;
   return answer;
 }
 
-Answer unavailable(std::string diagnostic, std::uint32_t retry_after_s) {
-  Answer answer = refused(ResponseCode::service_unavailable, std::move(diagnostic));
+Answer unavailable(std::string diagnostic, std::uint32_t retry_after_s, std::optional<model::RefusalReason> reason) {
+  Answer answer = refused(ResponseCode::service_unavailable, std::move(diagnostic), reason);
   answer.max_age_s = retry_after_s;
   return answer;
 }
 
+void tell_reason(Answer& answer) {
+  if (!answer.refusal_reason) return;
+  if (answer.entries.empty()) answer.entries.emplace_back();
+  model::MitigationEntry& entry = answer.entries.front();
+  entry.refusal_reason = answer.refusal_reason;
+  entry.diagnostic = std::string{model::clip(answer.diagnostic, model::kMaxDiagnostic)};
+  entry.offered_service = answer.offered_service;
+}
+
 namespace {
 
-Answer conflict(model::ConflictInformation information) {
+Answer conflict(model::ConflictInformation information, model::RefusalReason reason) {
   Answer answer;
   answer.code = ResponseCode::conflict;
+  answer.refusal_reason = reason;
   model::MitigationEntry entry;
   entry.conflict = std::move(information);
   answer.entries.push_back(std::move(entry));
@@ -46,15 +60,17 @@ Answer overlapping(base::Mid higher) {
   information.cause = model::ConflictCause::overlapping_targets;
   information.scope.emplace();
   information.scope->mid = higher;
-  return conflict(std::move(information));
+  return conflict(std::move(information), model::RefusalReason::scope);
 }
 
-Answer conflicting(model::ConflictInformation information) { return conflict(std::move(information)); }
+Answer conflicting(model::ConflictInformation information) {
+  return conflict(std::move(information), model::RefusalReason::policy);
+}
 
 Answer cuid_collision() {
   model::ConflictInformation information;
   information.cause = model::ConflictCause::cuid_collision;
-  return conflict(std::move(information));
+  return conflict(std::move(information), model::RefusalReason::policy);
 }
 
 namespace {
@@ -64,6 +80,28 @@ bool exceeds(const Mitigation& mitigation) {
   if (mitigation.plan.not_started) return model::exceeds_capability(*mitigation.plan.not_started);
   return mitigation.rules == RulesReport::State::failed && mitigation.rules_why &&
          model::exceeds_capability(*mitigation.rules_why);
+}
+
+// For the client: what the back ends say names machines that are none of its business.
+std::string words_of(model::RefusalReason trouble) {
+  switch (trouble) {
+    case model::RefusalReason::capacity:
+      return "there is no room for its rules";
+    case model::RefusalReason::bandwidth:
+      return "there is more traffic than can be taken";
+    case model::RefusalReason::function:
+      return "nothing here can do what it needs";
+    case model::RefusalReason::hardware:
+      return "what does the work fails; it is tried again";
+    case model::RefusalReason::rate:
+      return "it changes too often";
+    case model::RefusalReason::policy:
+      return "the policy of the server does not start it";
+    case model::RefusalReason::scope:
+    case model::RefusalReason::contract:
+      break;
+  }
+  return {};
 }
 
 }  // namespace
@@ -100,6 +138,14 @@ model::MitigationEntry entry_of(const Mitigation& mitigation, GetMitigation::Fil
     const auto& started_at = mitigation.has_rules() ? record.started_at : mitigation.fade.started_at;
     if (started_at) entry.mitigation_start_s = base::unix_seconds(*started_at);
     entry.counters = mitigation.has_rules() ? mitigation.counters : mitigation.fade.counters;
+  }
+  if (filter != GetMitigation::Filter::config && record.request.takes_extensions() && mitigation.has_rules()) {
+    entry.service_used = mitigation.service_used();
+    entry.actual_prefix = mitigation.plan.actual;
+    if (const auto trouble = mitigation.trouble()) {
+      entry.refusal_reason = trouble;
+      entry.diagnostic = words_of(*trouble);
+    }
   }
   return entry;
 }

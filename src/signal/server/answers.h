@@ -13,9 +13,13 @@ namespace dots::signal::server {
 // 2.01 or 2.04: mid and granted lifetime (Figure 10).
 Answer accepted(model::ResponseCode code, base::Mid mid, model::Lifetime granted);
 // An error with its diagnostic payload.
-Answer refused(model::ResponseCode code, std::string diagnostic);
+Answer refused(model::ResponseCode code, std::string diagnostic, std::optional<model::RefusalReason> reason = {});
 // 5.03: cannot serve now, try again after `retry_after_s` (Max-Age).
-Answer unavailable(std::string diagnostic, std::uint32_t retry_after_s);
+Answer unavailable(std::string diagnostic, std::uint32_t retry_after_s,
+                   std::optional<model::RefusalReason> reason = {});
+// For clients that take our extensions: the reason goes into the body of the refusal, and the diagnostic text with it
+// (docs/extensions.md).
+void tell_reason(Answer& answer);
 // 4.09 for a request that overlaps an own request with a higher mid.
 Answer overlapping(base::Mid higher);
 // 4.09 for a request that conflicts with one of another client.

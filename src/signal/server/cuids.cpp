@@ -79,6 +79,7 @@ void Machine::on_event(const OperatorReleaseCuid& release, base::Now now) {
   record.subject = "cuid=" + release.cuid.value;
   record.verdict = "accepted";
   record.text = "it belonged to " + client_text(owner) + held + (release.note.empty() ? "" : ": " + release.note);
+  record.credential = release.credential;
   persist(ports::AppendAudit{std::move(record)});
   if (found != cuids_.end()) free_cuid(release.cuid);
   answer(true,

@@ -118,7 +118,7 @@ void Machine::reply(const Origin& origin, Answer answer, bool observe) {
 }
 
 void Machine::audit(base::Now now, std::string actor, std::string action, const Key& key, std::string verdict,
-                    std::string text) {
+                    std::string text, std::string credential) {
   ports::AuditRecord record;
   record.at = now.wall;
   record.domain = domain();
@@ -127,7 +127,14 @@ void Machine::audit(base::Now now, std::string actor, std::string action, const 
   record.subject = "cuid=" + key.cuid.value + " mid=" + std::to_string(key.mid.value);
   record.verdict = std::move(verdict);
   record.text = std::move(text);
+  record.credential = std::move(credential);
   persist(ports::AppendAudit{std::move(record)});
+}
+
+void Machine::audit(base::Now now, const Origin& origin, std::string action, const Key& key, std::string verdict,
+                    std::string text) {
+  audit(now, client_text(origin.client), std::move(action), key, std::move(verdict), std::move(text),
+        origin.credential);
 }
 
 const CuidState* Machine::own_cuid(const base::Cuid& cuid, const base::ClientId& client) const {
@@ -183,6 +190,8 @@ Mitigation& Machine::put_in(Mitigation mitigation, base::Now now) {
   by_number_[placed.number] = &placed;
   count(placed, true);
   ++total_;
+  if (const auto& contract = placed.record.request.contract_id) ++by_contract_[*contract];
+  placed.service = rules_->service_for(placed.record.request);
   use_names(placed, now);
   return placed;
 }
@@ -200,6 +209,9 @@ void Machine::take_out(const Key& key, base::Now now) {
   count(leaving, false);
   hold(leaving, {});
   --total_;
+  if (const auto& contract = leaving.record.request.contract_id; contract && --by_contract_[*contract] == 0) {
+    by_contract_.erase(*contract);
+  }
   unuse_names(leaving, now);
   state.mitigations.erase(at);
 }
@@ -332,6 +344,8 @@ std::vector<MitigationView> Machine::view(base::Now now) const {
       }
       view.rules = mitigation.rules;
       view.rules_reason = mitigation.rules_reason;
+      view.rules_why = mitigation.rules_why;
+      view.service_used = mitigation.service_used();
       view.actual = mitigation.plan.actual;
       view.not_started = mitigation.plan.not_started;
       view.plan_story = mitigation.plan.story;

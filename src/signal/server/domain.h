@@ -68,6 +68,8 @@ struct MitigationView {
   std::optional<base::Duration> remaining;
   RulesReport::State rules = RulesReport::State::pending;
   std::string rules_reason;
+  std::optional<model::RefusalReason> rules_why;  // when failed
+  std::optional<std::string> service_used;
   std::vector<model::Prefix> actual;                // what is mitigated, when that differs from what was asked for
   std::optional<model::RefusalReason> not_started;  // see Plan
   std::string plan_story;                           // which policy, which back ends

@@ -26,8 +26,9 @@ namespace dots::signal::server {
 struct Origin {
   base::SessionId session;
   base::ExchangeId exchange;
-  base::ClientId client;  // the proven identity, already mapped to this domain
-  base::Bytes token;      // names the observation when the request asks for one
+  base::ClientId client;        // the proven identity, already mapped to this domain
+  base::Bytes token;            // names the observation when the request asks for one
+  std::string credential = {};  // what proved the identity, for the audit log
   friend bool operator==(const Origin&, const Origin&) = default;
 };
 
@@ -136,6 +137,7 @@ struct OperatorWithdraw {
   base::Mid mid;
   std::string author;
   std::string note;
+  std::string credential = {};  // how the operator was known
 };
 // The operator frees a cuid from its client, so that another may use it.
 struct OperatorReleaseCuid {
@@ -143,6 +145,7 @@ struct OperatorReleaseCuid {
   base::Cuid cuid;
   std::string author;
   std::string note;
+  std::string credential = {};
 };
 // Filters of a client have another activation-type, and not by a mitigation request.
 struct FiltersChanged {
@@ -165,7 +168,9 @@ struct Answer {
   std::vector<model::MitigationEntry> entries;
   std::string diagnostic;
   std::optional<std::uint32_t> max_age_s;
-  std::size_t left_out = 0;  // older entries than one answer takes
+  std::size_t left_out = 0;                                 // older entries than one answer takes
+  std::optional<model::RefusalReason> refusal_reason = {};  // of a refusal; told to clients that take our extensions
+  std::vector<std::string> offered_service = {};            // likewise: what could be asked for instead
   friend bool operator==(const Answer&, const Answer&) = default;
 };
 struct Reply {

@@ -22,7 +22,8 @@ bool Machine::may_switch(const PutMitigation& put, const Origins& origins, base:
   const bool idle = !mitigating(put.cuid) && (limits_.filters_only_when_mitigating || !put.request.trigger_mitigation);
   if (idle) {
     refuse(put, origins,
-           refused(ResponseCode::bad_request, "acl-list in idle time: filters are controlled while a mitigation runs"),
+           refused(ResponseCode::bad_request, "acl-list in idle time: filters are controlled while a mitigation runs",
+                   model::RefusalReason::policy),
            "it would switch filters, and no mitigation of its client runs", "use the data channel", now);
     return false;
   }

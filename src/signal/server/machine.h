@@ -64,6 +64,9 @@ class Machine {
   void reply(const Origin& origin, Answer answer, bool observe = false);
   void persist(ports::Change change) { out_.emplace_back(Persist{std::move(change)}); }
   void audit(base::Now now, std::string actor, std::string action, const Key& key, std::string verdict,
+             std::string text, std::string credential = {});
+  // What the client of the request asked for, and what became of it.
+  void audit(base::Now now, const Origin& origin, std::string action, const Key& key, std::string verdict,
              std::string text);
   const base::DomainId& domain() const { return rules_->policy().id; }
 
@@ -101,7 +104,7 @@ class Machine {
   // Too many requests of the domain begin to be mitigated: answered with 5.03.
   bool damped(const PutMitigation& put, const Origins& origins, base::Now now);
   policy::Verdict may_request(const PutMitigation& put, const std::vector<model::Alias>& aliases) const;
-  void refuse(const PutMitigation& put, const Origins& origins, const Answer& answer, const std::string& reason,
+  void refuse(const PutMitigation& put, const Origins& origins, Answer answer, const std::string& reason,
               const std::string& next_step, base::Now now);
   void refuse(const PutMitigation& put, const Origins& origins, const policy::Verdict& verdict, base::Now now);
 
@@ -253,7 +256,8 @@ class Machine {
 
   std::map<base::Cuid, CuidState> cuids_;
   std::map<base::ClientId, ClientState> clients_;
-  std::size_t total_ = 0;  // mitigations
+  std::size_t total_ = 0;                           // mitigations
+  std::map<std::string, std::size_t> by_contract_;  // mitigations that refer to one
   std::uint64_t mitigating_version_ = 0;
   ScopeIndex immediate_;
   ScopeIndex preconfigured_;

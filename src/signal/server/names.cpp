@@ -147,7 +147,8 @@ void Machine::remember(Name& name) {
 
 void Machine::hold(const PutMitigation& put, const std::set<std::string>& missing, base::Now now) {
   if (held_ >= limits_.held_requests) {
-    return refuse(put, {put.origin}, unavailable("too many requests wait for names", kHeldRetryS),
+    return refuse(put, {put.origin},
+                  unavailable("too many requests wait for names", kHeldRetryS, model::RefusalReason::rate),
                   std::to_string(held_) + " requests wait for names already", "see whether the resolver answers", now);
   }
   Hold waiting;
@@ -186,7 +187,7 @@ bool Machine::join_held(const PutMitigation& put, base::Now now) {
     return true;
   }
   if (held_ >= limits_.held_requests) {
-    refuse(put, {put.origin}, unavailable("too many requests wait for names", kHeldRetryS),
+    refuse(put, {put.origin}, unavailable("too many requests wait for names", kHeldRetryS, model::RefusalReason::rate),
            std::to_string(held_) + " requests wait for names already", {}, now);
     return true;
   }
@@ -225,8 +226,10 @@ void Machine::on_hold_timer(std::uint64_t number, base::Now now) {
   holds_.at(number).timer = {};
   const Hold late = take_hold(number);
   const std::string& name = *late.waiting.begin();
-  refuse(late.put, late.origins, unavailable("the name " + name + " could not be looked up in time", kHeldRetryS),
-         name + " had no answer in time", "see whether the resolver answers", now);
+  refuse(
+      late.put, late.origins,
+      unavailable("the name " + name + " could not be looked up in time", kHeldRetryS, model::RefusalReason::hardware),
+      name + " had no answer in time", "see whether the resolver answers", now);
 }
 
 void Machine::on_name_timer(const std::string& text, base::Now now) {
@@ -295,11 +298,14 @@ void Machine::on_event(const NameResolved& event, base::Now now) {
     for (const std::uint64_t number : holds) {
       const Hold failed = take_hold(number);
       if (event.resolution.outcome == Outcome::failed) {
-        refuse(failed.put, failed.origins, unavailable("the name " + text + " cannot be looked up now", kFailedRetryS),
-               text + " could not be looked up: " + event.resolution.reason, "see whether the resolver answers", now);
+        refuse(
+            failed.put, failed.origins,
+            unavailable("the name " + text + " cannot be looked up now", kFailedRetryS, model::RefusalReason::hardware),
+            text + " could not be looked up: " + event.resolution.reason, "see whether the resolver answers", now);
       } else {
         const std::string what = event.resolution.outcome == Outcome::answered ? " has no address" : " does not exist";
-        refuse(failed.put, failed.origins, refused(ResponseCode::bad_request, "the name " + text + what), text + what,
+        refuse(failed.put, failed.origins,
+               refused(ResponseCode::bad_request, "the name " + text + what, model::RefusalReason::scope), text + what,
                {}, now);
       }
     }

@@ -50,6 +50,7 @@ struct Plan {
   std::optional<std::string> needs_approval;        // why a person has to say yes before anything is installed
   std::optional<model::RefusalReason> not_started;  // accepted, but not all of it is started; capacity and bandwidth
                                                     // make it attack-exceeded-capability (RFC 9132 status 4)
+  std::optional<std::string> service;               // what is done, where it is not the one of the contract
   std::string story;                                // for operators: "policy 'edge': flowspec"
 };
 

@@ -9,6 +9,7 @@ namespace dots::signal::server {
 namespace {
 
 using model::MitigationStatus;
+using model::RefusalReason;
 using model::ResponseCode;
 
 constexpr std::uint32_t kQuotaRetryS = 60;    // a quota frees when something ends
@@ -17,6 +18,11 @@ constexpr std::uint32_t kUnableRetryS = 10;   // as often as a back end that is 
 
 bool same_parameters(const model::MitigationRequest& a, const model::MitigationRequest& b) {
   return a.trigger_mitigation == b.trigger_mitigation && model::normalised(a.scope) == model::normalised(b.scope);
+}
+
+// A repetition may leave it out.
+bool differs(const std::optional<std::string>& known, const std::optional<std::string>& now) {
+  return now && now != known;
 }
 
 std::string lifetime_text(model::Lifetime lifetime) {
@@ -84,13 +90,17 @@ void Machine::decide(const PutMitigation& put, const Origins& origins, Stage sta
     if (!resolved) {
       const std::string& alias = resolved.error().message;
       return refuse(put, origins,
-                    refused(ResponseCode::bad_request, "alias-name '" + alias + "' is not known for this client"),
+                    refused(ResponseCode::bad_request, "alias-name '" + alias + "' is not known for this client",
+                            RefusalReason::scope),
                     "the client has created no alias '" + alias + "'",
                     "create it on the data channel, or name the targets themselves", now);
     }
     aliases = std::move(*resolved);
   }
   if (const policy::Verdict verdict = may_request(put, aliases); !verdict.allowed) {
+    return refuse(put, origins, verdict, now);
+  }
+  if (const policy::Verdict verdict = rules_->may_use(put.request); !verdict.allowed) {
     return refuse(put, origins, verdict, now);
   }
   if (known != nullptr) return refresh(*known, put, origins, now);
@@ -102,8 +112,17 @@ void Machine::refresh(Mitigation& known, const PutMitigation& put, const Origins
   if (!same_parameters(record.request, put.request)) {
     return refuse(put, origins,
                   refused(ResponseCode::bad_request,
-                          "parameters other than lifetime differ from the request with this mid; use a higher mid"),
+                          "parameters other than lifetime differ from the request with this mid; use a higher mid",
+                          RefusalReason::scope),
                   "a refresh with other parameters", "the client must use a new mid to change its scope", now);
+  }
+  if (differs(record.request.contract_id, put.request.contract_id) ||
+      differs(record.request.requested_service, put.request.requested_service)) {
+    return refuse(put, origins,
+                  refused(ResponseCode::bad_request,
+                          "contract or service differs from the request with this mid; use a higher mid",
+                          RefusalReason::contract),
+                  "another contract or service for a known mid", "the client must use a new mid to change them", now);
   }
   // A repetition may leave them out, and an efficacy update has none (RFC 9133 3.2.1).
   if (!put.request.acl_list.empty() && !model::same_acls(record.request.acl_list, put.request.acl_list)) {
@@ -113,7 +132,9 @@ void Machine::refresh(Mitigation& known, const PutMitigation& put, const Origins
         "another acl-list for a known mid", "the client must use a new mid to switch filters", now);
   }
   if (put.request.attack_status && known.rules == RulesReport::State::failed) {
-    return refuse(put, origins, unavailable("the mitigation could not be installed yet", kFailureRetryS),
+    return refuse(put, origins,
+                  unavailable("the mitigation could not be installed yet", kFailureRetryS,
+                              known.trouble().value_or(RefusalReason::hardware)),
                   "an efficacy update, but the rules could not be installed: " + known.rules_reason,
                   "see the back end's message", now);
   }
@@ -133,7 +154,8 @@ void Machine::refresh(Mitigation& known, const PutMitigation& put, const Origins
     set_status(known, MitigationStatus::in_progress, now);
     ++record.terminating_cycles;
   }
-  grant(known, put.request.lifetime ? rules_->grant(*put.request.lifetime) : record.granted, now);
+  grant(known, put.request.lifetime ? rules_->grant(*put.request.lifetime, record.request.contract_id) : record.granted,
+        now);
   const bool news = revived || record.request.attack_status != put.request.attack_status;
   if (put.request.lifetime) record.request.lifetime = put.request.lifetime;
   if (put.request.attack_status) record.request.attack_status = put.request.attack_status;
@@ -144,7 +166,7 @@ void Machine::refresh(Mitigation& known, const PutMitigation& put, const Origins
     if (put.request.attack_status) {
       text += "; the client says " + std::string{model::name_of(*put.request.attack_status)};
     }
-    audit(now, client_text(record.client), put.request.attack_status ? "efficacy" : "refresh", known.key(), "accepted",
+    audit(now, put.origin, put.request.attack_status ? "efficacy" : "refresh", known.key(), "accepted",
           revived ? "active again before it was terminated; " + text : text);
   }
   for (Mitigation* loser : contest.beaten) give_way(*loser, known, left(known, now), now);
@@ -169,7 +191,8 @@ void Machine::create(const PutMitigation& put, std::vector<model::Alias> aliases
   if (!missing.empty()) {
     if (stage == Stage::first) return hold(put, missing, now);
     return refuse(put, origins,
-                  unavailable("the name " + *missing.begin() + " cannot be looked up now", kFailureRetryS),
+                  unavailable("the name " + *missing.begin() + " cannot be looked up now", kFailureRetryS,
+                              RefusalReason::hardware),
                   *missing.begin() + " has no answer", {}, now);
   }
   for (const std::string& name : names) {
@@ -207,8 +230,10 @@ void Machine::create(const PutMitigation& put, std::vector<model::Alias> aliases
   const bool tied = !contest.tied.empty();
   // An armed request wants no rules yet.
   if (unable_ && request.trigger_mitigation) {
-    return refuse(put, origins, unavailable("the server cannot mitigate at present: try again", kUnableRetryS),
-                  "no back end can install rules: " + *unable_, "see the back end's message", now);
+    return refuse(
+        put, origins,
+        unavailable("the server cannot mitigate at present: try again", kUnableRetryS, RefusalReason::hardware),
+        "no back end can install rules: " + *unable_, "see the back end's message", now);
   }
 
   ports::MitigationRecord record;
@@ -228,14 +253,32 @@ void Machine::create(const PutMitigation& put, std::vector<model::Alias> aliases
 
   const policy::DomainPolicy& policy = rules_->policy();
   if (total_ + 1 > policy.max_mitigations + replaced.size()) {
-    return refuse(put, origins, unavailable("no more mitigations are taken now: the quota is used up", kQuotaRetryS),
-                  "the domain has " + std::to_string(total_) + " mitigations, its max_mitigations is " +
-                      std::to_string(policy.max_mitigations),
-                  "raise max_mitigations of the domain, or withdraw mitigations", now);
+    return refuse(
+        put, origins,
+        unavailable("no more mitigations are taken now: the quota is used up", kQuotaRetryS, RefusalReason::capacity),
+        "the domain has " + std::to_string(total_) + " mitigations, its max_mitigations is " +
+            std::to_string(policy.max_mitigations),
+        "raise max_mitigations of the domain, or withdraw mitigations", now);
+  }
+  if (const std::uint32_t most = rules_->max_mitigations(request.contract_id); request.contract_id && most > 0) {
+    const auto used = by_contract_.find(*request.contract_id);
+    std::size_t others = used == by_contract_.end() ? 0 : used->second;
+    for (const base::Mid mid : replaced) {
+      if (find(put.cuid, mid)->record.request.contract_id == request.contract_id) --others;
+    }
+    if (others >= most) {
+      return refuse(
+          put, origins,
+          unavailable("no more mitigations are taken now under this contract", kQuotaRetryS, RefusalReason::contract),
+          "contract '" + *request.contract_id + "' has " + std::to_string(others) +
+              " mitigations, its max_mitigations is " + std::to_string(most),
+          "raise max_mitigations of the contract, or withdraw mitigations", now);
+    }
   }
   if (state == cuids_.end() && !make_room_for_cuid(put.origin.client)) {
     return refuse(put, origins,
-                  unavailable("no more cuids are taken from this client now: the quota is used up", kQuotaRetryS),
+                  unavailable("no more cuids are taken from this client now: the quota is used up", kQuotaRetryS,
+                              RefusalReason::capacity),
                   "the client has mitigations under " + std::to_string(policy.max_cuids_per_client) + " other cuids",
                   "raise max_cuids_per_client of the domain, or let the client keep its cuid", now);
   }
@@ -259,18 +302,17 @@ void Machine::create(const PutMitigation& put, std::vector<model::Alias> aliases
       record.terminating_cycles = std::max(record.terminating_cycles, old.record.terminating_cycles + 1);
     }
     takes_over += (takes_over.empty() ? "; in place of mid=" : ", ") + std::to_string(mid.value);
-    audit(now, client_text(put.origin.client), "replace", {put.cuid, mid}, "done",
-          "overlapped by mid=" + std::to_string(put.mid.value));
+    audit(now, put.origin, "replace", {put.cuid, mid}, "done", "overlapped by mid=" + std::to_string(put.mid.value));
     end({put.cuid, mid}, std::nullopt, now);
   }
   mitigation.record = std::move(record);
-  grant(mitigation, rules_->grant(*request.lifetime), now);
+  grant(mitigation, rules_->grant(*request.lifetime, request.contract_id), now);
   const base::Duration asked_for = left(mitigation, now);
   if (tied) keep_deactivated(mitigation, retry_after(contest.tied, now), now);
   Mitigation& placed = put_in(std::move(mitigation), now);
   save(placed);
   want(placed, std::move(plan), now);
-  audit(now, client_text(put.origin.client), "request", placed.key(), "accepted",
+  audit(now, put.origin, "request", placed.key(), "accepted",
         (placed.armed() ? "armed "
          : tied         ? "kept without effect, because of a conflict, "
                         : "granted ") +
@@ -302,11 +344,14 @@ bool Machine::damped(const PutMitigation& put, const Origins& origins, base::Now
 }
 
 void Machine::refuse(const PutMitigation& put, const Origins& origins, const policy::Verdict& verdict, base::Now now) {
-  refuse(put, origins, refused(verdict.code, verdict.diagnostic), verdict.reason, verdict.next_step, now);
+  Answer answer = refused(verdict.code, verdict.diagnostic, verdict.refusal);
+  if (verdict.refusal == RefusalReason::function) answer.offered_service = rules_->offered(put.request.contract_id);
+  refuse(put, origins, std::move(answer), verdict.reason, verdict.next_step, now);
 }
 
-void Machine::refuse(const PutMitigation& put, const Origins& origins, const Answer& answer, const std::string& reason,
+void Machine::refuse(const PutMitigation& put, const Origins& origins, Answer answer, const std::string& reason,
                      const std::string& next_step, base::Now now) {
+  if (put.request.takes_extensions()) tell_reason(answer);
   for (const Origin& origin : origins) reply(origin, answer);
   ClientState& client = clients_[put.origin.client];
   if (now.steady - client.refusals_since >= std::chrono::minutes{1}) {
@@ -318,13 +363,15 @@ void Machine::refuse(const PutMitigation& put, const Origins& origins, const Ans
     return;
   }
   ++client.refusals;
-  std::string text = model::to_string(answer.code) + ": " + reason;
+  std::string text = model::to_string(answer.code);
+  if (answer.refusal_reason) text += " (" + std::string{model::name_of(*answer.refusal_reason)} + ")";
+  text += ": " + reason;
   if (!next_step.empty()) text += "; " + next_step;
   if (client.refusals_left_out > 0) {
     text += " (" + std::to_string(client.refusals_left_out) + " refusals before it are not listed)";
     client.refusals_left_out = 0;
   }
-  audit(now, client_text(put.origin.client), "refuse", {put.cuid, put.mid}, "refused", std::move(text));
+  audit(now, put.origin, "refuse", {put.cuid, put.mid}, "refused", std::move(text));
 }
 
 }  // namespace dots::signal::server

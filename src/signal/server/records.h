@@ -46,6 +46,7 @@ struct Mitigation {
   RulesReport::State rules = RulesReport::State::pending;
   std::string rules_reason;
   std::optional<model::RefusalReason> rules_why;
+  std::optional<std::string> service;       // that it asked for or gets, by its contract
   Plan plan;                                // as it is carried out; its parts have gone to the back ends
   std::map<std::string, std::size_t> held;  // the number of rules in each of these parts
   AttackVolume volume;
@@ -57,6 +58,9 @@ struct Mitigation {
   Fade fade;
   std::vector<std::string> acl_names;  // accept-lists that the attack uses (conflict-cause 2)
 
+  const std::optional<std::string>& service_used() const { return plan.service ? plan.service : service; }
+  // Why it does not work, or was not started.
+  std::optional<model::RefusalReason> trouble() const { return rules_why ? rules_why : plan.not_started; }
   // Everything that is to be protected.
   const model::MitigationScope& targets() const { return whole ? *whole : record.request.scope; }
   bool preconfigured() const { return !record.request.trigger_mitigation; }

@@ -1,4 +1,6 @@
 // What the back ends say about rules and counters (docs/decisions/status.md).
+#include <utility>
+
 #include "signal/server/answers.h"
 #include "signal/server/machine.h"
 
@@ -7,7 +9,8 @@ namespace dots::signal::server {
 void Machine::on_event(const RulesReport& report, base::Now now) {
   Mitigation* mitigation = find(report.cuid, report.mid);
   if (mitigation == nullptr || !mitigation->has_rules()) return;
-  const model::MitigationStatus before = shown_status(*mitigation);
+  const auto shown = [&] { return std::pair{shown_status(*mitigation), mitigation->trouble()}; };
+  const auto before = shown();
   mitigation->rules = report.state;
   mitigation->rules_reason = report.state == RulesReport::State::installed ? std::string{} : report.reason;
   mitigation->rules_why = report.why;
@@ -17,7 +20,7 @@ void Machine::on_event(const RulesReport& report, base::Now now) {
     audit(now, "server", "install", mitigation->key(), "failed",
           "the back end could not install the rules: " + report.reason + "; it is tried again");
   }
-  if (shown_status(*mitigation) != before) changed(mitigation->key(), now);
+  if (shown() != before) changed(mitigation->key(), now);
 }
 
 void Machine::on_event(const BackEndsReport& report, base::Now) {

@@ -17,7 +17,7 @@ void Machine::on_event(const DeleteMitigation& del, base::Now now) {
   Mitigation* mitigation = find(del.cuid, del.mid);
   if (mitigation == nullptr || mitigation->terminating()) return;
   const base::Duration period = terminating_period(*mitigation);
-  audit(now, client_text(del.origin.client), "withdraw", key, "accepted",
+  audit(now, del.origin, "withdraw", key, "accepted",
         period > base::Duration::zero()
             ? "active but terminating for " + std::to_string(base::whole_seconds(period)) + " s"
             : "terminated at once");
@@ -33,7 +33,8 @@ void Machine::on_event(const OperatorWithdraw& withdraw, base::Now now) {
     return;
   }
   audit(now, "operator " + withdraw.author, "withdraw", key, "accepted",
-        withdraw.note.empty() ? "withdrawn by the server" : "withdrawn by the server: " + withdraw.note);
+        withdraw.note.empty() ? "withdrawn by the server" : "withdrawn by the server: " + withdraw.note,
+        withdraw.credential);
   // The terminating period is not observed for withdrawals of the server (RFC 9132 4.4.1.3).
   end(key, model::MitigationStatus::withdrawn, now);
   out_.emplace_back(OperatorAnswer{withdraw.ticket, true, "withdrawn"});

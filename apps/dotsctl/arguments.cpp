@@ -179,6 +179,19 @@ base::Result<json::object> audit_arguments(const Options::Audit& audit, std::int
   return out;
 }
 
+base::Result<json::object> rules_arguments(const Options::Rules& rules) {
+  json::object out{{"limit", rules.limit}};
+  if (!rules.prefix.empty()) {
+    const auto prefix = prefix_text(rules.prefix);
+    if (!prefix) return prefix.error();
+    out["prefix"] = *prefix;
+  }
+  if (!rules.domain.empty()) out["domain"] = rules.domain;
+  if (!rules.back_end.empty()) out["mitigator"] = rules.back_end;
+  if (rules.differences) out["differences"] = true;
+  return out;
+}
+
 base::Result<json::object> redirect_arguments(const Options::Redirect& r) {
   json::object out;
   if (!r.asks()) return out;

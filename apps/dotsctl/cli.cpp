@@ -244,6 +244,15 @@ void build_cli(CLI::App& app, Options& options) {
   command(app, "release-armed", "Server: the silent clients are lost, so start their preconfigured requests");
   command(app, "explain", "What is blocked, why, for whom and until when")
       ->add_option("MID|PREFIX", options.explain, "Only what concerns this mitigation or these addresses");
+  CLI::App* rules =
+      command(app, "rules", "Server: the rules on the back ends: desired, installed, the difference, for whom");
+  rules->add_option("PREFIX", options.rules.prefix, "Only rules that touch these addresses");
+  rules->add_option("--domain", options.rules.domain, "Only rules that this client domain wants");
+  rules->add_option("--mitigator", options.rules.back_end, "Only this back end");
+  rules->add_flag("--differences", options.rules.differences, "Only where desired and installed differ");
+  rules->add_option("--limit", options.rules.limit, "At most so many rules")
+      ->capture_default_str()
+      ->check(CLI::Range(1, 100000));
   CLI::App* filters =
       command(app, "filters", "Server: the filters of clients, which of them are in force, and their counters");
   filters->add_option("PREFIX", options.explain, "Only lists with an entry that is about these addresses");

@@ -40,6 +40,11 @@ struct Options {
     bool when_mitigating = false;
   } filter;
   std::string explain;  // MID, prefix or nothing
+  struct Rules {
+    std::string prefix, domain, back_end;
+    std::uint32_t limit = 1000;
+    bool differences = false;
+  } rules;
   struct Audit {
     std::uint32_t limit = 0;  // 0: 50, and 10,000 with json_lines
     std::string domain, actor, action, subject, since, until;

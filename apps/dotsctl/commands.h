@@ -51,6 +51,7 @@ boost::json::array acl_list(const std::vector<std::string>& activate, const std:
 base::Result<boost::json::object> explain_arguments(const std::string& text);
 // `now` is in seconds since 1970; a time is so long ago, or of the calendar.
 base::Result<boost::json::object> audit_arguments(const Options::Audit& audit, std::int64_t now);
+base::Result<boost::json::object> rules_arguments(const Options::Rules& rules);
 base::Result<boost::json::object> filters_arguments(const Options& options);
 base::Result<boost::json::object> alias_from_flags(const Options::Data& data);
 base::Result<boost::json::object> filter_from_flags(const Options::Data& data);

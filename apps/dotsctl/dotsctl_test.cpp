@@ -250,16 +250,18 @@ class Remote : public ::testing::Test {
 
 TEST_F(Remote, MitigateSendsWhatWasAskedFor) {
   answer(R"({"mitigations":[{"mid":7}]})");
-  const Result result =
-      ask({"mitigate", "--target-prefix", "203.0.113.7,2001:db8::/64", "--port", "53,8000-8080", "--protocol", "udp,6",
-           "--fqdn", "www.example.net", "--lifetime", "2h", "--note", "flood"});
+  const Result result = ask({"mitigate", "--target-prefix", "203.0.113.7,2001:db8::/64", "--port", "53,8000-8080",
+                             "--protocol", "udp,6", "--fqdn", "www.example.net", "--lifetime", "2h", "--note", "flood",
+                             "--contract", "gold", "--service", "rtbh"});
   EXPECT_EQ(result.code, kOk) << result.err;
   EXPECT_EQ(result.out, "Mitigation 7 requested.\n");
   ASSERT_EQ(control_.calls.size(), 1u);
   EXPECT_EQ(control_.calls[0].operation, "mitigate");
-  EXPECT_EQ(json::serialize(control_.calls[0].arguments),
-            R"({"target-prefix":["203.0.113.7/32","2001:db8::/64"],"target-port-range":["53","8000-8080"],)"
-            R"("target-protocol":[17,6],"target-fqdn":["www.example.net"],"lifetime":7200,"note":"flood"})");
+  EXPECT_EQ(
+      json::serialize(control_.calls[0].arguments),
+      R"({"target-prefix":["203.0.113.7/32","2001:db8::/64"],"target-port-range":["53","8000-8080"],)"
+      R"("target-protocol":[17,6],"target-fqdn":["www.example.net"],"contract-id":"gold","requested-service":"rtbh",)"
+      R"("lifetime":7200,"note":"flood"})");
 }
 
 TEST_F(Remote, FiltersAreSwitchedDuringAMitigation) {
@@ -354,6 +356,31 @@ TEST_F(Remote, ShowWithdrawExplainAndAuditNameTheirSubject) {
   EXPECT_EQ(json::serialize(control_.calls[2].arguments), R"({"prefix":"203.0.113.7/32"})");
   EXPECT_EQ(json::serialize(control_.calls[3].arguments), R"({})");
   EXPECT_EQ(json::serialize(control_.calls[4].arguments), R"({"limit":5,"domain":"acme"})");
+}
+
+TEST_F(Remote, RulesAndTheAuditLogAreNarrowed) {
+  answer(R"({"audit":[{"actor":"b"},{"actor":"a"}]})");
+  EXPECT_EQ(ask({"audit", "--actor", "edge", "--action", "refuse", "--subject", "mid=7", "--since",
+                 "2026-11-22T15:04:05Z", "--until", "2026-11-23", "--json-lines"})
+                .out,
+            "{\"actor\":\"a\"}\n{\"actor\":\"b\"}\n");
+  EXPECT_EQ(ask({"audit", "--since", "2h"}).code, kOk);
+  EXPECT_EQ(ask({"rules", "203.0.113.7", "--domain", "acme", "--mitigator", "edge", "--differences"}).code, kOk);
+  ASSERT_EQ(control_.calls.size(), 3u);
+  EXPECT_EQ(
+      json::serialize(control_.calls[0].arguments),
+      R"({"limit":10000,"actor":"edge","action":"refuse","subject":"mid=7","since":1795359845,"until":1795392000})");
+  const auto since = control_.calls[1].arguments.at("since").as_int64();
+  EXPECT_LE(std::abs(since + 7200 - unix_now()), 5);
+  EXPECT_EQ(json::serialize(control_.calls[2].arguments),
+            R"({"limit":1000,"prefix":"203.0.113.7/32","domain":"acme","mitigator":"edge","differences":true})");
+  for (const char* bad : {"yesterday", "2026-13-01", "2026-02-30", "2026-11-22T25:00", "2026-11-22T15",
+                          "2026-11-22 15:00", "26-11-22", "2026-11-22T15:00:00ZZ", "1969-01-01", "", "2"}) {
+    if (*bad != 0) {
+      EXPECT_EQ(ask({"audit", "--since", bad}).code, kUsage) << bad;
+    }
+  }
+  EXPECT_EQ(ask({"rules", "nonsense"}).code, kUsage);
 }
 
 TEST_F(Remote, JsonIsTheDaemonsOwn) {

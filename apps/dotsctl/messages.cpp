@@ -28,8 +28,7 @@ std::string messages_reference() {
       "In the text format of Prometheus at `/metrics` of the management socket, and on `api.metrics_address`.\n\n"
       "| metric | kind | label | help |\n| --- | --- | --- | --- |\n";
   for (const auto& m : ops::facts::metrics())
-    out += fmt::format("| `{}` | {} | {} | {} |\n", m.name,
-                       m.kind == ops::facts::MetricKind::counter ? "counter" : "gauge", m.label, m.help);
+    out += fmt::format("| `{}` | {} | {} | {} |\n", m.name, ops::facts::name_of(m.kind), m.label, m.help);
   return out;
 }
 

@@ -39,6 +39,7 @@ std::string render(const std::string& command, const json::value& body) {
   if (command == "explain") return render_explain(body, now);
   if (command == "filters") return render_filters(body, now);
   if (command == "audit") return render_audit(body);
+  if (command == "rules") return render_rules(body, now);
   if (command == "reload") return render_reload(body);
   if (command == "cuid release" || command == "release-armed" || command == "freeze" || command == "unfreeze")
     return text_of(body, "text") + "\n";
@@ -140,6 +141,11 @@ int run_remote(const std::string& command, const Options& options, Streams strea
   }
   if (command == "what-if") {
     auto parsed = what_if_arguments(options.what_if);
+    if (!parsed) return fail(options, streams, kUsage, parsed.error().message, "");
+    arguments = std::move(parsed).value();
+  }
+  if (command == "rules") {
+    auto parsed = rules_arguments(options.rules);
     if (!parsed) return fail(options, streams, kUsage, parsed.error().message, "");
     arguments = std::move(parsed).value();
   }

@@ -278,7 +278,43 @@ std::string render_explain(const json::value& body, std::int64_t now) {
   // Every rule is told above; sentences alone are what a client role, or an empty answer, has to say.
   if (out.empty())
     for (const auto& sentence : list_of(body, "sentences")) out += printable(scalar_text(&sentence)) + "\n";
+  const json::array about = list_of(body, "about");
+  if (!about.empty() && !out.empty()) out += "\n";
+  for (const auto& sentence : about) out += printable(scalar_text(&sentence)) + "\n";
   return out.empty() ? "Nothing is blocked.\n" : out;
+}
+
+std::string render_rules(const json::value& body, std::int64_t now) {
+  Table table{{"BACK END", "RULE", "DESIRED", "INSTALLED", "DIFFERENCE", "FOR", "SINCE", "UNTIL", "DROPPED"}};
+  const auto yes = [](const json::value& rule, const char* name) {
+    const auto* flag = member(rule, name);
+    return std::string{flag != nullptr && flag->is_bool() && flag->as_bool() ? "yes" : "no"};
+  };
+  for (const auto& rule : list_of(body, "rules")) {
+    std::string owners;
+    for (const auto& owner : list_of(rule, "owners")) {
+      owners += (owners.empty() ? "" : "; ") + text_of(owner, "domain") + " " + text_of(owner, "client") + " mid " +
+                text_of(owner, "mid");
+    }
+    const std::string failure = text_of(rule, "failure");
+    std::string dropped = "not counted";
+    if (const auto packets = count_of(rule, "packets")) {
+      dropped = bytes_words(count_of(rule, "bytes").value_or(0)) + ", " + short_number(*packets) + " packets";
+    }
+    table.add({text_of(rule, "mitigator"), text_of(rule, "rule"), yes(rule, "desired"), yes(rule, "installed"),
+               text_of(rule, "difference") + (failure.empty() ? "" : ": " + failure), owners, ago(rule, "since", now),
+               number_of(rule, "until") ? time_of(rule, "until") : "", dropped});
+  }
+  std::string out = list_of(body, "rules").empty() ? "No rules.\n" : table.text();
+  if (const auto left = number_of(body, "left-out"); left && *left > 0) {
+    out += std::to_string(*left) +
+           " more are left out; narrow with a prefix, --domain or --mitigator, or raise --limit.\n";
+  }
+  for (const auto& one : list_of(body, "totals")) {
+    out += text_of(one, "mitigator") + " (" + text_of(one, "state") + "): " + text_of(one, "desired") + " desired, " +
+           text_of(one, "installed") + " installed, " + text_of(one, "differing") + " differ\n";
+  }
+  return out;
 }
 
 std::string render_audit(const json::value& body) {

@@ -12,6 +12,7 @@ std::string render_list(const boost::json::value& body, std::int64_t now_unix_s)
 // One or several mitigations at length.
 std::string render_show(const boost::json::value& body, std::int64_t now_unix_s);
 std::string render_explain(const boost::json::value& body, std::int64_t now_unix_s);
+std::string render_rules(const boost::json::value& body, std::int64_t now);
 std::string render_audit(const boost::json::value& body);
 std::string audit_lines(const boost::json::value& body);  // JSON, oldest first
 std::string render_reload(const boost::json::value& body);

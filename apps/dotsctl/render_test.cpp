@@ -135,12 +135,64 @@ TEST(Render, Explain) {
   EXPECT_EQ(render_explain(parse("{}"), kNow), "Nothing is blocked.\n");
 }
 
+TEST(Render, ExplainOfAPrefixEndsWithWhatIsAboutIt) {
+  const auto body = parse(R"({"rules":[],"sentences":["no rule matches: nothing is blocked for this"],
+    "about":["no domain owns anything of 192.0.2.1/32","nothing blocks 192.0.2.1/32"]})");
+  EXPECT_EQ(render_explain(body, kNow),
+            "no rule matches: nothing is blocked for this\n\n"
+            "no domain owns anything of 192.0.2.1/32\nnothing blocks 192.0.2.1/32\n");
+}
+
+TEST(Render, Rules) {
+  const auto body = parse(R"({"rules":[
+    {"mitigator":"edge","rule":"drop udp","desired":true,"installed":true,"since":1794999940,"packets":3,"bytes":180,
+     "owners":[{"domain":"acme","client":"router","mid":7}]},
+    {"mitigator":"edge","rule":"drop tcp","desired":true,"installed":false,"difference":"could not be installed",
+     "failure":"table full","owners":[]}],
+    "left-out":4,"totals":[{"mitigator":"edge","state":"ready","desired":6,"installed":5,"differing":1}]})");
+  EXPECT_EQ(
+      render_rules(body, kNow),
+      "BACK END  RULE      DESIRED  INSTALLED  DIFFERENCE                          FOR                SINCE           "
+      "                     UNTIL  DROPPED\n"
+      "edge      drop udp  yes      yes                                            acme router mid 7  2026-11-18 "
+      "11:05:40 UTC (1 min ago)         180 B, 3 packets\n"
+      "edge      drop tcp  yes      no         could not be installed: table full                                     "
+      "                            not counted\n"
+      "4 more are left out; narrow with a prefix, --domain or --mitigator, or raise --limit.\n"
+      "edge (ready): 6 desired, 5 installed, 1 differ\n");
+  EXPECT_EQ(render_rules(parse("{}"), kNow), "No rules.\n");
+}
+
+// A-040, A-041, U-026
+TEST(Render, ShowOfWhatGoesBeyondTheRfcs) {
+  const std::string refused =
+      render_show(parse(R"({"mitigation":{"mid":1,"phase":"refused","refusal":"4.00 (function): no",
+    "refusal-reason":"function","offered-service":["rtbh"],"target-prefix":["192.0.2.1/32"]}})"),
+                  kNow);
+  EXPECT_NE(refused.find("refused because of  function\n"), std::string::npos) << refused;
+  EXPECT_NE(refused.find("offered services    rtbh\n"), std::string::npos) << refused;
+  const std::string active = render_show(parse(R"({"mitigation":{"mid":1,"phase":"active","contract-id":"gold",
+    "status":"attack-exceeded-capability","refusal-reason":"bandwidth","failure":"too much","service-used":"rtbh",
+    "target-prefix":["192.0.2.1/32"],"actual-prefix":["192.0.2.0/24"]}})"),
+                                         kNow);
+  for (const char* part : {"trouble             bandwidth: too much\n", "targets, requested  192.0.2.1/32\n",
+                           "targets, actual     192.0.2.0/24\n", "service, used       rtbh\n"}) {
+    EXPECT_NE(active.find(part), std::string::npos) << part << active;
+  }
+}
+
 TEST(Render, Audit) {
   const auto body = parse(R"({"audit":[{"at":"2026-11-18 12:00:00 UTC","domain":"acme","actor":"client edge",
-    "action":"request","subject":"cuid=c mid=7","verdict":"refused","text":"outside the domain"}]})");
+    "action":"request","subject":"cuid=c mid=7","verdict":"refused","text":"outside the domain","credential":"PSK e"},
+    {"at":"2026-11-18 11:00:00 UTC","actor":"server"}]})");
   EXPECT_EQ(render_audit(body),
-            "AT                       DOMAIN  WHO          ACTION   WHAT          VERDICT  WHY\n"
-            "2026-11-18 12:00:00 UTC  acme    client edge  request  cuid=c mid=7  refused  outside the domain\n");
+            "AT                       DOMAIN  WHO          BY     ACTION   WHAT          VERDICT  WHY\n"
+            "2026-11-18 12:00:00 UTC  acme    client edge  PSK e  request  cuid=c mid=7  refused  outside the domain\n"
+            "2026-11-18 11:00:00 UTC          server\n");
+  EXPECT_EQ(audit_lines(body).substr(0, 55), R"({"at":"2026-11-18 11:00:00 UTC","actor":"server"})"
+                                             "\n"
+                                             R"({"at")");
+  EXPECT_EQ(audit_lines(parse("{}")), "");
   EXPECT_EQ(render_audit(parse(R"({"audit":[]})")), "The audit log is empty.\n");
 }
 

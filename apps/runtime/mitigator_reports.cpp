@@ -1,6 +1,7 @@
 // What the worker tells: states of owners, counters, and that somebody else was at the back end.
 #include <chrono>
 
+#include "adapters/net/event_loop.h"
 #include "apps/runtime/mitigator_state.h"
 
 namespace dots::runtime {
@@ -46,6 +47,12 @@ void MitigatorRunner::State::tell(std::vector<OwnerReport> reports) {
                                        " of client " + one.owner.cuid.value + ", domain " + one.owner.domain.value +
                                        ": " + one.reason);
     }
+  }
+  const base::SteadyTime now = adapters::net::clock_now().steady;
+  for (const OwnerReport& one : reports) {
+    if (!one.asked_at) continue;
+    sink.observe("dots_time_to_mitigate_seconds", options.name,
+                 std::chrono::duration<double>(now - *one.asked_at).count());
   }
   tell_health(unwell, reports.front().reason);
   if (callbacks.reported) callbacks.reported(reports);

@@ -28,12 +28,16 @@ base::Result<ServerArguments> parse_arguments(const boost::json::object& argumen
       const auto mid = number(value, UINT32_MAX);
       if (!mid) return base::Error{"mid " + mid.error().message};
       out.query.mid = base::Mid{static_cast<std::uint32_t>(*mid)};
+    } else if (name == "differences" && value.is_bool()) {
+      out.only_differences = value.as_bool();
     } else if (!value.is_string()) {
       return base::Error{name + " is unknown, or no text"};
     } else if (name == "cuid") {
       out.query.cuid = std::string{value.as_string()};
     } else if (name == "domain") {
       out.domain = std::string{value.as_string()};
+    } else if (name == "mitigator") {
+      out.back_end = std::string{value.as_string()};
     } else if (name == "note") {
       out.note = std::string{value.as_string()};
     } else if (name == "prefix") {

@@ -17,6 +17,8 @@ struct ServerArguments {
   agent::server::ExplainQuery query;  // mid, cuid, prefix
   std::string domain;
   std::string note;
+  std::string back_end;
+  bool only_differences = false;
   ports::AuditQuery audit;  // without its domain
 };
 base::Result<ServerArguments> parse_arguments(const boost::json::object& arguments);

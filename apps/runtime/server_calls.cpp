@@ -7,6 +7,7 @@
 #include "agent/operators/answers.h"
 #include "agent/server/render.h"
 #include "agent/server/render_filters.h"
+#include "agent/server/rules_view.h"
 #include "apps/runtime/gather.h"
 #include "apps/runtime/reload.h"
 #include "apps/runtime/server_state.h"
@@ -106,7 +107,15 @@ void ServerRuntime::State::show(const ServerArguments& arguments, Done done) {
 void ServerRuntime::State::explain(const ServerArguments& arguments, Done done) {
   gather<ShardView>(view_of, [this, arguments, done = std::move(done)](std::vector<ShardView> views) {
     done(call_ok(agent::server::render_explain(back_end_views(), mitigations_of(std::move(views)), arguments.query,
-                                               adapters::net::clock_now())));
+                                               adapters::net::clock_now(), running()->domains)));
+  });
+}
+
+void ServerRuntime::State::rules(const ServerArguments& arguments, Done done) {
+  gather<ShardView>(view_of, [this, arguments, done = std::move(done)](std::vector<ShardView> views) {
+    const agent::server::RulesQuery query{arguments.domain, arguments.back_end, arguments.query.prefix,
+                                          arguments.only_differences, arguments.audit.limit};
+    done(call_ok(agent::server::render_rules(back_end_views(), mitigations_of(std::move(views)), query)));
   });
 }
 
@@ -232,6 +241,7 @@ void ServerRuntime::call(agent::Call call, std::function<void(CallAnswer)> done)
   if (call.operation == "show") return state_->show(*arguments, std::move(done));
   if (call.operation == "filters") return state_->filters(*arguments, std::move(done));
   if (call.operation == "explain") return state_->explain(*arguments, std::move(done));
+  if (call.operation == "rules") return state_->rules(*arguments, std::move(done));
   if (call.operation == "audit") return state_->audit(*arguments, std::move(done));
   if (call.operation == "withdraw") {
     if (!call.caller.may_write) return done(forbidden());

@@ -79,6 +79,7 @@ struct ServerRuntime::State {
   void show(const ServerArguments& arguments, Done done);
   void explain(const ServerArguments& arguments, Done done);
   void filters(const ServerArguments& arguments, Done done);
+  void rules(const ServerArguments& arguments, Done done);
   void audit(const ServerArguments& arguments, Done done);
   void withdraw(const ServerArguments& arguments, const agent::Caller& caller, Done done);
   template <class Event>

@@ -125,7 +125,7 @@ void ServerRuntime::State::want(std::vector<signal::server::DesiredRules> rules,
       for (const std::size_t index : route.hear) {
         const auto part = std::find_if(want.parts.begin(), want.parts.end(),
                                        [&](const auto& p) { return p.back_end == config.mitigators[index].name; });
-        mitigation::Reconciler::Want mine{want.owner, {}, want.reason, want.until};
+        mitigation::Reconciler::Want mine{want.owner, {}, want.reason, want.until, want.asked_at};
         if (part != want.parts.end()) mine.rules = std::move(part->rules);
         wants[index].insert_or_assign(want.owner, std::move(mine));
       }

@@ -21,7 +21,7 @@ _dotsctl() {
   case "$path" in
     "") words="status mitigate list show watch withdraw refresh efficacy cuid policy what-if freeze unfreeze release-armed explain filters audit decode check-config reload redirect alias filter capabilities apply init emergency config-reference data-reference messages completion $global" ;;
     "status") words="--help -h $global" ;;
-    "mitigate") words="--help -h --target-prefix --fqdn --uri --alias --port --protocol --lifetime --note --server --activate --deactivate --armed --wait --wait-time $global" ;;
+    "mitigate") words="--help -h --target-prefix --fqdn --uri --alias --port --protocol --lifetime --note --server --contract --service --activate --deactivate --armed --wait --wait-time $global" ;;
     "list") words="--help -h $global" ;;
     "show") words="--help -h --domain --cuid --server $global" ;;
     "watch") words="--help -h --interval --rounds $global" ;;
@@ -36,8 +36,9 @@ _dotsctl() {
     "unfreeze") words="--help -h $global" ;;
     "release-armed") words="--help -h $global" ;;
     "explain") words="--help -h $global" ;;
+    "rules") words="--help -h --domain --mitigator --differences --limit $global" ;;
     "filters") words="--help -h --domain --cuid $global" ;;
-    "audit") words="--help -h --limit --domain $global" ;;
+    "audit") words="--help -h --limit --domain --actor --action --subject --since --until --json-lines $global" ;;
     "decode") words="--help -h --file $global" ;;
     "check-config") words="--help -h $global" ;;
     "reload") words="--help -h --dry-run $global" ;;

@@ -15,8 +15,8 @@ constexpr std::string_view kPrefix = "/v1/";
 
 // Everything else changes something.
 bool only_looks(std::string_view operation) {
-  constexpr std::array<std::string_view, 9> looking{"status", "list",      "show",    "explain",     "audit",
-                                                    "redirects", "aliases", "filters", "capabilities"};
+  constexpr std::array<std::string_view, 10> looking{"status", "rules",     "list",    "show",    "explain",
+                                                     "audit",  "redirects", "aliases", "filters", "capabilities"};
   return std::find(looking.begin(), looking.end(), operation) != looking.end();
 }
 
@@ -54,6 +54,29 @@ HttpAnswer health(const std::vector<ops::Unwell>& unwell) {
   return answer;
 }
 
+// The process answers: that is all that a supervisor may restart it for. Restarting heals no dead back end.
+HttpAnswer alive() {
+  HttpAnswer answer;
+  answer.body = "ok\n";
+  answer.content_type = "text/plain; charset=utf-8";
+  return answer;
+}
+
+// It can do its work: nothing is failed. The names of the conditions, without details: whoever reaches the port sees
+// them.
+HttpAnswer ready(const std::vector<ops::Unwell>& unwell) {
+  HttpAnswer answer = alive();
+  std::string failed;
+  for (const ops::Unwell& one : unwell) {
+    if (one.fact->grade != ops::facts::HealthGrade::failed) continue;
+    if (failed.find(one.fact->condition) == std::string::npos) failed += std::string{one.fact->condition} + "\n";
+  }
+  if (failed.empty()) return answer;
+  answer.status = 503;
+  answer.body = failed;
+  return answer;
+}
+
 HttpAnswer wrong_method(const std::string& allow) {
   HttpAnswer answer = error_answer(405, "this method does not fit here", "use " + allow, "method");
   answer.allow = allow;
@@ -83,8 +106,14 @@ Routed route(const std::string& method, const std::string& target, const std::st
     answer.content_type = "text/plain; version=0.0.4; charset=utf-8";
     return answer;
   }
+  // For supervisors: GET, no more than a word of why.
+  if (target == "/healthz" || target == "/readyz") {
+    if (method != "GET") return wrong_method("GET");
+    return target == "/healthz" ? alive() : ready(instruments.unwell());
+  }
   const std::string nothing_here = "see docs/api.md for what is there";
-  if (metrics_only) return error_answer(404, "there is nothing here but /metrics", nothing_here, "path");
+  if (metrics_only)
+    return error_answer(404, "there is nothing here but /metrics, /healthz and /readyz", nothing_here, "path");
   if (target == "/v1/health") return method == "GET" ? health(instruments.unwell()) : wrong_method("GET");
   if (!target.starts_with(kPrefix) || !is_operation(std::string_view{target}.substr(kPrefix.size())))
     return error_answer(404, "there is no such path", nothing_here, "path");

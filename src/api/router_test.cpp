@@ -23,8 +23,31 @@ class RouterTest : public ::testing::Test {
   std::unique_ptr<ops::Instruments> instruments_;
 };
 
+// A supervisor restarts what is dead, and sends no traffic to what cannot work; neither learns more than names.
+TEST_F(RouterTest, AliveIsNotReady) {
+  Admission anybody;
+  anybody.may_read = true;
+  const auto get = [&](const char* path, const char* method = "GET") {
+    return std::get<HttpAnswer>(route(method, path, "", anybody, *instruments_, true));
+  };
+  EXPECT_EQ(get("/healthz").status, 200u);
+  EXPECT_EQ(get("/readyz").status, 200u);
+  instruments_->health("MITIGATOR_DRY", "", true, "");
+  EXPECT_EQ(get("/readyz").status, 200u) << "degraded is no failure";
+  instruments_->health("MITIGATOR_DOWN", "edge", true, "10.1.2.3 refuses");
+  instruments_->health("MITIGATOR_DOWN", "core", true, "10.1.2.4 refuses");
+  EXPECT_EQ(get("/readyz").status, 503u);
+  EXPECT_EQ(get("/readyz").body, "MITIGATOR_DOWN\n");
+  EXPECT_EQ(get("/healthz").status, 200u) << "a restart heals no back end";
+  EXPECT_EQ(get("/healthz", "POST").status, 405u);
+  EXPECT_EQ(get("/v1/health").status, 404u) << "the details are for the socket";
+  instruments_->health("MITIGATOR_DOWN", "edge", false, "");
+  instruments_->health("MITIGATOR_DOWN", "core", false, "");
+  EXPECT_EQ(get("/readyz").status, 200u);
+}
+
 TEST_F(RouterTest, ReadersLookAndOnlyOperatorsChange) {
-  for (const char* looking : {"status", "list", "show", "explain", "audit"}) {
+  for (const char* looking : {"status", "list", "show", "explain", "audit", "rules"}) {
     EXPECT_EQ(status(looking, true, false), 0u) << looking;
     EXPECT_EQ(status(looking, true, true), 0u) << looking;
     EXPECT_EQ(status(looking, false, false), 403u) << looking;

@@ -135,11 +135,12 @@ std::vector<OwnerReport> Reconciler::reports() {
   for (const RuleOwner& id : s.touched) {
     const auto it = s.owners.find(id);
     if (it == s.owners.end()) continue;
-    const OwnerReport report = s.state_of(id, it->second);
+    OwnerReport report = s.state_of(id, it->second);
     auto& last = it->second.reported;
     if (last && last->state == report.state && last->reason == report.reason && last->why == report.why) continue;
     last = report;
-    out.push_back(report);
+    if (report.state == RuleState::installed) report.asked_at = std::exchange(it->second.asked_at, std::nullopt);
+    out.push_back(std::move(report));
   }
   s.touched.clear();
   return out;
@@ -182,6 +183,7 @@ std::vector<RuleStory> Reconciler::stories() const {
                                                 : RuleState::installed;
     story.failure = story.state == RuleState::taken ? entry.not_in_force : entry.failure;
     story.installed_at = entry.installed_at;
+    story.in_back_end = entry.installed.has_value();
     story.counters = entry.tally.total();
     for (const auto& [id, rule] : entry.wanters) {
       const Owner& owner = state_->owners.at(id);

@@ -27,6 +27,7 @@ struct RuleStory {
   RuleState state = RuleState::pending;
   std::string failure;  // when failed; when taken: what is missing until it is in force
   std::optional<base::WallTime> installed_at;
+  bool in_back_end = false;  // as it is, or with another action until the change is in
   model::RuleCounters counters;
   struct Owner {
     model::RuleOwner owner;
@@ -42,6 +43,7 @@ struct OwnerReport {
   RuleState state = RuleState::pending;
   std::string reason;                                      // when failed or taken
   std::optional<model::RefusalReason> why = std::nullopt;  // when failed, and the back end has told
+  std::optional<base::SteadyTime> asked_at = {};           // of the want, once, when everything is in force
 };
 struct OwnerCounters {
   model::RuleOwner owner;
@@ -56,6 +58,7 @@ class Reconciler {
     std::vector<model::Rule> rules;
     std::string reason;
     std::optional<base::WallTime> until;
+    std::optional<base::SteadyTime> asked_at = {};  // when somebody asked for it, to be told how long it took
   };
   struct Difference {
     std::vector<model::Rule> install;  // also replaces a rule with the same match

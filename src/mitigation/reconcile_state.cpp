@@ -41,6 +41,7 @@ void Reconciler::State::wish(const Want& want, base::Now now) {
   if (found == owners.end()) owner.since = now;
   owner.reason = want.reason;
   owner.until = want.until;
+  if (want.asked_at) owner.asked_at = want.asked_at;
   touched.insert(want.owner);
 
   std::map<RuleMatch, model::Rule> wanted;

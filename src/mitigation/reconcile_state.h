@@ -37,6 +37,7 @@ struct Owner {
   std::string reason;
   std::optional<base::WallTime> until;
   base::Now since{};
+  std::optional<base::SteadyTime> asked_at;            // until all is in force
   std::map<RuleMatch, model::RuleCounters> baselines;  // of the rules it wants: the tally when it began to
   OwnerTally tally;
   std::optional<OwnerReport> reported;  // the owner field is left empty

@@ -60,6 +60,22 @@ TEST_F(ReconcileTest, NothingIsChangedBeforeTheBackEndIsKnown) {
   EXPECT_THAT(take().install, ElementsAre(udp(1)));
 }
 
+// How long it took is told once, when all of it is in force.
+TEST_F(ReconcileTest, TheTimeOfARequestComesBackWhenItIsInForce) {
+  reconciler.learned({}, now);
+  const auto asked = now.steady - 3s;
+  reconciler.want({{owner(1), {udp(1), udp(2)}, "requested by client c", std::nullopt, asked}}, now);
+  for (const OwnerReport& report : reconciler.reports()) EXPECT_FALSE(report.asked_at) << "pending";
+  done(take());
+  const auto in_force = reconciler.reports();
+  ASSERT_EQ(in_force.size(), 1U);
+  EXPECT_EQ(in_force[0].asked_at, asked);
+  want(1, {udp(1), udp(3)});
+  done(take());
+  reconciler.report_all();
+  for (const OwnerReport& report : reconciler.reports()) EXPECT_FALSE(report.asked_at) << "a change is no request";
+}
+
 TEST_F(ReconcileTest, OneBatchIsOutAtATime) {
   reconciler.learned({}, now);
   want(1, {udp(1)});

@@ -141,6 +141,7 @@ struct ApiConfig {
 struct LogConfig {
   std::string level = "info";
   std::string file;  // empty: standard error
+  bool json = false;
 };
 
 // Where a server sends its clients, and when it does so by itself (RFC 9132 4.6).

@@ -258,6 +258,10 @@ SectionSpec log() {
   for (const char* level : {"debug", "info", "notice", "warning", "error"}) levels.emplace_back(level, level);
   s.keys = {
       choice<L>("level", &L::level, levels, {"The least severity that is written.", "\"info\""}),
+      choice<L>("format", &L::json, Choices<bool>{{"text", false}, {"json", true}},
+                {"`text`: a line for people; `json`: one object for each line, with `at`, `severity`, `id`, `meaning`, "
+                 "`details` and `next_step` (docs/observability.md).",
+                 "\"text\""}),
       by_default("standard error",
                  path<L>("file", &L::file, {"A file to append to.", "\"/var/log/tidewall/dotsd.log\""})),
   };

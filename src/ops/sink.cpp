@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <prometheus/counter.h>
 #include <prometheus/gauge.h>
+#include <prometheus/histogram.h>
 #include <prometheus/registry.h>
 #include <prometheus/text_serializer.h>
 #include <spdlog/async.h>
@@ -11,12 +12,15 @@
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
+#include <boost/json/object.hpp>
+#include <boost/json/serialize.hpp>
 #include <map>
 #include <mutex>
 #include <set>
 #include <sstream>
 #include <unordered_map>
 
+#include "model/text.h"
 #include "ops/facts/metrics.h"
 
 namespace dots::ops {
@@ -46,6 +50,14 @@ std::string one_line(const std::string& text) {
       out += c;
   }
   return out;
+}
+
+// JSON is UTF-8; what a peer calls itself need not be.
+std::string readable(std::string text) {
+  if (model::is_utf8(text)) return text;
+  for (char& c : text)
+    if (static_cast<unsigned char>(c) >= 0x80) c = '?';
+  return text;
 }
 
 class RateLimit {
@@ -82,7 +94,7 @@ class Series {
     if (values_.size() >= max_values_ && value != kOther) return of(kOther);
     const prometheus::Labels labels =
         label_.empty() || value.empty() ? prometheus::Labels{} : prometheus::Labels{{label_, std::string{value}}};
-    return *values_.emplace(std::string{value}, &family_.Add(labels)).first->second;
+    return *values_.emplace(std::string{value}, &add(labels)).first->second;
   }
 
  private:
@@ -90,8 +102,18 @@ class Series {
   static auto start() {
     if constexpr (std::is_same_v<Metric, prometheus::Counter>)
       return prometheus::BuildCounter();
+    else if constexpr (std::is_same_v<Metric, prometheus::Histogram>)
+      return prometheus::BuildHistogram();
     else
       return prometheus::BuildGauge();
+  }
+  Metric& add(const prometheus::Labels& labels) {
+    // Seconds: from a rule in memory to a back end that was away.
+    if constexpr (std::is_same_v<Metric, prometheus::Histogram>)
+      return family_.Add(labels, prometheus::Histogram::BucketBoundaries{0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1,
+                                                                         0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300});
+    else
+      return family_.Add(labels);
   }
   prometheus::Family<Metric>& family_;
   std::string label_;
@@ -118,6 +140,7 @@ struct Instruments::State {
   prometheus::Registry registry;
   SeriesMap<prometheus::Counter> counters;
   SeriesMap<prometheus::Gauge> gauges;
+  SeriesMap<prometheus::Histogram> histograms;
 
   mutable std::mutex health_lock;
   std::map<std::pair<std::string, std::string>, Unwell> unwell;  // by condition and subject
@@ -132,7 +155,26 @@ struct Instruments::State {
                        : severity == Severity::warning ? spdlog::level::warn
                        : severity == Severity::error   ? spdlog::level::err
                                                        : spdlog::level::info;
-    log->log(level, "{:<7} {}", name_of(severity), line);
+    log->log(level, "{}", line);
+  }
+  // The words of a line, for people or for programs. `held`: so many of the same were not written before it.
+  std::string line_of(Severity severity, std::string_view id, std::string_view meaning, const std::string& details,
+                      std::string_view next_step, std::uint64_t held) const {
+    if (options.log.json) {
+      boost::json::object out{{"severity", name_of(severity)}, {"id", id}};
+      if (!meaning.empty()) out["meaning"] = meaning;
+      if (!details.empty()) out["details"] = readable(one_line(details));
+      if (severity >= Severity::warning && !next_step.empty()) out["next_step"] = next_step;
+      if (held != 0) out["not_written"] = held;
+      const std::string text = boost::json::serialize(out);
+      return text.substr(1, text.size() - 2);
+    }
+    std::string line = options.write ? std::string{id} : fmt::format("{:<7} {}", name_of(severity), id);
+    if (!meaning.empty()) line += ": " + std::string{meaning};
+    if (!details.empty()) line += ": " + one_line(details);
+    if (severity >= Severity::warning && !next_step.empty()) line += "; " + std::string{next_step};
+    if (held != 0) line += fmt::format(" ({} more of these were not written)", held);
+    return line;
   }
   template <class Metric>
   Metric& metric(SeriesMap<Metric>& all, std::string_view name, std::string_view label) {
@@ -164,7 +206,9 @@ base::Result<std::unique_ptr<Instruments>> Instruments::open(Options options) {
       state->log_thread = std::make_shared<spdlog::details::thread_pool>(kQueuedLines, 1);
       state->log = std::make_shared<spdlog::async_logger>("dotsd", std::move(sink), state->log_thread,
                                                           spdlog::async_overflow_policy::overrun_oldest);
-      state->log->set_pattern("%Y-%m-%dT%H:%M:%S.%eZ %v", spdlog::pattern_time_type::utc);
+      // A line of JSON begins with its time: the pattern opens the object that write() closes.
+      state->log->set_pattern(options.log.json ? R"({"at":"%Y-%m-%dT%H:%M:%S.%eZ",%v})" : "%Y-%m-%dT%H:%M:%S.%eZ %v",
+                              spdlog::pattern_time_type::utc);
       state->log->set_level(spdlog::level::trace);
       state->log->flush_on(spdlog::level::info);
     } catch (const spdlog::spdlog_ex& error) {
@@ -201,12 +245,8 @@ void Instruments::say(std::string_view id, const std::string& details, std::stri
     }
     held = it->second.take_held();
   }
-  std::string line{id};
-  if (fact) line += ": " + std::string{fact->meaning};
-  if (!details.empty()) line += ": " + one_line(details);
-  if (severity >= Severity::warning && !next_step.empty()) line += "; " + std::string{next_step};
-  if (held != 0) line += fmt::format(" ({} more of these were not written)", held);
-  state_->write(severity, line);
+  const std::string_view meaning = fact ? fact->meaning : std::string_view{};
+  state_->write(severity, state_->line_of(severity, id, meaning, details, next_step, held));
 }
 
 void Instruments::count(std::string_view metric, std::string_view label, std::uint64_t increment) {
@@ -217,6 +257,11 @@ void Instruments::count(std::string_view metric, std::string_view label, std::ui
 void Instruments::gauge(std::string_view metric, std::string_view label, double value) {
   const std::scoped_lock lock{state_->metrics_lock};
   state_->metric(state_->gauges, metric, label).Set(value);
+}
+
+void Instruments::observe(std::string_view metric, std::string_view label, double value) {
+  const std::scoped_lock lock{state_->metrics_lock};
+  state_->metric(state_->histograms, metric, label).Observe(value);
 }
 
 void Instruments::health(std::string_view condition, std::string_view subject, bool unwell,
@@ -276,7 +321,10 @@ void Instruments::flush() {
     for (auto& [id, limit] : state_->limits)
       if (const auto held = limit.take_held(); held != 0)
         state_->write(Severity::notice,
-                      fmt::format("{}: {} more of these were not written", id.empty() ? "unknown" : id, held));
+                      state_->options.log.json
+                          ? state_->line_of(Severity::notice, id.empty() ? "unknown" : id, {}, {}, {}, held)
+                          : fmt::format("{}{}: {} more of these were not written",
+                                        state_->options.write ? "" : "notice  ", id.empty() ? "unknown" : id, held));
   }
   if (state_->log) state_->log->flush();
 }

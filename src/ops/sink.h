@@ -41,6 +41,7 @@ class Instruments final : public facts::Sink {
   void message(std::string_view id, const std::string& details) override;
   void count(std::string_view metric, std::string_view label, std::uint64_t increment) override;
   void gauge(std::string_view metric, std::string_view label, double value) override;
+  void observe(std::string_view metric, std::string_view label, double value) override;
   void health(std::string_view condition, std::string_view subject, bool unwell, const std::string& details) override;
 
   // What is unwell now: failed before degraded, then by name.

@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <boost/json.hpp>
 #include <filesystem>
 #include <fstream>
 #include <sstream>
@@ -54,6 +55,41 @@ TEST_F(SinkTest, AFloodOfOneMessageIsCountedAndLeavesOthersAlone) {
   lines_.clear();
   sink->flush();
   EXPECT_THAT(lines_, ElementsAre("NAME_FAILED: 2 more of these were not written"));
+}
+
+TEST_F(SinkTest, LinesForPrograms) {
+  const std::filesystem::path file = std::filesystem::path(::testing::TempDir()) / "sink_json.log";
+  std::filesystem::remove(file);
+  {
+    Instruments::Options options;
+    options.log.file = file;
+    options.log.json = true;
+    const auto sink = std::move(Instruments::open(std::move(options))).value();
+    sink->message("SESSION_STRANGER", "certificate \"x\" {} % %v \xff\n");
+    sink->message("SESSION_OPENED", "");
+    sink->flush();
+  }
+  std::ifstream in{file};
+  std::vector<boost::json::object> lines;
+  for (std::string line; std::getline(in, line);) lines.push_back(boost::json::parse(line).as_object());
+  ASSERT_EQ(lines.size(), 2u);
+  EXPECT_EQ(lines[0].at("id"), "SESSION_STRANGER");
+  EXPECT_EQ(lines[0].at("severity"), facts::name_of(facts::find_message("SESSION_STRANGER")->severity));
+  EXPECT_EQ(lines[0].at("details"), "certificate \"x\" {} % %v ?\\x0a");
+  EXPECT_EQ(lines[0].at("next_step"), facts::find_message("SESSION_STRANGER")->next_step);
+  EXPECT_TRUE(lines[0].at("at").as_string().ends_with("Z"));
+  EXPECT_FALSE(lines[1].contains("details"));
+}
+
+TEST_F(SinkTest, AHistogramCountsByBuckets) {
+  const auto sink = make();
+  sink->observe("dots_time_to_mitigate_seconds", "edge", 0.004);
+  sink->observe("dots_time_to_mitigate_seconds", "edge", 0.2);
+  const std::string text = sink->metrics_text();
+  EXPECT_THAT(text, HasSubstr("# TYPE dots_time_to_mitigate_seconds histogram"));
+  EXPECT_THAT(text, HasSubstr("dots_time_to_mitigate_seconds_bucket{mitigator=\"edge\",le=\"0.005\"} 1"));
+  EXPECT_THAT(text, HasSubstr("dots_time_to_mitigate_seconds_bucket{mitigator=\"edge\",le=\"0.25\"} 2"));
+  EXPECT_THAT(text, HasSubstr("dots_time_to_mitigate_seconds_count{mitigator=\"edge\"} 2"));
 }
 
 TEST_F(SinkTest, TheLevelIsKept) {

@@ -477,6 +477,38 @@ TYPED_TEST_P(StoreContract, TheAuditLogKeepsTheNewestLinesAndGivesThemNewestFirs
   EXPECT_TRUE(this->store->audit(tests::newest(0))->empty());
 }
 
+TYPED_TEST_P(StoreContract, TheAuditLogAnswersQueries) {
+  ports::AuditRecord refused = audit_line("d", 5);
+  refused.action = "refuse";
+  refused.credential = "PSK edge'; --";
+  ports::AuditRecord operators = audit_line("e", 9);
+  operators.actor = "operator alice";
+  operators.subject = "cuid=x mid=77";
+  this->commit({ports::AppendAudit{audit_line("d", 1)}, ports::AppendAudit{refused}, ports::AppendAudit{operators}});
+  this->reopen();
+  const auto ask = [&](auto narrow) {
+    ports::AuditQuery query;
+    narrow(query);
+    return *this->store->audit(query);
+  };
+  using Query = ports::AuditQuery;
+  using Lines = std::vector<ports::AuditRecord>;
+  EXPECT_EQ(ask([](Query&) {}), (Lines{operators, refused, audit_line("d", 1)}));
+  EXPECT_EQ(ask([](Query& q) { q.action = "refuse"; }), Lines{refused});
+  EXPECT_EQ(ask([](Query& q) { q.action = "ref"; }), Lines{}) << "the whole word";
+  EXPECT_EQ(ask([](Query& q) { q.actor = "alice"; }), Lines{operators});
+  EXPECT_EQ(ask([](Query& q) { q.actor = "edge'; --"; }), Lines{refused}) << "or the credential";
+  EXPECT_EQ(ask([](Query& q) { q.subject = "mid=77"; }), Lines{operators});
+  EXPECT_EQ(ask([](Query& q) { q.since = wall_at(5); }), (Lines{operators, refused}));
+  EXPECT_EQ(ask([](Query& q) { q.until = wall_at(5); }), Lines{audit_line("d", 1)});
+  EXPECT_EQ(ask([](Query& q) {
+              q.domain = base::DomainId("d");
+              q.since = wall_at(1);
+              q.limit = 1;
+            }),
+            Lines{refused});
+}
+
 TYPED_TEST_P(StoreContract, OneBatchLargerThanTheAuditBoundKeepsItsNewestLines) {
   std::vector<ports::Change> changes;
   for (std::size_t i = 1; i <= TypeParam::kAuditRecords * 2; ++i) {
@@ -488,19 +520,17 @@ TYPED_TEST_P(StoreContract, OneBatchLargerThanTheAuditBoundKeepsItsNewestLines) 
   EXPECT_EQ(lines.back().at, wall_at(static_cast<std::int64_t>(TypeParam::kAuditRecords) + 1));
 }
 
-REGISTER_TYPED_TEST_SUITE_P(StoreContract, AnEmptyStoreLoadsAsEmpty, EveryMemberOfEveryRecordComesBackAfterARestart,
-                            PutReplacesAndEraseRemovesByTheWholeKey, ClientRequestsAndCountersAreReplacedAndErased,
-                            ClientsOfTheDataChannelAndTheirEntriesComeBackInTheirOrder,
-                            AnEntryMovesTheVersionsOfItsClientForwardOnly,
-                            AClientOfTheDataChannelGoesWithItsEntriesAndNoOthers,
-                            WhatAClientKeepsAtItsServersComesBackInItsOrder, ChangesOfABatchApplyInTheirOrder,
-                            ABatchIdCountsOnce, AGroupIsAllOrNothing, TheNewerFencingTokenShutsTheOlderOut,
-                            LoadDomainGivesOneDomainAndAllNames, ANameIsErasedUnlessItWasStoredAgain,
-                            LastCommitIsTheNewestBatchAlsoWhenTheClockWentBack, ARefusedCommitLeavesNothing,
-                            AnUnknownOutcomeThatWasAppliedIsSettledAsCommitted,
-                            AnUnknownOutcomeThatWasNotAppliedIsSettledAsAbsentAndMayBeRepeated,
-                            LoadingAfterAnUnknownOutcomeTellsTheTruth, WasCommittedTellsIdsOfOneInstanceFromAnothers,
-                            TheNewestThousandIdsAreRemembered, TheAuditLogKeepsTheNewestLinesAndGivesThemNewestFirst,
-                            OneBatchLargerThanTheAuditBoundKeepsItsNewestLines);
+REGISTER_TYPED_TEST_SUITE_P(
+    StoreContract, AnEmptyStoreLoadsAsEmpty, TheAuditLogAnswersQueries, EveryMemberOfEveryRecordComesBackAfterARestart,
+    PutReplacesAndEraseRemovesByTheWholeKey, ClientRequestsAndCountersAreReplacedAndErased,
+    ClientsOfTheDataChannelAndTheirEntriesComeBackInTheirOrder, AnEntryMovesTheVersionsOfItsClientForwardOnly,
+    AClientOfTheDataChannelGoesWithItsEntriesAndNoOthers, WhatAClientKeepsAtItsServersComesBackInItsOrder,
+    ChangesOfABatchApplyInTheirOrder, ABatchIdCountsOnce, AGroupIsAllOrNothing, TheNewerFencingTokenShutsTheOlderOut,
+    LoadDomainGivesOneDomainAndAllNames, ANameIsErasedUnlessItWasStoredAgain,
+    LastCommitIsTheNewestBatchAlsoWhenTheClockWentBack, ARefusedCommitLeavesNothing,
+    AnUnknownOutcomeThatWasAppliedIsSettledAsCommitted,
+    AnUnknownOutcomeThatWasNotAppliedIsSettledAsAbsentAndMayBeRepeated, LoadingAfterAnUnknownOutcomeTellsTheTruth,
+    WasCommittedTellsIdsOfOneInstanceFromAnothers, TheNewestThousandIdsAreRemembered,
+    TheAuditLogKeepsTheNewestLinesAndGivesThemNewestFirst, OneBatchLargerThanTheAuditBoundKeepsItsNewestLines);
 
 }  // namespace dots::tests

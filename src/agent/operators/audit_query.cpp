@@ -7,7 +7,7 @@ namespace {
 
 namespace json = boost::json;
 
-constexpr std::int64_t kMostLines = 10000;
+constexpr std::int64_t kMostLines = 100000;
 constexpr std::int64_t kLatest_s = 1LL << 33;  // fits nanoseconds
 constexpr std::size_t kTextBytes = 255;
 

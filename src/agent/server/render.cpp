@@ -226,8 +226,53 @@ json::object render_status(const StatusView& status) {
   return out;
 }
 
+// What touches a prefix beside rules and filters, and whether anything blocks it.
+static json::array about(const model::Prefix& prefix, const std::vector<BackEndView>& back_ends,
+                         const std::vector<MitigationView>& mitigations, const ExplainQuery& query,
+                         const std::vector<policy::DomainPolicy>& domains) {
+  const std::string name = model::to_string(prefix);
+  const auto touches = [&](const std::vector<model::Prefix>& list) {
+    return std::any_of(list.begin(), list.end(), [&](const model::Prefix& one) { return one.overlaps(prefix); });
+  };
+  json::array out;
+  for (const policy::DomainPolicy& domain : domains) {
+    if (touches(domain.prefixes)) out.emplace_back(name + " touches what domain " + domain.id.value + " owns");
+  }
+  if (!domains.empty() && out.empty()) out.emplace_back("no domain owns anything of " + name);
+  for (const MitigationView& view : mitigations) {
+    if (!touches(view.record.expanded)) continue;
+    out.emplace_back("mitigation " + std::to_string(view.record.mid.value) + " of domain " + view.record.domain.value +
+                     ", client " + view.record.client.value +
+                     ", covers it: " + std::string{model::name_of(view.record.status)} + ", rules " +
+                     text_of(view.rules) + (view.rules_reason.empty() ? "" : ": " + view.rules_reason));
+  }
+  std::size_t in_force = 0, rehearsed = 0, filters = 0;
+  for (const BackEndView& back_end : back_ends) {
+    for (const auto& story : back_end.stories) {
+      if (!matches(story, query) || story.state != mitigation::RuleState::installed) continue;
+      ++(back_end.drops_really ? in_force : rehearsed);
+    }
+    filters += static_cast<std::size_t>(
+        std::count_if(back_end.filters.begin(), back_end.filters.end(),
+                      [&](const mitigation::FilterStory& story) { return concerns(story, prefix); }));
+  }
+  const auto number = [](std::size_t n, const char* what) {
+    return std::to_string(n) + " " + what + (n == 1 ? "" : "s");
+  };
+  if (in_force > 0) {
+    out.emplace_back(number(in_force, "rule") + " in force for it");
+  } else {
+    out.emplace_back("no mitigation blocks it" +
+                     (rehearsed > 0 ? ": " + number(rehearsed, "rule") + " of dry-run back ends drop nothing" : ""));
+  }
+  out.emplace_back(filters > 0 ? number(filters, "list") + " of filters may touch it" : "no filter touches it");
+  if (in_force == 0 && filters == 0) out.emplace_back("nothing blocks " + name);
+  return out;
+}
+
 json::object render_explain(const std::vector<BackEndView>& back_ends, const std::vector<MitigationView>& mitigations,
-                            const ExplainQuery& query, base::Now now) {
+                            const ExplainQuery& query, base::Now now,
+                            const std::vector<policy::DomainPolicy>& domains) {
   json::array rules;
   json::array sentences;
   for (const auto& back_end : back_ends) {
@@ -295,7 +340,9 @@ json::object render_explain(const std::vector<BackEndView>& back_ends, const std
                                ? "no rule matches: nothing is blocked for this"
                                : "no rule is wanted: nothing is blocked");
   }
-  return {{"rules", std::move(rules)}, {"filters", std::move(filters)}, {"sentences", std::move(sentences)}};
+  json::object out{{"rules", std::move(rules)}, {"filters", std::move(filters)}, {"sentences", std::move(sentences)}};
+  if (query.prefix) out["about"] = about(query.prefix->masked(), back_ends, mitigations, query, domains);
+  return out;
 }
 
 }  // namespace dots::agent::server

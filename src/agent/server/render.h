@@ -46,7 +46,8 @@ boost::json::object render_mitigation(const signal::server::MitigationView& view
 boost::json::object render_list(const std::vector<signal::server::MitigationView>& views, base::Now now);
 boost::json::object render_status(const StatusView& status);
 
-// What is blocked, why, since when, until when and by whom. `mid`, `cuid` and `prefix` narrow it; empty ones do not.
+// What is blocked, why, since when, until when and by whom. `mid`, `cuid` and `prefix` narrow it; empty ones do not. Of
+// a prefix, `about` has everything else that touches it - owners, mitigations - and says clearly when nothing blocks it.
 struct ExplainQuery {
   std::optional<base::Mid> mid;
   std::string cuid;
@@ -54,6 +55,7 @@ struct ExplainQuery {
 };
 boost::json::object render_explain(const std::vector<BackEndView>& back_ends,
                                    const std::vector<signal::server::MitigationView>& mitigations,
-                                   const ExplainQuery& query, base::Now now);
+                                   const ExplainQuery& query, base::Now now,
+                                   const std::vector<policy::DomainPolicy>& domains = {});
 
 }  // namespace dots::agent::server

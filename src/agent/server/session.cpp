@@ -188,7 +188,8 @@ void Session::handle(coap::IncomingRequest& incoming, base::Now now, SessionOutp
   }
   if (incoming.request.block1 && !assemble(incoming.exchange, incoming.request, now, out)) return;
   Routed routed =
-      route(incoming.request, Origin{id_, incoming.exchange, client_->client, incoming.token, client_->credential},
+      route(incoming.request,
+            Origin{id_, incoming.exchange, client_->client, incoming.token, client_->credential, now.steady},
             settings_->filter_control);
   std::visit(base::Overload{
                  [&](Refusal& refusal) { refuse(incoming.exchange, refusal, now, out); },

@@ -36,6 +36,8 @@ class Sink {
   // Counters and gauges by metric name ("dots_requests_total"), with at most one label value.
   virtual void count(std::string_view metric, std::string_view label, std::uint64_t increment) = 0;
   virtual void gauge(std::string_view metric, std::string_view label, double value) = 0;
+  // A histogram (facts/metrics.inc).
+  virtual void observe(std::string_view /*metric*/, std::string_view /*label*/, double /*value*/) {}
   // A way of being unwell begins or ends (facts/health.inc); `subject` is who: a back end, a server, or empty.
   virtual void health(std::string_view /*condition*/, std::string_view /*subject*/, bool /*unwell*/,
                       const std::string& /*details*/) {}

@@ -13,6 +13,18 @@ const std::vector<MetricFact>& metrics() {
   return table;
 }
 
+std::string_view name_of(MetricKind kind) {
+  switch (kind) {
+    case MetricKind::counter:
+      return "counter";
+    case MetricKind::gauge:
+      return "gauge";
+    case MetricKind::histogram:
+      break;
+  }
+  return "histogram";
+}
+
 const MetricFact* find_metric(std::string_view name) {
   const auto& table = metrics();
   const auto it = std::lower_bound(table.begin(), table.end(), name,

@@ -7,7 +7,9 @@
 
 namespace dots::ops::facts {
 
-enum class MetricKind : std::uint8_t { counter, gauge };
+enum class MetricKind : std::uint8_t { counter, gauge, histogram };
+
+std::string_view name_of(MetricKind kind);
 
 struct MetricFact {
   std::string_view name;

@@ -48,7 +48,7 @@ TEST(ClientExtensions, CanBeSwitchedOff) {
   RequestsHarness h{extended()};
   Wanted wish = wanted("192.0.2.1/32");
   wish.contract_id = "gold";
-  h.mitigate(wish);
+  ASSERT_TRUE(h.mitigate(wish));
   h.accept();
   h.settings.extensions = false;
   h.restart();
@@ -67,7 +67,7 @@ TEST(ClientExtensions, ConfiguredOnesAreADefault) {
   RequestsHarness h{settings};
   Wanted wish = wanted("192.0.2.1/32");
   wish.requested_service = "scrubbing";
-  h.mitigate(wish);
+  ASSERT_TRUE(h.mitigate(wish));
   EXPECT_EQ(h.puts.back().request.contract_id, "gold");
   EXPECT_EQ(h.puts.back().request.requested_service, "scrubbing");
   wish = wanted("192.0.2.2/32");
@@ -81,7 +81,7 @@ TEST(ClientExtensions, ConfiguredOnesAreADefault) {
 TEST(ClientExtensions, ShowTheReasonOfARefusal) {
   RequestsHarness h{extended()};
   int next = 1;
-  for (const auto [reason, name] :
+  for (const auto& [reason, name] :
        {std::pair{RefusalReason::scope, "scope"}, std::pair{RefusalReason::contract, "contract"},
         std::pair{RefusalReason::policy, "policy"}, std::pair{RefusalReason::rate, "rate"},
         std::pair{RefusalReason::capacity, "capacity"}}) {

@@ -60,6 +60,7 @@ void Machine::start(Mitigation& mitigation, base::Now now) {
   count(mitigation, true);
   mitigation.record.started_at = now.wall;
   save(mitigation);
+  mitigation.asked_at = now.steady;
   want(mitigation, now);
   audit(now, "server", "trigger", mitigation.key(), "done", "the signal of " + client_text(record.client) + " is lost");
   note("ARMED_STARTED", "domain " + domain().value + ", " + text_of(mitigation));

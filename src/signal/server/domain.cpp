@@ -281,6 +281,7 @@ void Machine::want(Mitigation& mitigation, std::optional<Plan> plan, base::Now n
   if (mitigation.preconfigured()) want.reason += " for the loss of its signal";
   if (mitigation.terminating()) want.reason += "; active but terminating";
   want.until = record.deadline;
+  if (!want.parts.empty()) want.asked_at = std::exchange(mitigation.asked_at, std::nullopt);
   wants_[mitigation.key()] = std::move(want);
 
   mitigation.plan = std::move(*plan);

@@ -26,9 +26,10 @@ namespace dots::signal::server {
 struct Origin {
   base::SessionId session;
   base::ExchangeId exchange;
-  base::ClientId client;        // the proven identity, already mapped to this domain
-  base::Bytes token;            // names the observation when the request asks for one
-  std::string credential = {};  // what proved the identity, for the audit log
+  base::ClientId client;           // the proven identity, already mapped to this domain
+  base::Bytes token;               // names the observation when the request asks for one
+  std::string credential = {};     // what proved the identity, for the audit log
+  base::SteadyTime received_at{};  // the datagram that completed the request
   friend bool operator==(const Origin&, const Origin&) = default;
 };
 
@@ -199,6 +200,7 @@ struct DesiredRules {
     std::vector<Plan::Part> parts;  // for each back end; none: nothing any more
     std::string reason;             // "requested by client <id>", for dotsctl explain
     std::optional<base::WallTime> until;
+    std::optional<base::SteadyTime> asked_at = {};  // with the first want of a mitigation: when its request came
   };
   std::vector<Want> wants;
 };

@@ -306,6 +306,7 @@ void Machine::create(const PutMitigation& put, std::vector<model::Alias> aliases
     end({put.cuid, mid}, std::nullopt, now);
   }
   mitigation.record = std::move(record);
+  if (put.origin.received_at != base::SteadyTime{}) mitigation.asked_at = put.origin.received_at;
   grant(mitigation, rules_->grant(*request.lifetime, request.contract_id), now);
   const base::Duration asked_for = left(mitigation, now);
   if (tied) keep_deactivated(mitigation, retry_after(contest.tied, now), now);

@@ -44,6 +44,7 @@ struct Mitigation {
   ScopeIndex::Number number = 0;                // in the indices of overlaps
   Timers::Handle timer;                         // the steady side of record.deadline; none when indefinite
   RulesReport::State rules = RulesReport::State::pending;
+  std::optional<base::SteadyTime> asked_at;  // until its rules were wanted for the first time
   std::string rules_reason;
   std::optional<model::RefusalReason> rules_why;
   std::optional<std::string> service;       // that it asked for or gets, by its contract

@@ -73,11 +73,12 @@ TEST_F(SinkTest, LinesForPrograms) {
   std::vector<boost::json::object> lines;
   for (std::string line; std::getline(in, line);) lines.push_back(boost::json::parse(line).as_object());
   ASSERT_EQ(lines.size(), 2u);
-  EXPECT_EQ(lines[0].at("id"), "SESSION_STRANGER");
-  EXPECT_EQ(lines[0].at("severity"), facts::name_of(facts::find_message("SESSION_STRANGER")->severity));
-  EXPECT_EQ(lines[0].at("details"), "certificate \"x\" {} % %v ?\\x0a");
-  EXPECT_EQ(lines[0].at("next_step"), facts::find_message("SESSION_STRANGER")->next_step);
-  EXPECT_TRUE(lines[0].at("at").as_string().ends_with("Z"));
+  const auto text = [&](const char* name) { return std::string(lines[0].at(name).as_string()); };
+  EXPECT_EQ(text("id"), "SESSION_STRANGER");
+  EXPECT_EQ(text("severity"), facts::name_of(facts::find_message("SESSION_STRANGER")->severity));
+  EXPECT_EQ(text("details"), "certificate \"x\" {} % %v ?\\x0a");
+  EXPECT_EQ(text("next_step"), facts::find_message("SESSION_STRANGER")->next_step);
+  EXPECT_TRUE(text("at").ends_with("Z"));
   EXPECT_FALSE(lines[1].contains("details"));
 }
 

@@ -222,6 +222,28 @@ def accept_lists(report, bin_dir):
         report.check(gone and lab.passes(BAD) == 20, "with the end of the mitigation they go", lab.filters())
 
 
+# A-042
+def counters(report, bin_dir):
+    """What a mitigation drops rises in its status, equal to what the kernel counts."""
+    with Lab(bin_dir) as lab:
+        lab.rig.start("server")
+        lab.mitigate("put", 1)
+        report.check(wait_for(lambda: [m for m in lab.rig.list().values() if m["rules"] == "installed"], 5), "its rules are in",
+                     lab.rig.list())
+        for total in (20, 40):
+            report.check(lab.passes(BAD) == 0, "the attack is dropped")
+
+            def told():
+                scope = lab.rig.coap("get", f"{DOTS}/mitigate/cuid=a/mid=1").scopes()[0]
+                return scope if scope.get(27) == total else None
+
+            scope = wait_for(told, 5, 0.5)
+            report.check(scope, f"the status counts {total} packets", lab.rig.list())
+            rules = lab.rig.json("server", "rules", VICTIM)["rules"]
+            report.check(scope and sum(r["packets"] for r in rules) == total and sum(r["bytes"] for r in rules) == scope[25],
+                         "as the mitigator does, packets and bytes", (scope, rules))
+
+
 # D8783-7.2-17
 def crash(report, bin_dir):
     """What was acknowledged is in the kernel again after kill -9, and nothing else is."""
@@ -246,4 +268,4 @@ def crash(report, bin_dir):
                      "a list that is as wanted is not touched by a start, so that it counts on", lab.counted("a", "bad"))
 
 
-run_parts("filters", 170, [drop_lists, accept_lists, crash])
+run_parts("filters", 170, [drop_lists, accept_lists, counters, crash])

@@ -106,8 +106,13 @@ void ServerRuntime::State::show(const ServerArguments& arguments, Done done) {
 
 void ServerRuntime::State::explain(const ServerArguments& arguments, Done done) {
   gather<ShardView>(view_of, [this, arguments, done = std::move(done)](std::vector<ShardView> views) {
+    agent::server::ExplainWorld world{running()->domains, {}};
+    {
+      const std::lock_guard lock(running_mutex);
+      world.safe_targets = planner->settings().safety.targets;
+    }
     done(call_ok(agent::server::render_explain(back_end_views(), mitigations_of(std::move(views)), arguments.query,
-                                               adapters::net::clock_now(), running()->domains)));
+                                               adapters::net::clock_now(), world)));
   });
 }
 

@@ -50,7 +50,8 @@ SectionSpec domain_contract() {
   s.meaning =
       "An agreement with the domain that requests can refer to by its id (docs/extensions.md). A request with another "
       "id "
-      "is refused with the reason `contract`; one without an id has the limits of the domain alone.";
+      "is refused with the reason `contract`; one without an id has the limits of the domain alone, and `[[policy]]` "
+      "takes it to be under the first.";
   s.open = [](void* parent) -> void* { return &static_cast<policy::DomainPolicy*>(parent)->contracts.emplace_back(); };
   s.keys = {
       required(parsed<C>("id", &C::id, "text", read_identifier,
@@ -148,10 +149,6 @@ SectionSpec domain_section() {
                  "10000"}),
       number<D>("accept_list_alarm_bytes_per_s", &D::accept_list_alarm_bps, "bytes per second",
                 {1, 1'000'000'000'000, true}, {"The same by layer-3 bytes. 0: not judged by bytes.", "12500000"}),
-      list<D>("contracts", &D::contracts, "list of texts", 64, [](const std::string& t) { return read_line(t, 64); },
-              {"Agreements with the domain, which `[[policy]]` may choose by. A request under another one is refused; "
-               "one that names none stands under the first.",
-               "[\"gold\"]"}),
       by_default("600", number<D>("activations_per_minute", &D::activations_per_minute, "requests per minute",
                                   {1, 10 * kMillion, true},
                                   {"Requests of the domain that begin to be mitigated, replaced and revived ones "

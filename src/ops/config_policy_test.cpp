@@ -28,10 +28,15 @@ dry_run = true
 [[domain]]
 id = "example-net"
 prefixes = ["203.0.113.0/24"]
-contracts = ["gold", "silver"]
 [[domain.client]]
 id = "edge-1"
 psk_identities = ["edge-1"]
+[[domain.contract]]
+id = "gold"
+[[domain.contract]]
+id = "silver"
+services = ["rtbh"]
+max_mitigations = 3
 )";
 
 // Without those of the credentials, which are not what is looked at here.
@@ -100,7 +105,9 @@ rules = 1000
   EXPECT_EQ(config.safety.rules, 1000U);
   EXPECT_EQ(config.mitigators[0].max_rules, 100U);
   EXPECT_TRUE(config.mitigators[1].dry_run);
-  EXPECT_THAT(config.domains[0].contracts, ElementsAre("gold", "silver"));
+  ASSERT_EQ(config.domains[0].contracts.size(), 2U);
+  EXPECT_EQ(config.domains[0].contracts[0], (policy::ContractPolicy{"gold"}));
+  EXPECT_EQ(config.domains[0].contracts[1], (policy::ContractPolicy{"silver", {"rtbh"}, 3, 0}));
   EXPECT_EQ(config.domains[0].activations_per_minute, 600U);
 }
 

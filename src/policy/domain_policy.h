@@ -62,9 +62,9 @@ enum class BroadScopeAction : std::uint8_t { limit, refuse, blackhole };
 // An agreement that requests can refer to by its id (docs/extensions.md). What it does not limit, the domain does.
 struct ContractPolicy {
   std::string id;
-  std::vector<std::string> services;  // that it offers; none: those of the domain
-  std::uint32_t max_mitigations = 0;  // under this contract, beside the domain's own; 0: only the domain's counts
-  std::uint64_t max_lifetime_s = 0;   // instead of the domain's; 0: the domain's
+  std::vector<std::string> services = {};  // that it offers; none: those of the domain
+  std::uint32_t max_mitigations = 0;       // under this contract, beside the domain's own; 0: only the domain's counts
+  std::uint64_t max_lifetime_s = 0;        // instead of the domain's; 0: the domain's
   friend bool operator==(const ContractPolicy&, const ContractPolicy&) = default;
 };
 
@@ -95,8 +95,7 @@ struct DomainPolicy {
   std::uint64_t accept_list_alarm_pps = 10000;
   std::uint64_t accept_list_alarm_bps = 12'500'000;                 // BYTES per second
   base::Duration notification_interval = std::chrono::seconds{30};  // periodic status; never under 3 s
-  std::vector<std::string> contracts;        // agreements that its requests may name; the first when they name none
-  std::uint32_t activations_per_minute = 0;  // requests that begin to be mitigated; 0: no limit
+  std::uint32_t activations_per_minute = 0;                         // requests that begin to be mitigated; 0: no limit
   friend bool operator==(const DomainPolicy&, const DomainPolicy&) = default;
 };
 

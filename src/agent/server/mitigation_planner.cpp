@@ -29,8 +29,9 @@ policy::PolicyRequest asked_of(const PlanRequest& request) {
   const policy::DomainPolicy& domain = request.rules.policy();
   asked.domain = domain.id.value;
   asked.volume_bps = request.volume_bps;
-  asked.service = request.request.requested_service.value_or("");
-  asked.contract = request.request.contract_id.value_or(domain.contracts.empty() ? "" : domain.contracts.front());
+  // What the status will name, also when the request has no wish.
+  asked.service = request.rules.service_for(request.request).value_or("");
+  asked.contract = request.request.contract_id.value_or(domain.contracts.empty() ? "" : domain.contracts.front().id);
   for (const PlanTargets& targets : request.targets) {
     const model::MitigationScope& scope = targets.scope;
     asked.targets.insert(asked.targets.end(), targets.expanded.begin(), targets.expanded.end());
@@ -38,15 +39,6 @@ policy::PolicyRequest asked_of(const PlanRequest& request) {
     asked.ports.insert(asked.ports.end(), scope.target_port_range.begin(), scope.target_port_range.end());
   }
   return asked;
-}
-
-Verdict contract_verdict(const PlanRequest& request) {
-  const auto& named = request.request.contract_id;
-  const auto& known = request.rules.policy().contracts;
-  if (!named || std::find(known.begin(), known.end(), *named) != known.end()) return Verdict::yes();
-  return Verdict::no(model::ResponseCode::forbidden, "there is no contract '" + *named + "' with your domain",
-                     "contract '" + *named + "' is none of domain " + request.rules.policy().id.value,
-                     "add it to the contracts of the domain if it is one", RefusalReason::contract);
 }
 
 mitigation::Actions actions_of(const PolicyRule& rule, const policy::DomainPolicy& domain) {
@@ -163,7 +155,7 @@ Plan MitigationPlanner::plan(const PlanRequest& request, Story* story) const {
   Plan plan;
   const policy::DomainPolicy& domain = request.rules.policy();
   const policy::PolicyRequest asked = asked_of(request);
-  plan.verdict = contract_verdict(request);
+  plan.verdict = request.rules.may_use(request.request);
   if (!plan.verdict.allowed) return plan;
 
   const PolicyRule& rule = policy::decide(settings_->chain, asked);

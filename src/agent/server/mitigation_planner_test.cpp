@@ -142,17 +142,18 @@ TEST_F(PlannerTest, TheContractDecides) {
   gold.contracts = {"gold"};
   gold.action = PolicyAction::blackhole;
   gold.use = {"routers"};
-  domain.contracts = {"silver", "gold"};
+  domain.contracts.emplace_back().id = "silver";
+  domain.contracts.emplace_back().id = "gold";
   EXPECT_THAT(lines(plan({"203.0.113.7/32"})), ElementsAre("filter: drop udp to 203.0.113.7/32"));
   asked.contract_id = "gold";
   EXPECT_THAT(lines(plan({"203.0.113.7/32"})), ElementsAre("routers: blackhole all to 203.0.113.7/32"));
   asked.contract_id.reset();
-  domain.contracts = {"gold"};
+  domain.contracts.erase(domain.contracts.begin());
   EXPECT_THAT(lines(plan({"203.0.113.7/32"})), ElementsAre("routers: blackhole all to 203.0.113.7/32"));
   asked.contract_id = "platinum";
   const Plan foreign = plan({"203.0.113.7/32"});
   EXPECT_EQ(foreign.verdict.refusal, RefusalReason::contract);
-  EXPECT_EQ(foreign.verdict.diagnostic, "there is no contract 'platinum' with your domain");
+  EXPECT_EQ(foreign.verdict.diagnostic, "the contract 'platinum' is not known");
 }
 
 // U-005

@@ -229,16 +229,21 @@ json::object render_status(const StatusView& status) {
 // What touches a prefix beside rules and filters, and whether anything blocks it.
 static json::array about(const model::Prefix& prefix, const std::vector<BackEndView>& back_ends,
                          const std::vector<MitigationView>& mitigations, const ExplainQuery& query,
-                         const std::vector<policy::DomainPolicy>& domains) {
+                         const ExplainWorld& world) {
   const std::string name = model::to_string(prefix);
   const auto touches = [&](const std::vector<model::Prefix>& list) {
     return std::any_of(list.begin(), list.end(), [&](const model::Prefix& one) { return one.overlaps(prefix); });
   };
   json::array out;
-  for (const policy::DomainPolicy& domain : domains) {
+  for (const policy::DomainPolicy& domain : world.domains) {
     if (touches(domain.prefixes)) out.emplace_back(name + " touches what domain " + domain.id.value + " owns");
   }
-  if (!domains.empty() && out.empty()) out.emplace_back("no domain owns anything of " + name);
+  if (!world.domains.empty() && out.empty()) out.emplace_back("no domain owns anything of " + name);
+  for (const policy::SafeTarget& safe : world.safe_targets) {
+    if (safe.prefix.overlaps(prefix)) {
+      out.emplace_back(model::to_string(safe.prefix) + " " + safe.why + ": nothing is installed against it");
+    }
+  }
   for (const MitigationView& view : mitigations) {
     if (!touches(view.record.expanded)) continue;
     out.emplace_back("mitigation " + std::to_string(view.record.mid.value) + " of domain " + view.record.domain.value +
@@ -271,8 +276,7 @@ static json::array about(const model::Prefix& prefix, const std::vector<BackEndV
 }
 
 json::object render_explain(const std::vector<BackEndView>& back_ends, const std::vector<MitigationView>& mitigations,
-                            const ExplainQuery& query, base::Now now,
-                            const std::vector<policy::DomainPolicy>& domains) {
+                            const ExplainQuery& query, base::Now now, const ExplainWorld& world) {
   json::array rules;
   json::array sentences;
   for (const auto& back_end : back_ends) {
@@ -341,7 +345,7 @@ json::object render_explain(const std::vector<BackEndView>& back_ends, const std
                                : "no rule is wanted: nothing is blocked");
   }
   json::object out{{"rules", std::move(rules)}, {"filters", std::move(filters)}, {"sentences", std::move(sentences)}};
-  if (query.prefix) out["about"] = about(query.prefix->masked(), back_ends, mitigations, query, domains);
+  if (query.prefix) out["about"] = about(query.prefix->masked(), back_ends, mitigations, query, world);
   return out;
 }
 

@@ -13,6 +13,7 @@
 #include "base/time.h"
 #include "mitigation/filters.h"
 #include "mitigation/reconcile.h"
+#include "policy/safety.h"
 #include "ports/store.h"
 #include "signal/server/domain.h"
 
@@ -47,15 +48,19 @@ boost::json::object render_list(const std::vector<signal::server::MitigationView
 boost::json::object render_status(const StatusView& status);
 
 // What is blocked, why, since when, until when and by whom. `mid`, `cuid` and `prefix` narrow it; empty ones do not. Of
-// a prefix, `about` has everything else that touches it - owners, mitigations - and says clearly when nothing blocks it.
+// a prefix, `about` has everything else that touches it - owners, mitigations - and says clearly when nothing blocks
+// it.
 struct ExplainQuery {
   std::optional<base::Mid> mid;
   std::string cuid;
   std::optional<model::Prefix> prefix;
 };
+struct ExplainWorld {
+  std::vector<policy::DomainPolicy> domains;
+  std::vector<policy::SafeTarget> safe_targets;
+};
 boost::json::object render_explain(const std::vector<BackEndView>& back_ends,
                                    const std::vector<signal::server::MitigationView>& mitigations,
-                                   const ExplainQuery& query, base::Now now,
-                                   const std::vector<policy::DomainPolicy>& domains = {});
+                                   const ExplainQuery& query, base::Now now, const ExplainWorld& world = {});
 
 }  // namespace dots::agent::server

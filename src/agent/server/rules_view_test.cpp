@@ -104,7 +104,8 @@ std::vector<std::string> about(const std::string& prefix, const std::vector<Back
   running.rules = signal::server::RulesReport::State::installed;
   ExplainQuery query;
   query.prefix = *model::parse_prefix(prefix);
-  const auto body = render_explain(back_ends, {running}, query, {}, {acme});
+  const auto body = render_explain(back_ends, {running}, query, {},
+                                   {{acme}, {{*model::parse_prefix("192.0.2.2/32"), "is on the target safe-list"}}});
   std::vector<std::string> out;
   for (const auto& one : body.at("about").as_array()) out.emplace_back(one.as_string());
   return out;
@@ -117,8 +118,9 @@ TEST(Explain, APrefixHasEverythingThatTouchesIt) {
                           "installed",
                           "2 rules in force for it", "no filter touches it"));
   EXPECT_THAT(about("192.0.2.2/32", world()),
-              ElementsAre("192.0.2.2/32 touches what domain acme owns", "no mitigation blocks it",
-                          "no filter touches it", "nothing blocks 192.0.2.2/32"))
+              ElementsAre("192.0.2.2/32 touches what domain acme owns",
+                          "192.0.2.2/32 is on the target safe-list: nothing is installed against it",
+                          "no mitigation blocks it", "no filter touches it", "nothing blocks 192.0.2.2/32"))
       << "a rule that is not in yet blocks nothing";
   EXPECT_THAT(about("198.51.100.0/24", world()),
               ElementsAre("no domain owns anything of 198.51.100.0/24", "no mitigation blocks it",

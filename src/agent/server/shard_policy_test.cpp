@@ -163,7 +163,7 @@ TEST_F(ShardPolicy, AnAliasIsEnoughAndTheContractDecides) {
   settings.chain.emplace_back().name = "rest";
   settings.chain[1].use = {"edge"};
   plan_with(settings);
-  change([](policy::DomainPolicy& one) { one.contracts = {"gold"}; });
+  change([](policy::DomainPolicy& one) { one.contracts.emplace_back().id = "gold"; });
   const std::string root = "/restconf/data/ietf-dots-data-channel:dots-data";
   const std::string cuid = "abcdefghijklmnopqrstuv";
   const auto data = [&](const std::string& method, const std::string& path, const std::string& body) {

@@ -103,6 +103,33 @@ def contract_and_service(report, bin_dir):
         report.check(code == 0 and out == "", "and none from before", out)
 
 
+# A-041, U-064: the policy of the server mitigates more than was asked for, and has no room for the next one
+def actual_scope(report, bin_dir):
+    """The client shows requested and actual scope side by side, and why a mitigation cannot start."""
+    with Pair(bin_dir, roles=()) as rig:
+        rig.edit("server", r'^(name = "local")$', 'name = "local"\nmax_rules = 1')
+        with open(rig.config("server"), "a", encoding="utf-8") as file:
+            file.write('\n[[policy]]\nname = "wide"\nuse = ["local"]\nwiden_to_length_v4 = 25\n')
+        rig.start("server")
+        rig.start("client")
+        report.check(rig.connected(), "the client is connected", rig.log("client")[-300:])
+        mid = str(rig.ask("--target-prefix", "203.0.113.7", "--protocol", "udp")["mid"])
+
+        def told(mid, member):
+            one = rig.json("client", "show", mid)["mitigation"]
+            return one if member in one else None
+
+        one = wait_for(lambda: told(mid, "actual-prefix"), 10)
+        report.check(one and one["actual-prefix"] == ["203.0.113.0/25"] and one["target-prefix"] == ["203.0.113.7/32"],
+                     "requested and actual scope", one or rig.json("client", "show", mid))
+        _, out, _ = rig.ctl("client", "show", mid)
+        report.check("targets, requested" in out and "targets, actual" in out and "203.0.113.0/25" in out, "also for people", out)
+        full = str(rig.ask("--target-prefix", "203.0.113.200", "--protocol", "udp")["mid"])
+        one = wait_for(lambda: told(full, "refusal-reason"), 10)
+        report.check(one and one["refusal-reason"] == "capacity" and one["status"] == "attack-exceeded-capability",
+                     "accepted, and no room for it: status and reason", one or rig.json("client", "show", full))
+
+
 def is_text(answer):
     """libcoap's client prints text as text, and a body with a Content-Format in hexadecimal."""
     return answer.code == "4.00" and answer.all[0][1] == b"" and "[ ] :: 'target-prefix 198.51.100.1/32 is not within" in answer.text
@@ -176,4 +203,4 @@ def operations(report, bin_dir):
                      lines[:2])
 
 
-run_parts("extensions", 150, [reasons, contract_and_service, strangers, operations])
+run_parts("extensions", 150, [reasons, contract_and_service, actual_scope, strangers, operations])

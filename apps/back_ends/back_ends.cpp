@@ -2,6 +2,7 @@
 
 #include <chrono>
 
+#include "adapters/mitigators/command_mitigator.h"
 #include "adapters/mitigators/dry_run.h"
 #include "adapters/mitigators/gobgp/gobgp_mitigator.h"
 #include "adapters/mitigators/nftables_mitigator.h"
@@ -16,6 +17,7 @@ namespace {
 
 constexpr const char* kNftables = "nftables";
 constexpr const char* kDryRun = "dry-run";
+constexpr const char* kCommand = "command";
 constexpr const char* kRtbh = "gobgp-rtbh";
 constexpr const char* kFlowspec = "gobgp-flowspec";
 
@@ -24,11 +26,17 @@ bool is_gobgp(const ops::MitigatorConfig& config) { return config.kind == kRtbh 
 mitigators::NftablesOptions nftables_options(const ops::MitigatorConfig& config, bool only_look) {
   mitigators::NftablesOptions out;
   out.helper = config.helper.empty() ? mitigators::default_helper() : config.helper;
+  out.helper_command = config.helper_command;
   out.table = config.table;
   out.timeout = std::chrono::milliseconds{config.timeout_ms};
   out.exemption_rate_pps = config.exemption_rate_pps;
   out.only_look = only_look;
   return out;
+}
+
+// A file with problems is used for what can still be done with it.
+std::string program_of(const ops::MitigatorConfig& config) {
+  return config.command.empty() ? "a program that is not configured" : config.command.front();
 }
 
 gobgp::DropAs drop_as(ops::BgpDrop drop) {
@@ -75,13 +83,19 @@ base::Result<std::unique_ptr<ports::Mitigator>> make(const ops::MitigatorConfig&
   if (config.kind == kDryRun) return Made(std::make_unique<mitigators::DryRunMitigator>());
   if (config.kind == kNftables)
     return Made(std::make_unique<mitigators::NftablesMitigator>(nftables_options(config, only_look)));
+  if (config.kind == kCommand) {
+    return mitigators::make_command_mitigator(
+        {config.name, config.command, std::chrono::milliseconds{config.timeout_ms}});
+  }
   if (is_gobgp(config)) return Made(std::make_unique<gobgp::GobgpMitigator>(gobgp_options(config, only_look)));
   return base::Error{"mitigator '" + config.name + "': there is no kind '" + config.kind + "'"};
 }
 
 bool has_reader(const ops::MitigatorConfig& config) { return config.kind == kNftables; }
 
-bool outlives_daemon(const ops::MitigatorConfig& config) { return config.kind == kNftables || is_gobgp(config); }
+bool outlives_daemon(const ops::MitigatorConfig& config) {
+  return config.kind == kNftables || config.kind == kCommand || is_gobgp(config);
+}
 
 base::Result<void> check(const ops::MitigatorConfig& config) {
   if (config.kind == kNftables) return mitigators::check(nftables_options(config, true));
@@ -92,12 +106,14 @@ base::Result<void> check(const ops::MitigatorConfig& config) {
 
 std::string describe(const ops::MitigatorConfig& config) {
   if (config.kind == kNftables) return config.kind + ", table " + config.table;
+  if (config.kind == kCommand) return config.kind + ", " + program_of(config);
   if (is_gobgp(config)) return config.kind + ", " + config.bgp.api;
   return config.kind;
 }
 
 std::string removal_by_hand(const ops::MitigatorConfig& config) {
   if (config.kind == kNftables) return "nft delete table inet " + config.table;
+  if (config.kind == kCommand) return "whatever " + program_of(config) + " drives";
   if (is_gobgp(config)) {
     return "gobgp global rib del for the routes with the large community " + std::to_string(config.bgp.marker[0]) +
            ":" + std::to_string(config.bgp.marker[1]) + ":*, or stop gobgpd, which withdraws all its routes";

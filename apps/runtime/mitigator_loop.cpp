@@ -111,6 +111,7 @@ void MitigatorRunner::State::take_inputs(base::Now now) {
 
 bool MitigatorRunner::State::open(base::Now now) {
   if (const auto opened = mitigator->open(); !opened) return down(opened.error().message, now), false;
+  learn_abilities();
   // Exemptions first: no drop without them.
   if (!send_exemptions(now) || !learn(now)) return false;
   {
@@ -126,6 +127,20 @@ bool MitigatorRunner::State::open(base::Now now) {
   told_unavailable = false;
   if (std::exchange(told_unable, false) && callbacks.able) callbacks.able(true, "");
   return true;
+}
+
+// A program or a service says what it can do when it is there.
+void MitigatorRunner::State::learn_abilities() {
+  ports::MitigatorAbilities now = mitigator->abilities();
+  bool other_means = false;
+  {
+    const std::lock_guard lock(mutex);
+    other_means = now.scoped != abilities.scoped || now.limits != abilities.limits ||
+                  now.exempts != abilities.exempts || now.drops_really != abilities.drops_really;
+    if (now.confirms != abilities.confirms) reconciler.expect_confirmation(now.confirms);
+    abilities = std::move(now);
+  }
+  if (other_means && callbacks.means) callbacks.means();
 }
 
 bool MitigatorRunner::State::learn(base::Now now) {

@@ -102,6 +102,7 @@ agent::server::BackEndView MitigatorRunner::view() const {
 }
 
 agent::server::PlannedBackEnd MitigatorRunner::planned() const {
+  const std::lock_guard lock(state_->mutex);
   agent::server::PlannedBackEnd out;
   out.name = state_->options.name;
   out.scoped = state_->abilities.scoped;

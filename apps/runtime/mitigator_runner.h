@@ -33,6 +33,8 @@ struct RunnerCallbacks {  // on a thread of the runner
   // The back end has been away for longer than RunnerOptions::patience, or is back.
   std::function<void(bool able, const std::string& reason)> able;
   std::function<void(std::vector<mitigation::FilterCounts>)> filters_counted = {};
+  // What planned() says has changed.
+  std::function<void()> means = {};
 };
 
 struct RunnerOptions {

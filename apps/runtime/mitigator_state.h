@@ -37,7 +37,6 @@ struct MitigatorRunner::State {
   const RunnerOptions options;
   const RunnerCallbacks callbacks;
   ops::facts::Sink& sink;
-  const ports::MitigatorAbilities abilities;
 
   // ---- shared; never held while the back end is called -------------------------------------------------------------
   mutable std::mutex mutex;
@@ -52,6 +51,7 @@ struct MitigatorRunner::State {
   bool stopping = false;
   mitigation::Reconciler reconciler;
   mitigation::FilterReconciler filters;
+  ports::MitigatorAbilities abilities;  // as told when it was opened last; the worker alone changes them
   bool available = false;
   std::string why_not = "not yet started";
   std::vector<ports::BackEndLink> links;
@@ -95,6 +95,7 @@ struct MitigatorRunner::State {
   bool open(base::Now now);
   bool learn(base::Now now);
   void tell_links();
+  void learn_abilities();
   bool send_exemptions(base::Now now);
   bool step();
   bool step_rules();

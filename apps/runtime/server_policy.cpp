@@ -113,6 +113,13 @@ void ServerRuntime::State::watch_load() {
   on_all_shards([next](Shard& shard, base::Now at, ShardOutput&) { shard.set_planner(next, at, true); });
 }
 
+// The housekeeper's thread.
+void ServerRuntime::State::watch_means() {
+  if (!other_means.exchange(false)) return;
+  const auto next = make_planner(planner_settings(*running()));
+  on_all_shards([next](Shard& shard, base::Now at, ShardOutput&) { shard.set_planner(next, at); });
+}
+
 void ServerRuntime::State::set_owners(const std::vector<std::shared_ptr<const policy::DomainRules>>& domains) {
   auto next = std::make_shared<agent::server::Owners>();
   for (const auto& rules : domains) next->emplace(rules->policy().id, rules);

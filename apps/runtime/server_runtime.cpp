@@ -131,6 +131,7 @@ base::Result<void> ServerRuntime::State::open() {
   housekeeper.add(kHousekeeping, [this] { watch_revocations(); });
   housekeeper.add(kMitigatorsWatched, [this] { watch_mitigators(); });
   housekeeper.add(kMitigatorsWatched, [this] { watch_load(); });
+  housekeeper.add(kMitigatorsWatched, [this] { watch_means(); });
 
   newest_commit = snapshot->last_commit;
   for (auto& runner : runners) runner->start();
@@ -166,7 +167,8 @@ base::Result<void> ServerRuntime::State::open_back_ends(bool hold, bool frozen) 
                        able_report = std::move(*report);
                        shards_to_tell.assign(shards.size(), true);
                      },
-                     [this](std::vector<mitigation::FilterCounts> counts) { filters_counted(std::move(counts)); }});
+                     [this](std::vector<mitigation::FilterCounts> counts) { filters_counted(std::move(counts)); },
+                     [this] { other_means = true; }});
     if (!runner) return runner.error();
     (*runner)->freeze(frozen);
     runners.push_back(std::move(*runner));

@@ -93,6 +93,7 @@ struct ServerRuntime::State {
   std::shared_ptr<const agent::server::MitigationPlanner> make_planner(
       std::shared_ptr<const agent::server::PlannerSettings> settings);
   void watch_load();
+  void watch_means();
   void set_owners(const std::vector<std::shared_ptr<const policy::DomainRules>>& domains);
   void add_safe_sources(std::vector<mitigation::DomainFilters>& filters) const;
   void tell_safe_sources(const agent::server::Owners& before);
@@ -170,6 +171,7 @@ struct ServerRuntime::State {
   std::map<model::FilterListKey, std::map<std::string, model::RuleCounters>> uncounted;
   std::mutex exemptions_mutex;  // guards exemptions: changed by the shards' threads
   agent::server::Exemptions exemptions;
+  std::atomic<bool> other_means{false};  // a back end has said that it can do other things than it was taken for
   std::atomic<base::WallTime> newest_commit{base::WallTime{}};  // what is stored, by the wall clock of then
   bool clock_is_behind = false;                                 // the first shard's thread
 };

@@ -108,8 +108,10 @@ enum class OnStop : std::uint8_t { keep, remove };
 
 struct MitigatorConfig {
   std::string name;    // of this back end, unique
-  std::string kind;    // "nftables", "dry-run", "gobgp-rtbh", "gobgp-flowspec"
+  std::string kind;    // "nftables", "command", "dry-run", "gobgp-rtbh", "gobgp-flowspec"
   std::string helper;  // nftables: path of dots-nft-helper; default beside the daemon
+  // nftables: the program with its arguments that starts the helper elsewhere, instead of `helper`.
+  std::vector<std::string> helper_command;
   std::string table = "tidewall";
   OnStop on_stop = OnStop::remove;
   std::uint32_t timeout_ms = 5000;
@@ -119,7 +121,8 @@ struct MitigatorConfig {
   std::uint32_t max_rules = 0;              // 0: no limit
   std::uint64_t max_bits_per_s = 0;         // of attack traffic; 0: no limit
   std::uint8_t min_prefix_length_v4 = 0, min_prefix_length_v6 = 0;
-  BgpConfig bgp;                            // gobgp-rtbh, gobgp-flowspec
+  BgpConfig bgp;                     // gobgp-rtbh, gobgp-flowspec
+  std::vector<std::string> command;  // command: the program with its arguments
 };
 
 struct ResolverConfig {

@@ -200,17 +200,20 @@ KeySpec choice(std::string name, Get get, Choices<E> choices, Words words) {
   return spec;
 }
 
-// A list of texts, each read by `reader` (Reading<T>). Doubles are refused.
+enum class Doubles : std::uint8_t { refused, allowed };
+
+// A list of texts, each read by `reader` (Reading<T>).
 template <class S, class Get, class Reader>
-KeySpec list(std::string name, Get get, std::string type, std::size_t max_items, Reader reader, Words words) {
+KeySpec list(std::string name, Get get, std::string type, std::size_t max_items, Reader reader, Words words,
+             Doubles doubles = Doubles::refused) {
   KeySpec spec;
   spec.name = std::move(name);
   spec.type = std::move(type);
   spec.range = "at most " + std::to_string(max_items);
   spec.meaning = std::move(words.meaning);
   spec.example = std::move(words.example);
-  spec.read = [get, reader, max_items, example = spec.example](void* section, const ConfigNode& node,
-                                                               const std::string& path, ConfigProblems& problems) {
+  spec.read = [get, reader, max_items, doubles, example = spec.example](
+                  void* section, const ConfigNode& node, const std::string& path, ConfigProblems& problems) {
     const auto* items = std::get_if<ConfigNode::List>(&node.value);
     if (!items) return wrong_type(node, "a list", example, path, problems);
     if (items->size() > max_items) {
@@ -233,7 +236,7 @@ KeySpec list(std::string name, Get get, std::string type, std::size_t max_items,
         problems.add(item.line, item_path, value.error().what, value.error().remedy);
         continue;
       }
-      if (std::find(out.begin(), out.end(), *value) != out.end()) {
+      if (doubles == Doubles::refused && std::find(out.begin(), out.end(), *value) != out.end()) {
         problems.add(item.line, item_path, "'" + *text + "' stands twice in the list", "remove one of them");
         continue;
       }

@@ -33,11 +33,13 @@ SectionSpec mitigator_section() {
                          {"Its name in logs, metrics and `dotsctl`. Unique.", "\"border\""})),
       required(choice<M>("kind", &M::kind,
                          Choices<std::string>{{"nftables", "nftables"},
+                                              {"command", "command"},
                                               {"dry-run", "dry-run"},
                                               {"gobgp-rtbh", "gobgp-rtbh"},
                                               {"gobgp-flowspec", "gobgp-flowspec"}},
                          {"`nftables` drops in this machine's kernel and needs CAP_NET_ADMIN for its helper; `dry-run` "
-                          "only remembers what it would do; `gobgp-rtbh` and `gobgp-flowspec` have routers drop, by "
+                          "only remembers what it would do; `command` asks a program of yours; `gobgp-rtbh` and "
+                          "`gobgp-flowspec` have routers drop, by "
                           "routes that a gobgpd announces. docs/mitigators.md compares them.",
                           "\"nftables\""})),
       by_default("`dots-nft-helper` beside the daemon",
@@ -70,6 +72,7 @@ SectionSpec mitigator_section() {
                 {"The same of IPv6 targets.", "48"}),
   };
   for (KeySpec& key : bgp_keys()) s.keys.push_back(std::move(key));
+  for (KeySpec& key : external_mitigator_keys()) s.keys.push_back(std::move(key));
   return s;
 }
 
@@ -107,7 +110,9 @@ void check_mitigators(const Config& config, const ConfigPlaces& places, ConfigPr
   std::set<std::string> tables;
   for (std::size_t i = 0; i < config.mitigators.size(); ++i) {
     const MitigatorConfig& mitigator = config.mitigators[i];
-    if (mitigator.kind != "nftables" || tables.insert(mitigator.table).second) continue;
+    check_external_mitigator(mitigator, "mitigator[" + std::to_string(i) + "]", places, problems);
+    if (mitigator.kind != "nftables" || !mitigator.helper_command.empty() || tables.insert(mitigator.table).second)
+      continue;
     const std::string path = "mitigator[" + std::to_string(i) + "]";
     const auto line = [&](const std::string& key) { return places.contains(key) ? places.at(key) : 0; };
     const std::string key = path + ".table";

@@ -45,9 +45,10 @@ bool wait_for(int fd, short events, Clock::time_point deadline) {
 
 base::Result<void> HelperProcess::start() {
   stop();
-  if (::access(program_.c_str(), F_OK) != 0) return base::Error{"there is no helper program " + program_};
-  if (::access(program_.c_str(), X_OK) != 0) {
-    return base::Error{"the helper program " + program_ + " may not be executed by this user"};
+  const std::string& program = command_.front();
+  if (::access(program.c_str(), F_OK) != 0) return base::Error{"there is no helper program " + program};
+  if (::access(program.c_str(), X_OK) != 0) {
+    return base::Error{"the helper program " + program + " may not be executed by this user"};
   }
   std::array<int, 2> ends{};
   if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends.data()) != 0) {
@@ -60,10 +61,16 @@ base::Result<void> HelperProcess::start() {
   posix_spawnattr_t attributes;
   posix_spawn_file_actions_init(&actions);
   posix_spawnattr_init(&attributes);
-  posix_spawn_file_actions_addopen(&actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
-  posix_spawn_file_actions_addopen(&actions, STDOUT_FILENO, "/dev/null", O_WRONLY, 0);
-  posix_spawn_file_actions_adddup2(&actions, ends[1], kHelperFd);
-  posix_spawn_file_actions_addclosefrom_np(&actions, kHelperFd + 1);
+  const bool streams = through_ == Through::standard_streams;
+  if (streams) {
+    posix_spawn_file_actions_adddup2(&actions, ends[1], STDIN_FILENO);
+    posix_spawn_file_actions_adddup2(&actions, ends[1], STDOUT_FILENO);
+  } else {
+    posix_spawn_file_actions_addopen(&actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
+    posix_spawn_file_actions_addopen(&actions, STDOUT_FILENO, "/dev/null", O_WRONLY, 0);
+    posix_spawn_file_actions_adddup2(&actions, ends[1], kHelperFd);
+  }
+  posix_spawn_file_actions_addclosefrom_np(&actions, streams ? kHelperFd : kHelperFd + 1);
   sigset_t none;
   sigset_t all;
   sigemptyset(&none);
@@ -74,21 +81,22 @@ base::Result<void> HelperProcess::start() {
   posix_spawnattr_setpgroup(&attributes, 0);
   posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETPGROUP);
 
-  std::vector<std::string> words{program_};
-  words.insert(words.end(), arguments_.begin(), arguments_.end());
-  words.insert(words.end(), {"--fd", std::to_string(kHelperFd)});
+  std::vector<std::string> words = command_;
+  if (!streams) words.insert(words.end(), {"--fd", std::to_string(kHelperFd)});
   std::vector<char*> argv;
   for (std::string& word : words) argv.push_back(word.data());
   argv.push_back(nullptr);
-  std::array<char*, 1> environment{nullptr};
+  // What starts it elsewhere looks for programs; the helper itself needs nothing.
+  std::string path = "PATH=/usr/sbin:/usr/bin:/sbin:/bin";
+  std::array<char*, 2> environment{streams ? path.data() : nullptr, nullptr};
   pid_t pid = -1;
-  const int error = ::posix_spawn(&pid, program_.c_str(), &actions, &attributes, argv.data(), environment.data());
+  const int error = ::posix_spawn(&pid, program.c_str(), &actions, &attributes, argv.data(), environment.data());
   posix_spawn_file_actions_destroy(&actions);
   posix_spawnattr_destroy(&attributes);
   ::close(ends[1]);
   if (error != 0) {
     ::close(ends[0]);
-    return base::Error{"cannot start " + program_ + ": " + reason(error)};
+    return base::Error{"cannot start " + program + ": " + reason(error)};
   }
   pid_ = pid;
   fd_ = ends[0];
@@ -109,7 +117,7 @@ void HelperProcess::stop() {
     }
     std::this_thread::sleep_for(std::chrono::milliseconds(i < 10 ? 1 : 5));
   }
-  ::kill(pid_, SIGKILL);
+  ::kill(-pid_, SIGKILL);  // with what it has started
   while (::waitpid(pid_, nullptr, 0) < 0 && errno == EINTR) {
   }
   pid_ = -1;

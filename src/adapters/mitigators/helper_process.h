@@ -4,6 +4,7 @@
 #include <sys/types.h>
 
 #include <chrono>
+#include <cstdint>
 #include <string>
 #include <vector>
 
@@ -14,8 +15,10 @@ namespace dots::adapters::mitigators {
 // Threads: one at a time.
 class HelperProcess {
  public:
-  HelperProcess(std::string program, std::vector<std::string> arguments)
-      : program_(std::move(program)), arguments_(std::move(arguments)) {}
+  // How the helper gets its end of the socket: as a descriptor of its own with --fd, or, through programs that pass no
+  // other on (ssh), as its standard input and output.
+  enum class Through : std::uint8_t { descriptor, standard_streams };
+  HelperProcess(std::vector<std::string> command, Through through) : command_(std::move(command)), through_(through) {}
   ~HelperProcess() { stop(); }
   HelperProcess(const HelperProcess&) = delete;
   HelperProcess& operator=(const HelperProcess&) = delete;
@@ -34,8 +37,8 @@ class HelperProcess {
   base::Error broken(const std::string& what);
   std::string last_words();
 
-  std::string program_;
-  std::vector<std::string> arguments_;
+  std::vector<std::string> command_;  // the program's path, then its arguments
+  Through through_;
   pid_t pid_ = -1;
   int fd_ = -1;
   std::string buffer_;

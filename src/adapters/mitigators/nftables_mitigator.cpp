@@ -30,8 +30,18 @@ base::Error no_capability(const std::string& helper) {
 }  // namespace
 
 struct NftablesMitigator::State {
-  explicit State(NftablesOptions wanted)
-      : options(std::move(wanted)), process(options.helper, {"--table", options.table}) {}
+  explicit State(NftablesOptions wanted) : options(std::move(wanted)), process(command(options), through(options)) {}
+
+  static std::vector<std::string> command(const NftablesOptions& options) {
+    std::vector<std::string> words = options.helper_command;
+    if (words.empty()) words.push_back(options.helper);
+    words.insert(words.end(), {"--table", options.table});
+    return words;
+  }
+  static HelperProcess::Through through(const NftablesOptions& options) {
+    return options.helper_command.empty() ? HelperProcess::Through::descriptor
+                                          : HelperProcess::Through::standard_streams;
+  }
 
   NftablesOptions options;
   HelperProcess process;
@@ -84,7 +94,7 @@ struct NftablesMitigator::State {
     if (!asked) return asked;
     if (!may) {
       process.stop();
-      return no_capability(options.helper);
+      return no_capability(options.helper_command.empty() ? options.helper : options.helper_command.back());
     }
     return {};
   }

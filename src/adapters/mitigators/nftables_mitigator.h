@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "base/result.h"
 #include "ports/mitigator.h"
@@ -13,6 +14,8 @@ namespace dots::adapters::mitigators {
 
 struct NftablesOptions {
   std::string helper;  // path of dots-nft-helper
+  // Starts the helper elsewhere, instead of `helper`: the program with its arguments, to which the helper's are added.
+  std::vector<std::string> helper_command = {};
   std::string table = "tidewall";
   std::chrono::milliseconds timeout{5000};
   std::uint64_t exemption_rate_pps = 1000;

@@ -50,7 +50,7 @@ struct Harness {
     auto& tcp = add("every field of TCP").match.tcp.emplace();
     tcp.source_port = PortMatch{PortMatch::Operator::range, 1024, 65535};
     tcp.destination_port = PortMatch{PortMatch::Operator::neq, 80, 0};
-    tcp.flags_bitmask = model::BitsMatch{true, true, 0xfff};
+    tcp.flags_bitmask = model::BitsMatch{true, true, 0xff};
     add("exact flags of TCP").match.tcp.emplace().flags = 0x082;
     auto& udp = add("every field of UDP").match.udp.emplace();
     udp.source_port = PortMatch{PortMatch::Operator::lte, 1023, 0};

@@ -9,7 +9,7 @@ namespace {
 // Operators of RFC 8955 4.2.1.
 constexpr std::uint8_t kEnd = 0x80, kAnd = 0x40, kLess = 0x04, kGreater = 0x02, kEqual = 0x01;
 constexpr std::uint8_t kNot = 0x02, kMatchAll = 0x01;
-constexpr std::uint16_t kTcpBits = 0x0fff, kFragmentBits4 = 0x0f, kFragmentBits6 = 0x0e;
+constexpr std::uint16_t kTcpBits = 0x00ff, kFragmentBits4 = 0x0f, kFragmentBits6 = 0x0e;
 
 // One item of a component.
 struct FlowItem {

@@ -167,7 +167,7 @@ TEST(FlowSpecRead, GivesBackWhatWasWritten) {
                   {FlowType::destination_port, {{0, 65535}}},
                   {FlowType::source_port, {{0, 7}, {65535, 65535}}},
                   {FlowType::length, {{41, 65534}}}};
-  full.bits = {{FlowType::tcp_flags, {{false, true, true, 0x0fff}, {false, false, false, 1}}},
+  full.bits = {{FlowType::tcp_flags, {{false, true, true, 0xff}, {false, false, false, 1}}},
                {FlowType::fragment, {{false, true, false, 6}}}};
   for (const auto& flow : {canonical(full), of_ports(76), of_ports(1, "2001:db8::/33"), to("2001:db8::1/128")}) {
     const auto back = decode_nlri(flow.family, nlri_of(flow));

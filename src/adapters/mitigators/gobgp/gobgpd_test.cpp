@@ -1,5 +1,6 @@
 // With a real gobgpd: what it takes, what it gives back, and how fast. The rules of the port: contract_test.cpp.
 #include <gtest/gtest.h>
+#include <algorithm>
 
 #include <chrono>
 #include <set>
@@ -55,7 +56,7 @@ TEST_F(WithGobgpd, WritesTheOctetsThatWeCount) {
                     {FlowType::length, {{1400, 1500}}},
                     {FlowType::dscp, {{46, 46}}}};
     if (flow.family == model::Family::ipv6) flow.numbers[FlowType::flow_label] = {{0x12345, 0xfffff}};
-    flow.bits = {{FlowType::tcp_flags, {{false, false, true, 0x02}, {true, true, false, 0x0110}}},
+    flow.bits = {{FlowType::tcp_flags, {{false, false, true, 0x02}, {true, true, false, 0x11}}},
                  {FlowType::fragment, {{false, true, false, 0x06}}}};
     flow = canonical(flow);
     ASSERT_TRUE(validate(flow).ok());
@@ -143,7 +144,9 @@ TEST_F(WithGobgpd, WhatBearsOurMarkAndIsNotOursIsForeign) {
     const auto removed = mitigator.remove_foreign();
     ASSERT_TRUE(removed.ok());
     EXPECT_EQ(removed->size(), foreign);
-    EXPECT_NE(removed->front().find("192.0.2.66/32"), std::string::npos) << removed->front();
+    EXPECT_TRUE(std::any_of(removed->begin(), removed->end(), [](const std::string& text) {
+      return text.find("192.0.2.66/32") != std::string::npos;
+    })) << removed->front();  // gobgpd lists in any order
     const auto listing = mitigator.list();
     EXPECT_TRUE(listing->foreign.empty());
     EXPECT_EQ(listing->rules.size(), 1u);

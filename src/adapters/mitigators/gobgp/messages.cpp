@@ -243,6 +243,7 @@ PeerView peer_of(const apipb::Peer& peer) {
   const std::string& text =
       peer.conf().neighbor_address().empty() ? peer.state().neighbor_address() : peer.conf().neighbor_address();
   if (const auto address = model::parse_ip_address(text)) view.address = *address;
+  view.held_back = peer.graceful_restart().local_restarting();
   view.established = peer.state().session_state() == apipb::PeerState::ESTABLISHED;
   view.state = name_of(peer.state().session_state());
   if (peer.state().admin_state() != 0) view.state += ", shut down by its administrator";

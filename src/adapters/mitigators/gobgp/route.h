@@ -74,6 +74,7 @@ struct PeerView {
   bool established = false;
   std::string state;                                          // "active", "established"
   std::vector<std::pair<model::Family, RouteKind>> families;  // what both sides have; only when established
+  bool held_back = false;  // gobgpd was started with -r, and announces nothing before every neighbor's End-of-RIB
 };
 
 }  // namespace dots::adapters::mitigators::gobgp

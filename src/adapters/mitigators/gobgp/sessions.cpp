@@ -19,10 +19,11 @@ std::string missing(const PeerView& peer, model::Family family, RouteKind kind) 
   const std::string name = "BGP peer " + model::to_string(peer.address);
   if (!peer.established) return name + " is not established (" + peer.state + ")";
   if (!carries(peer, family, kind)) return name + " takes no " + family_text(family, kind);
+  if (peer.held_back) return "gobgpd restarts gracefully and holds its routes back for " + name;
   return {};
 }
 
-PeerView unknown(const model::IpAddress& address) { return {address, false, "gobgpd has no such neighbor", {}}; }
+PeerView unknown(const model::IpAddress& address) { return {address, false, "gobgpd has no such neighbor", {}, false}; }
 
 }  // namespace
 

@@ -10,9 +10,9 @@ using model::Family;
 model::IpAddress address(const char* text) { return model::parse_ip_address(text).value(); }
 
 PeerView up(const char* text, std::vector<std::pair<Family, RouteKind>> families) {
-  return {address(text), true, "established", std::move(families)};
+  return {address(text), true, "established", std::move(families), false};
 }
-PeerView down(const char* text) { return {address(text), false, "active", {}}; }
+PeerView down(const char* text) { return {address(text), false, "active", {}, false}; }
 
 const std::vector<std::pair<Family, RouteKind>> kFlow4 = {{Family::ipv4, RouteKind::flow}};
 
@@ -38,6 +38,14 @@ TEST(Sessions, NamedPeersAreAllNeeded) {
   EXPECT_EQ(why({up("192.0.2.1", kFlow4), down("192.0.2.2")}), "BGP peer 192.0.2.2 is not established (active)");
   EXPECT_EQ(why({up("192.0.2.1", kFlow4)}), "BGP peer 192.0.2.2 is not established (gobgpd has no such neighbor)");
   EXPECT_EQ(why({up("192.0.2.1", kFlow4), up("192.0.2.2", kFlow4), down("192.0.2.3")}), "");
+}
+
+// With `gobgpd -r` an established session hears nothing until all neighbors have sent their End-of-RIB.
+TEST(Sessions, WhatGobgpdHoldsBackIsNotInForce) {
+  PeerView waiting = up("192.0.2.1", kFlow4);
+  waiting.held_back = true;
+  EXPECT_EQ(why_not_in_force({waiting}, {}, Family::ipv4, RouteKind::flow),
+            "gobgpd restarts gracefully and holds its routes back for BGP peer 192.0.2.1");
 }
 
 TEST(Sessions, AreLinksWithTheirFamilies) {

@@ -76,6 +76,7 @@ void MitigatorRunner::State::take_inputs(base::Now now) {
   }
   wants.clear();
   reconciler.want(batch, now);
+  for (const auto& owner : std::exchange(replaced, {})) reconciler.report_again(owner);
   reconciler.wake(now);
   for (const auto& of_domain : std::exchange(new_filters, {})) filters.want(of_domain, now);
   filters.wake(now);

@@ -29,6 +29,10 @@ void MitigatorRunner::State::report() {
       if (!was_held && !available && one.state == RuleState::pending) {
         one = {one.owner, RuleState::failed, options.name + " is " + why_not, model::RefusalReason::hardware};
       }
+      // One that has to confirm cannot while it is away: routes go with the daemon that announced them.
+      if (!was_held && !available && abilities.confirms && one.state == RuleState::installed) {
+        one = {one.owner, RuleState::taken, options.name + " is " + why_not, {}};
+      }
     }
   }
   if (reports.empty()) return;

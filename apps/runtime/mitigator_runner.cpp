@@ -47,7 +47,8 @@ void MitigatorRunner::want(std::vector<mitigation::Reconciler::Want> wants,
     const std::lock_guard lock(state_->mutex);
     for (auto& want : wants) {
       const model::RuleOwner owner = want.owner;
-      state_->wants.insert_or_assign(owner, std::move(want));
+      // One that has let go and wants the same again meanwhile counts on being told the state of its rules.
+      if (!state_->wants.insert_or_assign(owner, std::move(want)).second) state_->replaced.insert(owner);
     }
     std::move(filters.begin(), filters.end(), std::back_inserter(state_->new_filters));
   }

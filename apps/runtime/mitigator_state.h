@@ -43,7 +43,8 @@ struct MitigatorRunner::State {
   std::condition_variable wake;
   std::condition_variable reader_wake;
   std::map<model::RuleOwner, mitigation::Reconciler::Want> wants;  // not yet told to the reconciler
-  std::vector<mitigation::DomainFilters> new_filters;              // likewise
+  std::set<model::RuleOwner> replaced;                 // among them, in place of one that was not told either
+  std::vector<mitigation::DomainFilters> new_filters;  // likewise
   std::optional<std::vector<ports::SignalExemption>> new_exemptions;
   std::optional<Reading> reading;
   bool held = false;

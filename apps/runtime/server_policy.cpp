@@ -72,7 +72,9 @@ std::shared_ptr<const PlannerSettings> ServerRuntime::State::planner_settings(co
       protect(hop, "is a next hop of '" + mitigator.name + "'");
     for (const auto& hop : mitigator.bgp.redirect_ip) protect(hop, "is a next hop of '" + mitigator.name + "'");
   }
-  for (const auto& address : bound) {
+  std::vector<model::SocketAddress> listening_on = bound;
+  listening_on.insert(listening_on.end(), from.data_channel.listen.begin(), from.data_channel.listen.end());
+  for (const auto& address : listening_on) {
     if (!unspecified(address.ip)) {
       protect(address.ip);
       continue;

@@ -196,6 +196,13 @@ std::vector<RuleStory> Reconciler::stories() const {
 
 model::RuleCounters Reconciler::dropped() const { return state_->dropped; }
 
+void Reconciler::report_again(const model::RuleOwner& owner) {
+  const auto found = state_->owners.find(owner);
+  if (found == state_->owners.end()) return;
+  found->second.reported.reset();
+  state_->touched.insert(owner);
+}
+
 void Reconciler::report_all() {
   for (auto& [id, owner] : state_->owners) {
     owner.reported.reset();

@@ -104,6 +104,8 @@ class Reconciler {
 
   // Owners whose state changed since the last call.
   std::vector<OwnerReport> reports();
+  // The next reports() tells the state of this owner again: somebody may have forgotten it.
+  void report_again(const model::RuleOwner& owner);
   // The next reports() tells every owner's state again.
   void report_all();
   // While on, rules that nobody wants stay: their owners may be still to come. On is for the time after a start.

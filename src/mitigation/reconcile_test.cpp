@@ -110,6 +110,18 @@ TEST_F(ReconcileTest, WhatIsTakenIsInForceWhenTheBackEndConfirmsIt) {
   EXPECT_EQ(only().state, RuleState::taken);
 }
 
+TEST_F(ReconcileTest, WhoMayHaveForgottenAReportIsToldAgain) {
+  reconciler.learned({}, now);
+  want(1, {udp(1)});
+  done(take());
+  reconciler.reports();
+  want(1, {udp(1)});
+  EXPECT_TRUE(reconciler.reports().empty());
+  reconciler.report_again(owner(1));
+  reconciler.report_again(owner(9));
+  EXPECT_EQ(reconciler.reports().size(), 1u);
+}
+
 TEST_F(ReconcileTest, AConfirmationFromBeforeTheInstallationIsNone) {
   reconciler.expect_confirmation(true);
   reconciler.learned({}, now);

@@ -137,7 +137,7 @@ SectionSpec policy_section() {
       parsed<R>("reason", &R::reason, "text", [](const std::string& t) { return read_line(t, 200); },
                 {"What the client is told with `refuse`, and the status pages with `observe`.",
                  "\"call +1 555 0100 first\""}),
-      boolean<R>("approval", &R::approval, {"Must an operator approve it first (`dotsctl approve`)?", "false"}),
+      boolean<R>("approval", &R::approval, {"Must an operator approve it first? Not there yet: refused.", "false"}),
       boolean<R>(
           "widen_to_domain", [](R & r) -> auto& { return r.widen.domain; },
           {"Mitigate all prefixes of the domain, whatever part of them is asked for? The client is told.", "false"}),
@@ -167,8 +167,10 @@ SectionSpec safety_section() {
               {"Traffic from these passes before all drops, at back ends that take lists of filters.",
                "[\"198.51.100.0/24\"]"}),
       number<S>("pieces", &S::pieces, "", {1, 4096}, {"Prefixes that one target may be split into.", "128"}),
-      number<S>("approval_above_v4", &S::approval_above_v4, "bits", {1, 32, true},
-                {"A request with an IPv4 target wider than this waits for `dotsctl approve`. 0: none does.", "24"}),
+      number<S>(
+          "approval_above_v4", &S::approval_above_v4, "bits", {1, 32, true},
+          {"A request with an IPv4 target wider than this waits for approval. 0: none does. Not there yet: refused.",
+           "24"}),
       number<S>("approval_above_v6", &S::approval_above_v6, "bits", {1, 128, true},
                 {"The same of IPv6 targets.", "48"}),
       number<S>("rules_per_domain", &S::rules_per_domain, "", {1, 10 * kMillion, true},
@@ -214,10 +216,16 @@ void check_policy(const Config& config, const ConfigPlaces& places, ConfigProble
           "write for example reason = \"not under your contract\"");
     if (rule.volume_below_bps != 0 && rule.volume_from_bps >= rule.volume_below_bps)
       add("volume_from_bits_per_s", "is not below volume_below_bits_per_s, so that nothing matches", "write less");
+    if (rule.approval) add("approval", "cannot be asked for yet: there is no way to approve", "leave it out");
     const bool starts_nothing =
         rule.action == policy::PolicyAction::refuse || rule.action == policy::PolicyAction::observe;
     if (starts_nothing && (!rule.use.empty() || !rule.overflow.empty()))
       add("use", "this rule starts nothing, so that no back end is used", "leave use and overflow out");
+  }
+  for (const auto& [key, length] : {std::pair{"safety.approval_above_v4", config.safety.approval_above_v4},
+                                    std::pair{"safety.approval_above_v6", config.safety.approval_above_v6}}) {
+    if (length != 0)
+      problems.add(line(key, "safety"), key, "cannot be asked for yet: there is no way to approve", "leave it out");
   }
 }
 

@@ -81,7 +81,6 @@ action = "observe"
 [safety]
 targets = ["192.0.2.53", "2001:db8::/64"]
 sources = ["198.51.100.0/24"]
-approval_above_v4 = 24
 rules = 1000
 )");
   ASSERT_EQ(config.policy.size(), 2U);
@@ -101,7 +100,6 @@ rules = 1000
   ASSERT_EQ(config.safety.targets.size(), 2U);
   EXPECT_EQ(model::to_string(config.safety.targets[0].prefix), "192.0.2.53/32");
   EXPECT_EQ(config.safety.sources.size(), 1U);
-  EXPECT_EQ(config.safety.approval_above_v4, 24);
   EXPECT_EQ(config.safety.rules, 1000U);
   EXPECT_EQ(config.mitigators[0].max_rules, 100U);
   EXPECT_TRUE(config.mitigators[1].dry_run);
@@ -112,6 +110,9 @@ rules = 1000
 }
 
 TEST(PolicyConfig, WhatDoesNotFitTogetherIsSaid) {
+  EXPECT_THAT(problems("[[policy]]\nname = \"a\"\napproval = true\n"), ElementsAre(HasSubstr("no way to approve")));
+  EXPECT_THAT(problems("[safety]\napproval_above_v4 = 24\n"),
+              ElementsAre(HasSubstr("safety.approval_above_v4: cannot be asked for yet")));
   EXPECT_THAT(problems("[[policy]]\nname = \"a\"\nuse = [\"egde\"]\n"),
               ElementsAre(HasSubstr("policy[0].use: there is no mitigator 'egde'; write 'edge'")));
   EXPECT_THAT(problems("[[policy]]\nname = \"a\"\ndomains = [\"other\"]\n"),

@@ -225,7 +225,7 @@ TEST_F(ConfigTest, TellsAllProblemsAtOnceInTheOrderOfTheFile) {
       ElementsAre("dotsd.toml:10: store.state_dir: expected a text in quotes, found a number; write for example "
                   "\"/var/lib/tidewall/server\"",
                   "dotsd.toml:13: mitigator[0].kind: 'nftable' is no choice; did you mean \"nftables\"?; write "
-                  "\"nftables\", \"dry-run\", \"gobgp-rtbh\" or \"gobgp-flowspec\"",
+                  "\"nftables\", \"command\", \"dry-run\", \"gobgp-rtbh\" or \"gobgp-flowspec\"",
                   "dotsd.toml:16: domain[0].prefixes[0]: '203.0.113.5/24' has bits set to the right of its length; "
                   "write '203.0.113.0/24'",
                   "dotsd.toml:18: domain[0].terminating_period_s: 301 is out of range; write a number: 0 to 300 s",

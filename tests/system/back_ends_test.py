@@ -81,7 +81,7 @@ def command(report, bin_dir):
                      "A-015, A-017: a request reaches the program as rules, and the status is 2 when both back ends have it",
                      f"{site.rules()} {site.rig.list()}")
         explained = site.rig.ctl("server", "explain", "1")[1]
-        report.check("program does: drop" in explained and "cannot count" in explained,
+        report.check("back end   program" in explained and "not counted by this back end" in explained,
                      "explain tells what the program has, and that it cannot count", explained)
         listed = site.rig.list()[("site", 1)]
         report.check("bytes-dropped" not in listed, "what nobody counts is not shown as 0", listed)

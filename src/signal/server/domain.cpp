@@ -255,7 +255,8 @@ void Machine::want(Mitigation& mitigation, std::optional<Plan> plan, base::Now n
   if (!mitigation.has_rules()) return;
   const ports::MitigationRecord& record = mitigation.record;
   if (!plan) plan = this->plan(record, &mitigation);
-  if (!plan->verdict.allowed) plan->parts.clear();
+  // Nobody can say yes yet (docs/decisions/not-yet.md), so that the configuration asks for no approval.
+  if (!plan->verdict.allowed || plan->needs_approval) plan->parts.clear();
   const model::MitigationStatus before = shown_status(mitigation);
   if (!plan->verdict.allowed) {
     if (mitigation.plan.verdict.reason != plan->verdict.reason) {
@@ -266,7 +267,7 @@ void Machine::want(Mitigation& mitigation, std::optional<Plan> plan, base::Now n
     mitigation.rules_why = plan->verdict.refusal;
   } else if (plan->parts.empty()) {
     mitigation.rules = RulesReport::State::pending;
-    mitigation.rules_reason = plan->story;
+    mitigation.rules_reason = plan->needs_approval ? "waits for approval: " + *plan->needs_approval : plan->story;
     mitigation.rules_why.reset();
   } else if (!mitigation.plan.verdict.allowed || mitigation.plan.not_started) {
     mitigation.rules = RulesReport::State::pending;
@@ -303,8 +304,8 @@ Plan Machine::plan(const ports::MitigationRecord& record, const Mitigation* know
     request.counters = known->counters;
     request.volume_bps = known->volume.held_bps();
     // What has found no room at a back end holds nothing there.
-    const bool crowded = known->rules == RulesReport::State::failed && known->rules_why &&
-                         model::exceeds_capability(*known->rules_why);
+    const bool crowded =
+        known->rules == RulesReport::State::failed && known->rules_why && model::exceeds_capability(*known->rules_why);
     if (!crowded) request.holds = known->held;
     for (const auto& [back_end, rules] : known->held) request.rules_elsewhere -= rules;
   }

@@ -71,7 +71,9 @@ std::vector<Effect> Machine::load(const ports::Snapshot& snapshot, base::Now now
     clients_[record.client].cuids.insert(record.cuid);
   }
   for (const ports::MitigationRecord& record : snapshot.mitigations) {
-    if (record.domain == domain()) adopt(record, snapshot, now, fresh);
+    if (record.domain != domain()) continue;
+    const auto old = before.find({record.cuid, record.mid});
+    adopt(record, snapshot, now, fresh, old == before.end() ? nullptr : &old->second);
   }
   // The store does not know when a name was used last; while it is used its answer is stored anew each hour.
   for (auto& [text, name] : names_) {
@@ -157,7 +159,8 @@ void Machine::adopt_names(const ports::Snapshot& snapshot, std::unordered_map<st
   }
 }
 
-void Machine::adopt(const ports::MitigationRecord& record, const ports::Snapshot& snapshot, base::Now now, bool fresh) {
+void Machine::adopt(const ports::MitigationRecord& record, const ports::Snapshot& snapshot, base::Now now, bool fresh,
+                    const Mitigation* before) {
   switch (record.status) {
     case MitigationStatus::terminated:
       return;  // never written by this machine
@@ -185,6 +188,15 @@ void Machine::adopt(const ports::MitigationRecord& record, const ports::Snapshot
     timers_.set(mitigation.timer, now.steady + left, {Alarm::Kind::mitigation, mitigation.key(), 0, {}});
   }
   Mitigation& placed = put_in(std::move(mitigation), now);
+  if (before != nullptr && before->has_rules()) {
+    // What it holds at the back ends and what is known of its attack: a plan that did not know them could find no room
+    // for what is installed.
+    placed.held = before->held;
+    for (const auto& [back_end, rules] : placed.held) rules_held_ += rules;
+    placed.volume = before->volume;
+    placed.rules_why = before->rules_why;
+    placed.counters = before->counters;
+  }
   // What ended while nobody looked keeps its rules while it would be terminating; else its timer, which fires next,
   // says what is wanted.
   if (!is_over || (placed.running() && period_after_expiry(placed, now) > base::Duration::zero())) want(placed, now);

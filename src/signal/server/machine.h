@@ -241,7 +241,9 @@ class Machine {
 
   // ---- load.cpp
   void watch_clocks(base::Now now);
-  void adopt(const ports::MitigationRecord& record, const ports::Snapshot& snapshot, base::Now now, bool fresh);
+  // `before`: what was known of it, when the store is read again.
+  void adopt(const ports::MitigationRecord& record, const ports::Snapshot& snapshot, base::Now now, bool fresh,
+             const Mitigation* before);
   void adopt_names(const ports::Snapshot& snapshot, std::unordered_map<std::string, Name> before);
 
   std::shared_ptr<const policy::DomainRules> rules_;

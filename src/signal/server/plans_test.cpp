@@ -65,6 +65,25 @@ TEST_F(Plans, WhatIsOnlyObservedStaysInStatus1) {
   EXPECT_EQ(get(1).entries.at(0).status, MitigationStatus::in_progress);
 }
 
+TEST_F(Plans, NothingIsInstalledThatAPersonHasToApproveFirst) {
+  plans([](const PlanRequest&, Plan& plan) { plan.needs_approval = "192.0.2.0/24 is wider than /25"; });
+  EXPECT_EQ(put(1, "192.0.2.0/24").code, ResponseCode::created);
+  EXPECT_TRUE(rules.empty());
+  EXPECT_EQ(get(1).entries.at(0).status, MitigationStatus::in_progress);
+  EXPECT_EQ(domain_->view(now).at(0).rules_reason, "waits for approval: 192.0.2.0/24 is wider than /25");
+}
+
+TEST_F(Plans, WhatIsInstalledIsKnownToThePlanThatIsMadeWhenTheStoreIsReadAgain) {
+  put(1, "192.0.2.1/32");
+  std::size_t held = 0;
+  plans([&](const PlanRequest& request, Plan&) {
+    held = 0;
+    for (const auto& one : request.holds) held += one.second;
+  });
+  reload(store);
+  EXPECT_EQ(held, 1u) << "else a full back end has no room for what it has";
+}
+
 TEST_F(Plans, ABackEndWithoutRoomMakesItStatus4) {
   put(1, "192.0.2.1/32");
   step(RulesReport{base::Cuid{"cuid-a"}, base::Mid{1}, RulesReport::State::failed, "table is full",

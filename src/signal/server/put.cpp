@@ -249,7 +249,6 @@ void Machine::create(const PutMitigation& put, std::vector<model::Alias> aliases
   if (!plan.verdict.allowed) return refuse(put, origins, plan.verdict, now);
 
   if (!may_switch(put, origins, now)) return;
-  if (request.trigger_mitigation && damped(put, origins, now)) return;
 
   const policy::DomainPolicy& policy = rules_->policy();
   if (total_ + 1 > policy.max_mitigations + replaced.size()) {
@@ -282,6 +281,8 @@ void Machine::create(const PutMitigation& put, std::vector<model::Alias> aliases
                   "the client has mitigations under " + std::to_string(policy.max_cuids_per_client) + " other cuids",
                   "raise max_cuids_per_client of the domain, or let the client keep its cuid", now);
   }
+  // What is refused for something else begins nothing, and must not use up the activations of others.
+  if (request.trigger_mitigation && damped(put, origins, now)) return;
   if (!switch_filters(put, origins, now)) return;
   if (state == cuids_.end()) claim_cuid(put.cuid, put.origin.client, now);
   if (auto& news = cuids_.at(put.cuid).filter_news; !news.empty() && !mitigating(put.cuid)) news.clear();

@@ -258,9 +258,10 @@ std::string render_explain(const json::value& body, std::int64_t now) {
     facts.add("state", text_of(rule, "state") + (failure.empty() ? "" : ": " + failure));
     facts.add("since", ago(rule, "since", now));
     facts.add("until", time_of(rule, "until"));
-    if (const auto packets = count_of(rule, "packets"))
-      facts.add("dropped",
-                bytes_words(count_of(rule, "bytes").value_or(0)) + ", " + short_number(*packets) + " packets");
+    const auto packets = count_of(rule, "packets");
+    facts.add("dropped",
+              packets ? bytes_words(count_of(rule, "bytes").value_or(0)) + ", " + short_number(*packets) + " packets"
+                      : "not counted by this back end");
     for (const auto& owner : list_of(rule, "owners")) {
       std::string who = "mitigation " + text_of(owner, "mid");
       if (const auto domain = text_of(owner, "domain"); !domain.empty()) who += " of " + domain;

@@ -186,9 +186,14 @@ class Lab:
         return wait_for(lambda: "Established" in self.birdc("show", "protocols", "speaker")[1], seconds)
 
     def session_since(self):
-        """When BIRD's session came up: another time means that it was reset."""
-        found = re.search(r"speaker\s+BGP\s+\S+\s+up\s+(\S+)", self.birdc("show", "protocols", "speaker")[1])
-        return found[1] if found else None
+        """When BIRD's session came up, in seconds of the day; None without one."""
+        found = re.search(r"speaker\s+BGP\s+\S+\s+up\s+(\d+):(\d+):(\d+\.\d+)", self.birdc("show", "protocols", "speaker")[1])
+        return int(found[1]) * 3600 + int(found[2]) * 60 + float(found[3]) if found else None
+
+    def session_kept(self, since):
+        """No reset since then. BIRD works the time out anew whenever it shows it, so that it wavers by a millisecond."""
+        now = self.session_since()
+        return since is not None and now is not None and abs(now - since) < 0.2
 
     def blackholes(self):
         """The kernel's blackhole routes on the router."""

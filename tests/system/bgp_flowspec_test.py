@@ -45,13 +45,13 @@ def rules(report, bin_dir):
         lab.put(3, request([f"{V4}/32"], protocol=17, port=53))
         lab.delete(1)
         gone = wait_for(lambda: not shown(lab, f"dst {V6}/128"), 10)
-        report.check(gone and (shown(lab, f"dst {V4}/32") or lab.status(3) is None), "what two mitigations share stays",
-                     f"{lab.flows()} {rig.list()}")
+        report.check(gone and shown(lab, f"dst {V4}/32") and lab.status(3) == "attack-successfully-mitigated",
+                     "what two mitigations share stays", f"{lab.flows()} {rig.list()}")
         lab.delete(2)
         lab.delete(3)
         report.check(wait_for(lambda: "flow4" not in lab.flows() and "flow6" not in lab.flows(), 15),
                      "at the end nothing is left", lab.flows())
-        report.check(lab.session_since() == since and since, "and the session was never reset", lab.session_since())
+        report.check(lab.session_kept(since), "and the session was never reset", f"{since} {lab.session_since()}")
 
 
 def filters(report, bin_dir):
@@ -108,7 +108,7 @@ def filters(report, bin_dir):
         everything = {1000 + 2 * i for i in range(300)}
         report.check(ports() == everything and wait_for(lambda: received() == len(announced()), 10),
                      "BIRD has every specification, the longest included", f"{received()} {len(announced())} {sorted(ports())[:9]}")
-        report.check(4 <= received() <= 6 and lab.session_since() == since, "a few of them, and the session holds",
+        report.check(4 <= received() <= 6 and lab.session_kept(since), "a few of them, and the session holds",
                      f"{received()} {since} {lab.session_since()}")
         report.check(put("friends", [ace("f", 53, "accept")])[0] == 201 and
                      wait_for(lambda: states().get("friends") == ["failed"], 10) and "an accept cannot be kept" in rig.log("server"),

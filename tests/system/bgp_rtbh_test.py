@@ -100,6 +100,7 @@ def restarts(report, bin_dir):
         told = wait_for(lambda: "MITIGATOR_UNAVAILABLE" in rig.log("server"), 10)
         report.check(told, "and the operator is told", rig.log("server")[-400:])
         lab.put(2, request(["203.0.113.11/32"]))
+        report.check(not lab.mitigated(2, 2), "what is asked for meanwhile is not said to be mitigated", lab.rig.list())
         lab.start_gobgpd(restarting=True)
         back = wait_for(lambda: {V4, V6, "203.0.113.11"} <= set(lab.blackholes()), 40)
         report.check(back and lab.mitigated(1, 20) and lab.mitigated(2, 20), "started again: old and new routes are there",
@@ -111,14 +112,14 @@ def restarts(report, bin_dir):
         lab.gobgp("global", "rib", "del", "-a", "ipv4", "203.0.113.11/32")
         since = lab.session_since()
         server = rig.start("server")
-        report.check(lab.mitigated(1, 15) and {V4, V6, "203.0.113.11"} <= set(lab.blackholes()),
-                     "started again it takes them over", lab.blackholes())
+        report.check(lab.mitigated(1, 15) and {V4, V6, "203.0.113.11"} <= set(lab.blackholes()) and
+                     lab.session_kept(since), "started again it takes them over", lab.blackholes())
         lab.kill("gobgpd")
         server.kill()
         server.wait()
         server = rig.start("server", wait=True)
         lab.start_gobgpd(restarting=True)
-        report.check(since is not None and wait_for(lambda: {V4, V6, "203.0.113.11"} <= set(lab.blackholes()), 40) and
+        report.check(wait_for(lambda: {V4, V6, "203.0.113.11"} <= set(lab.blackholes()), 40) and
                      lab.mitigated(1, 20), "both killed, dotsd back first: all is there again", lab.blackholes())
         lab.delete(1)
         report.check(wait_for(lambda: lab.blackholes() == ["203.0.113.11"], 15), "and a withdrawal takes only its own",
@@ -138,7 +139,7 @@ def foreign(report, bin_dir):
     """What bears our marker and nobody explains goes; a gobgpd that hangs delays no signal."""
     with Lab(bin_dir, "gobgp-rtbh", more="timeout_ms = 1000\n") as lab:
         rig = lab.rig
-        rig.start("server")
+        server = rig.start("server")
         lab.established()
         lab.put(1, REQUEST)
         lab.mitigated(1)
@@ -148,10 +149,12 @@ def foreign(report, bin_dir):
         gone = wait_for(lambda: "FOREIGN_RULE_REMOVED" in rig.log("server"), 15)
         report.check(gone and wait_for(lambda: "203.0.113.66" not in lab.blackholes(), 5) and V4 in lab.blackholes(),
                      "a route with our marker that is not ours is withdrawn and told of", rig.log("server")[-300:])
+        server.send_signal(signal.SIGSTOP)
         lab.gobgp("global", "rib", "del", "all", "-a", "ipv4")
-        report.check(wait_for(lambda: V4 not in lab.blackholes(), 5) is not None and
-                     wait_for(lambda: V4 in lab.blackholes(), 20), "what somebody withdraws by hand is announced again",
-                     lab.blackholes())
+        gone = wait_for(lambda: V4 not in lab.blackholes(), 5)
+        server.send_signal(signal.SIGCONT)
+        report.check(gone and wait_for(lambda: V4 in lab.blackholes(), 20), "what somebody withdraws by hand is announced again",
+                     f"{gone} {lab.blackholes()}")
         lab.processes["gobgpd"].send_signal(signal.SIGSTOP)
         begin = time.monotonic()
         answer = lab.put(2, request(["203.0.113.11/32"]))

@@ -22,6 +22,9 @@ function(dots_room NAME)
   if(sources)
     add_library(dots_${id} STATIC ${sources})
     target_include_directories(dots_${id} PUBLIC ${CMAKE_SOURCE_DIR}/src)
+    if(TARGET dots_headers)
+      target_precompile_headers(dots_${id} REUSE_FROM dots_headers)
+    endif()
     target_link_libraries(dots_${id} PUBLIC ${deps} ${ROOM_LIBS})
   else()
     add_library(dots_${id} INTERFACE)
@@ -33,6 +36,23 @@ function(dots_room NAME)
     dots_test_program(dots_${id}_test SOURCES ${tests} DEPS ${NAME} ${ROOM_TEST_DEPS} LIBS ${ROOM_TEST_LIBS})
   endif()
 endfunction()
+
+# Parsing the containers, and GoogleTest, takes longer than most files take for the rest. Off by default: a compiler
+# cache cannot share between folders what was compiled with them, and a forgotten #include shows without them. The
+# presets have them on.
+if(DOTS_PRECOMPILED_HEADERS)
+  set(containers <algorithm> <chrono> <cstdint> <functional> <map> <memory> <optional> <set> <string> <string_view>
+                 <utility> <variant> <vector>)
+  file(WRITE ${CMAKE_BINARY_DIR}/headers.cpp "")
+  add_library(dots_headers OBJECT ${CMAKE_BINARY_DIR}/headers.cpp)
+  target_precompile_headers(dots_headers PRIVATE ${containers})
+  if(DOTS_TESTS)
+    add_library(dots_test_headers OBJECT ${CMAKE_BINARY_DIR}/headers.cpp)
+    target_link_libraries(dots_test_headers PRIVATE GTest::gmock)
+    target_compile_options(dots_test_headers PRIVATE -O0)
+    target_precompile_headers(dots_test_headers PRIVATE ${containers} <gmock/gmock.h> <gtest/gtest.h>)
+  endif()
+endif()
 
 # dots_test_program(NAME SOURCES ... DEPS rooms... LIBS libs...): a GoogleTest program that ctest runs.
 function(dots_test_program NAME)
@@ -46,6 +66,9 @@ function(dots_test_program NAME)
   target_include_directories(${NAME} PRIVATE ${CMAKE_SOURCE_DIR})
   # The tests themselves gain nothing from an optimiser that takes longer than they run; the rooms keep their flags.
   target_compile_options(${NAME} PRIVATE -O0)
+  if(TARGET dots_test_headers)
+    target_precompile_headers(${NAME} REUSE_FROM dots_test_headers)
+  endif()
   # Only where it is used: a command line that names this folder is no hit in a compiler cache shared with others.
   foreach(source ${TEST_SOURCES})
     file(STRINGS ${source} uses REGEX "DOTS_(SOURCE|BINARY)_DIR" LIMIT_COUNT 1)

@@ -87,27 +87,37 @@ std::string name_mismatch(const std::vector<std::string>& wanted, const std::str
   return is + ", and it wants " + joined(quoted(wanted), " or ");
 }
 
-std::string narrowing_mismatch(const PolicyRule& rule, const PolicyRequest& request) {
-  const bool broad = request.protocols.empty() && request.ports.empty();
-  if (rule.scope == ScopeKind::broad && !broad) return "the request names protocols or ports, and it wants one without";
-  if (rule.scope == ScopeKind::narrow && broad) return "the request names neither protocols nor ports";
+std::string part_mismatch(const PolicyRule& rule, const PolicyRequest::Part& part) {
   if (!rule.protocols.empty()) {
     const std::string wants = "it wants " + joined(texts_of(rule.protocols), " or ") + " alone";
-    if (request.protocols.empty()) return "the request names no protocol, and " + wants;
-    for (const std::uint8_t one : request.protocols) {
+    if (part.protocols.empty()) return "the request names no protocol, and " + wants;
+    for (const std::uint8_t one : part.protocols) {
       if (std::find(rule.protocols.begin(), rule.protocols.end(), one) == rule.protocols.end())
         return "the request names " + text_of(one) + ", and " + wants;
     }
   }
   if (!rule.ports.empty()) {
     const std::string wants = "it wants ports " + joined(texts_of(rule.ports), " or ") + " alone";
-    if (request.ports.empty()) return "the request names no port, and " + wants;
-    for (const model::PortRange& one : request.ports) {
+    if (part.ports.empty()) return "the request names no port, and " + wants;
+    for (const model::PortRange& one : part.ports) {
       const bool inside = std::any_of(rule.ports.begin(), rule.ports.end(), [&](const model::PortRange& range) {
         return range.lower <= one.lower && one.upper <= range.upper;
       });
       if (!inside) return "the request names port " + text_of(one) + ", and " + wants;
     }
+  }
+  return {};
+}
+
+std::string narrowing_mismatch(const PolicyRule& rule, const PolicyRequest& request) {
+  const bool broad =
+      std::any_of(request.parts.begin(), request.parts.end(), [](const auto& one) { return one.broad(); });
+  if (rule.scope == ScopeKind::broad && !broad) return "the request names protocols or ports, and it wants one without";
+  if (rule.scope == ScopeKind::narrow && broad)
+    return request.parts.size() > 1 ? "a part of the request names neither protocols nor ports"
+                                    : "the request names neither protocols nor ports";
+  for (const PolicyRequest::Part& part : request.parts) {
+    if (auto why = part_mismatch(rule, part); !why.empty()) return why;
   }
   return {};
 }

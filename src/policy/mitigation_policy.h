@@ -44,10 +44,10 @@ struct PolicyRule {
   // All of these must hold; an empty one always does.
   std::vector<std::string> domains;
   std::optional<LengthRange> v4_lengths, v6_lengths;  // of the widest target; with one of them a family without is out
-  std::vector<std::uint8_t> protocols;                // the request names protocols, all of them among these
+  std::vector<std::uint8_t> protocols;                // each part of the request names some, all of them among these
   std::vector<model::PortRange> ports;                // likewise
-  ScopeKind scope = ScopeKind::any;
-  std::uint64_t volume_from_bps = 0;  // BITS per second
+  ScopeKind scope = ScopeKind::any;                   // broad: a part of the request is; narrow: all of them are
+  std::uint64_t volume_from_bps = 0;                  // BITS per second
   std::uint64_t volume_below_bps = 0;
   std::vector<std::string> services;
   std::vector<std::string> contracts;
@@ -68,8 +68,13 @@ using PolicyChain = std::vector<PolicyRule>;
 struct PolicyRequest {
   std::string domain;
   std::vector<model::Prefix> targets;
-  std::vector<std::uint8_t> protocols;
-  std::vector<model::PortRange> ports;
+  // Of the request's own targets and of each of its aliases: what one of them names does not narrow the others.
+  struct Part {
+    std::vector<std::uint8_t> protocols;
+    std::vector<model::PortRange> ports;
+    bool broad() const { return protocols.empty() && ports.empty(); }
+  };
+  std::vector<Part> parts;
   std::uint64_t volume_bps = 0;  // BITS per second, measured; 0: unknown
   std::string service, contract;
 };

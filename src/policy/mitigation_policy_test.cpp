@@ -19,6 +19,7 @@ PolicyRequest request(std::vector<model::Prefix> targets) {
   PolicyRequest r;
   r.domain = "example-net";
   r.targets = std::move(targets);
+  r.parts.emplace_back();
   return r;
 }
 
@@ -44,8 +45,8 @@ TEST(MitigationPolicy, TheFirstRuleThatMatchesDecidesAndTheOthersSayWhyNot) {
 
   EXPECT_EQ(decide(chain, request({prefix("203.0.113.7/32")})).name, "hosts");
   auto wide = request({prefix("203.0.113.7/32"), prefix("203.0.113.0/28")});
-  wide.protocols = {17};
-  wide.ports = {{53, 53}};
+  wide.parts[0].protocols = {17};
+  wide.parts[0].ports = {{53, 53}};
   EXPECT_EQ(decide(chain, wide).name, "dns");
   const auto seen = considerations(chain, wide);
   ASSERT_EQ(seen.size(), 2U);
@@ -72,14 +73,37 @@ TEST(MitigationPolicy, ProtocolsAndPortsMustAllBeAmongThoseOfTheRule) {
   web.ports = {{80, 80}, {443, 445}};
   auto asked = request({prefix("203.0.113.7/32")});
   EXPECT_EQ(mismatch(web, asked), "the request names no protocol, and it wants tcp alone");
-  asked.protocols = {6, 17};
+  asked.parts[0].protocols = {6, 17};
   EXPECT_EQ(mismatch(web, asked), "the request names udp, and it wants tcp alone");
-  asked.protocols = {6};
+  asked.parts[0].protocols = {6};
   EXPECT_EQ(mismatch(web, asked), "the request names no port, and it wants ports 80 or 443-445 alone");
-  asked.ports = {{443, 446}};
+  asked.parts[0].ports = {{443, 446}};
   EXPECT_EQ(mismatch(web, asked), "the request names port 443-446, and it wants ports 80 or 443-445 alone");
-  asked.ports = {{444, 445}, {80, 80}};
+  asked.parts[0].ports = {{444, 445}, {80, 80}};
   EXPECT_EQ(mismatch(web, asked), "");
+}
+
+// An alias with a protocol beside one without: what is broad stays broad.
+TEST(MitigationPolicy, ANarrowPartDoesNotHideABroadOne) {
+  PolicyRule broad = rule("broad");
+  broad.scope = ScopeKind::broad;
+  PolicyRule narrow = rule("narrow");
+  narrow.scope = ScopeKind::narrow;
+  PolicyRule dns = rule("dns");
+  dns.protocols = {17};
+  PolicyRule domain = rule("domain");
+  domain.ports = {{53, 53}};
+  auto asked = request({prefix("203.0.113.7/32"), prefix("203.0.113.9/32")});
+  asked.parts = {{{17}, {{53, 53}}}, {}};
+  EXPECT_EQ(mismatch(broad, asked), "");
+  EXPECT_EQ(mismatch(narrow, asked), "a part of the request names neither protocols nor ports");
+  EXPECT_EQ(mismatch(dns, asked), "the request names no protocol, and it wants udp alone");
+  EXPECT_EQ(mismatch(domain, asked), "the request names no port, and it wants ports 53 alone");
+  asked.parts[1] = {{17}, {}};
+  EXPECT_EQ(mismatch(broad, asked), "the request names protocols or ports, and it wants one without");
+  EXPECT_EQ(mismatch(narrow, asked), "");
+  EXPECT_EQ(mismatch(dns, asked), "");
+  EXPECT_EQ(mismatch(domain, asked), "the request names no port, and it wants ports 53 alone");
 }
 
 TEST(MitigationPolicy, BreadthVolumeServiceContractAndDomainSelect) {

@@ -35,8 +35,7 @@ policy::PolicyRequest asked_of(const PlanRequest& request) {
   for (const PlanTargets& targets : request.targets) {
     const model::MitigationScope& scope = targets.scope;
     asked.targets.insert(asked.targets.end(), targets.expanded.begin(), targets.expanded.end());
-    asked.protocols.insert(asked.protocols.end(), scope.target_protocol.begin(), scope.target_protocol.end());
-    asked.ports.insert(asked.ports.end(), scope.target_port_range.begin(), scope.target_port_range.end());
+    asked.parts.push_back({scope.target_protocol, scope.target_port_range});
   }
   return asked;
 }

@@ -156,6 +156,21 @@ TEST_F(PlannerTest, TheContractDecides) {
   EXPECT_EQ(foreign.verdict.diagnostic, "the contract 'platinum' is not known");
 }
 
+TEST_F(PlannerTest, ARuleForBroadScopesIsNotPassedByWithAnAliasThatIsNarrow) {
+  policy::PolicyRule& broad = rule("broad");
+  broad.scope = policy::ScopeKind::broad;
+  broad.action = PolicyAction::refuse;
+  const policy::DomainRules rules(domain);
+  PlanRequest request{rules, {}, base::Cuid{"c"}, base::Mid{1}, asked, {}};
+  model::MitigationScope narrow, wide;
+  narrow.target_protocol = {17};
+  request.targets = {{narrow, {prefix("203.0.113.7/32")}}, {wide, {prefix("203.0.113.0/25")}}};
+  const MitigationPlanner planner(std::make_shared<const PlannerSettings>(settings), loads);
+  EXPECT_FALSE(planner.plan(request).verdict.allowed);
+  request.targets.pop_back();
+  EXPECT_TRUE(planner.plan(request).verdict.allowed);
+}
+
 // U-005
 TEST_F(PlannerTest, AWiderScopeIsTheDomainsOwnAndIsTold) {
   policy::PolicyRule& one = rule("one");

@@ -44,8 +44,15 @@ class Pool {
     }
     return no;
   }
+  // Does this mitigation run there, and has it not its part of the new plan yet?
+  bool holds(const std::string& name) const { return held(name) > 0 && !taken_.contains(name); }
 
  private:
+  std::uint64_t held(const std::string& name) const {
+    const auto found = demand_.holds.find(name);
+    return found == demand_.holds.end() ? 0 : found->second;
+  }
+
   std::optional<No> offer(const std::string& name) {
     const auto facts =
         std::find_if(back_ends_.begin(), back_ends_.end(), [&](const PlannedBackEnd& one) { return one.name == name; });
@@ -56,8 +63,7 @@ class Pool {
     if (const auto why = cannot_express(*facts, *rules)) return No{RefusalReason::function, *why};
     const auto found = loads_.find(name);
     const BackEndLoad load = found == loads_.end() ? BackEndLoad{} : found->second;
-    const auto held = demand_.holds.find(name);
-    const std::uint64_t holds = held == demand_.holds.end() ? 0 : held->second;
+    const std::uint64_t holds = held(name);
     const std::uint64_t others = load.rules - std::min(load.rules, holds);
     // What runs there is not sent away for the sake of others.
     if (facts->max_rules > 0 && rules->size() > holds && others + rules->size() > facts->max_rules)
@@ -90,16 +96,20 @@ Assignment assign(const policy::PolicyRule& rule, const std::vector<PlannedBackE
     for (const PlannedBackEnd& one : back_ends) use.push_back(one.name);
   }
   for (const std::string& name : use) {
-    const auto no = pool.give(name);
-    if (!no) continue;
-    std::optional<RefusalReason> unmet = no->reason;
+    std::vector<std::string> candidates{name};
     for (const std::string& other : rule.overflow) {
-      const auto neither = pool.give(other);
-      if (!neither) {
+      if (std::find(use.begin(), use.end(), other) == use.end()) candidates.push_back(other);
+    }
+    // What runs is not moved: in between nobody would have it.
+    std::stable_partition(candidates.begin(), candidates.end(), [&](const auto& one) { return pool.holds(one); });
+    std::optional<RefusalReason> unmet;
+    for (const std::string& one : candidates) {
+      const auto no = pool.give(one);
+      if (!no) {
         unmet.reset();
         break;
       }
-      if (neither->reason != RefusalReason::function) unmet = neither->reason;
+      if (!unmet || no->reason != RefusalReason::function) unmet = no->reason;
     }
     if (unmet && (!out.unmet || *out.unmet == RefusalReason::function)) out.unmet = unmet;
   }

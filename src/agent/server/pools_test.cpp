@@ -78,6 +78,24 @@ TEST(Pools, WhatRunsAtABackEndIsNotSentAwayWhenItIsFull) {
   EXPECT_EQ(names(assign(rule, back_ends, {{"edge", {10, 0}}}, mine)), "core ");
 }
 
+TEST(Pools, WhatRunsAtAnOverflowStaysThereWhenTheFirstHasRoomAgain) {
+  const std::vector back_ends{back_end("edge", 10), back_end("rim"), back_end("core"), back_end("spare")};
+  policy::PolicyRule rule;
+  rule.use = {"edge"};
+  rule.overflow = {"core", "spare"};
+  Demand mine = demand(2);
+  mine.holds = {{"spare", 2}};
+  EXPECT_EQ(names(assign(rule, back_ends, {}, mine)), "spare ");
+  mine.holds = {{"core", 2}, {"edge", 2}};
+  EXPECT_EQ(names(assign(rule, back_ends, {}, mine)), "edge ") << "once is enough";
+  // Of two that the rule names the one that has its part keeps it, and the other is replaced where it was.
+  rule.use = {"rim", "edge"};
+  mine.holds = {{"edge", 2}, {"core", 2}};
+  EXPECT_EQ(names(assign(rule, back_ends, {}, mine)), "core edge ");
+  mine.holds = {{"rim", 2}, {"core", 2}};
+  EXPECT_EQ(names(assign(rule, back_ends, {}, mine)), "rim core ");
+}
+
 TEST(Pools, TrafficThatDoesNotFitIsBandwidth) {
   std::vector back_ends{back_end("edge")};
   back_ends[0].max_bits_per_s = 1000;

@@ -1,13 +1,10 @@
 // How mitigations are planned: the policy of the configuration, what back ends have to do, and the last gate before
 // rules leave for them (docs/policy.md).
-#include <ifaddrs.h>
-#include <netinet/in.h>
-
 #include <algorithm>
-#include <cstring>
 #include <utility>
 
 #include "adapters/net/event_loop.h"
+#include "adapters/net/machine_addresses.h"
 #include "agent/operators/answers.h"
 #include "agent/server/ownership_gate.h"
 #include "agent/server/render_policy.h"
@@ -27,28 +24,6 @@ using agent::server::Shard;
 using agent::server::ShardOutput;
 
 namespace {
-
-// The addresses of this machine, for listeners that take every one.
-std::vector<model::IpAddress> machine_addresses() {
-  std::vector<model::IpAddress> out;
-  ifaddrs* list = nullptr;
-  if (::getifaddrs(&list) != 0) return out;
-  for (const ifaddrs* one = list; one != nullptr; one = one->ifa_next) {
-    if (one->ifa_addr == nullptr) continue;
-    model::IpAddress address;
-    if (one->ifa_addr->sa_family == AF_INET) {
-      std::memcpy(address.bytes.data(), &reinterpret_cast<const sockaddr_in*>(one->ifa_addr)->sin_addr, 4);
-    } else if (one->ifa_addr->sa_family == AF_INET6) {
-      address.family = model::Family::ipv6;
-      std::memcpy(address.bytes.data(), &reinterpret_cast<const sockaddr_in6*>(one->ifa_addr)->sin6_addr, 16);
-    } else {
-      continue;
-    }
-    out.push_back(address);
-  }
-  ::freeifaddrs(list);
-  return out;
-}
 
 bool unspecified(const model::IpAddress& address) { return address == model::IpAddress{address.family, {}}; }
 
@@ -79,7 +54,7 @@ std::shared_ptr<const PlannerSettings> ServerRuntime::State::planner_settings(co
       protect(address.ip);
       continue;
     }
-    for (const auto& one : machine_addresses()) {
+    for (const auto& one : adapters::net::machine_addresses()) {
       if (one.family == address.ip.family) protect(one);
     }
   }
@@ -89,13 +64,17 @@ std::shared_ptr<const PlannerSettings> ServerRuntime::State::planner_settings(co
 
 std::shared_ptr<const MitigationPlanner> ServerRuntime::State::make_planner(
     std::shared_ptr<const PlannerSettings> settings) {
+  {
+    const std::lock_guard lock(back_ends_mutex);
+    back_ends.limit_rules(settings->safety.rules);
+  }
   auto next = std::make_shared<const MitigationPlanner>(std::move(settings), loads_told);
   const std::lock_guard lock(running_mutex);
   planner = next;
   return next;
 }
 
-// What back ends have to do matters where a limit is configured. The housekeeper's thread.
+// The housekeeper's thread.
 void ServerRuntime::State::watch_load() {
   std::shared_ptr<const MitigationPlanner> now;
   {
@@ -103,16 +82,14 @@ void ServerRuntime::State::watch_load() {
     now = planner;
   }
   const PlannerSettings& settings = now->settings();
-  const bool matters = settings.safety.rules > 0 ||
-                       std::any_of(settings.back_ends.begin(), settings.back_ends.end(),
-                                   [](const auto& one) { return one.max_rules > 0 || one.max_bits_per_s > 0; });
-  if (!matters) return;
   BackEndLoads loads;
   for (const auto& runner : runners) loads[runner->planned().name] = runner->load();
-  if (loads == loads_told) return;
+  const auto which = agent::server::replan(settings, loads_told, loads);
+  if (!which) return;
   loads_told = std::move(loads);
   const auto next = make_planner(std::make_shared<const PlannerSettings>(settings));
-  on_all_shards([next](Shard& shard, base::Now at, ShardOutput&) { shard.set_planner(next, at, true); });
+  on_all_shards(
+      [next, which = *which](Shard& shard, base::Now at, ShardOutput&) { shard.set_planner(next, at, which); });
 }
 
 // The housekeeper's thread.

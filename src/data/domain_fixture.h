@@ -164,4 +164,11 @@ class DomainTest : public testing::Test {
   std::vector<Event> events;
 };
 
+// The request of RFC 8783 Figure 24, with our prefixes.
+inline const char* const kFigure24 =
+    R"({"ietf-dots-data-channel:acls":{"acl":[{"name":"sample-ipv4-acl","type":"ipv4-acl-type",)"
+    R"("activation-type":"activate-when-mitigating","aces":{"ace":[{"name":"rule1","matches":{"ipv4":{)"
+    R"("destination-ipv4-network":"198.51.100.0/24","source-ipv4-network":"192.0.2.0/24"}},)"
+    R"("actions":{"forwarding":"drop"}}]}}]}})";
+
 }  // namespace dots::data

@@ -3,7 +3,6 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
-#include <spawn.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -12,6 +11,8 @@
 #include <cerrno>
 #include <cstring>
 #include <thread>
+
+#include "adapters/mitigators/spawn.h"
 
 namespace dots::adapters::mitigators {
 namespace {
@@ -57,48 +58,22 @@ base::Result<void> HelperProcess::start() {
   // Only this end may block-free time out; the helper's end blocks.
   ::fcntl(ends[0], F_SETFL, ::fcntl(ends[0], F_GETFL) | O_NONBLOCK);
 
-  posix_spawn_file_actions_t actions;
-  posix_spawnattr_t attributes;
-  posix_spawn_file_actions_init(&actions);
-  posix_spawnattr_init(&attributes);
   const bool streams = through_ == Through::standard_streams;
+  SpawnOrder order{command_, {}, {ends[1], ends[1], SpawnOrder::kInherited}};
   if (streams) {
-    posix_spawn_file_actions_adddup2(&actions, ends[1], STDIN_FILENO);
-    posix_spawn_file_actions_adddup2(&actions, ends[1], STDOUT_FILENO);
+    // What starts it elsewhere looks for programs; the helper itself needs nothing.
+    order.environment = {"PATH=/usr/sbin:/usr/bin:/sbin:/bin"};
   } else {
-    posix_spawn_file_actions_addopen(&actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
-    posix_spawn_file_actions_addopen(&actions, STDOUT_FILENO, "/dev/null", O_WRONLY, 0);
-    posix_spawn_file_actions_adddup2(&actions, ends[1], kHelperFd);
+    order.words.insert(order.words.end(), {"--fd", std::to_string(kHelperFd)});
+    order.descriptors = {SpawnOrder::kNothing, SpawnOrder::kNothing, SpawnOrder::kInherited, ends[1]};
   }
-  posix_spawn_file_actions_addclosefrom_np(&actions, streams ? kHelperFd : kHelperFd + 1);
-  sigset_t none;
-  sigset_t all;
-  sigemptyset(&none);
-  sigfillset(&all);
-  posix_spawnattr_setsigmask(&attributes, &none);
-  posix_spawnattr_setsigdefault(&attributes, &all);
-  // A process group of its own: a Ctrl-C at the terminal must not take it away before the rules are.
-  posix_spawnattr_setpgroup(&attributes, 0);
-  posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETPGROUP);
-
-  std::vector<std::string> words = command_;
-  if (!streams) words.insert(words.end(), {"--fd", std::to_string(kHelperFd)});
-  std::vector<char*> argv;
-  for (std::string& word : words) argv.push_back(word.data());
-  argv.push_back(nullptr);
-  // What starts it elsewhere looks for programs; the helper itself needs nothing.
-  std::string path = "PATH=/usr/sbin:/usr/bin:/sbin:/bin";
-  std::array<char*, 2> environment{streams ? path.data() : nullptr, nullptr};
-  pid_t pid = -1;
-  const int error = ::posix_spawn(&pid, program.c_str(), &actions, &attributes, argv.data(), environment.data());
-  posix_spawn_file_actions_destroy(&actions);
-  posix_spawnattr_destroy(&attributes);
+  const auto pid = spawn(order);
   ::close(ends[1]);
-  if (error != 0) {
+  if (!pid) {
     ::close(ends[0]);
-    return base::Error{"cannot start " + program + ": " + reason(error)};
+    return pid.error();
   }
-  pid_ = pid;
+  pid_ = *pid;
   fd_ = ends[0];
   return {};
 }

@@ -3,7 +3,6 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
-#include <spawn.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -12,6 +11,8 @@
 #include <cerrno>
 #include <cstring>
 #include <optional>
+
+#include "adapters/mitigators/spawn.h"
 
 namespace dots::adapters::mitigators {
 namespace {
@@ -109,40 +110,16 @@ class Run {
     no_waiting(in_.write);
     no_waiting(out_.read);
     no_waiting(err_.read);
-    posix_spawn_file_actions_t actions;
-    posix_spawnattr_t attributes;
-    posix_spawn_file_actions_init(&actions);
-    posix_spawnattr_init(&attributes);
-    posix_spawn_file_actions_adddup2(&actions, in_.read.get(), STDIN_FILENO);
-    posix_spawn_file_actions_adddup2(&actions, out_.write.get(), STDOUT_FILENO);
-    posix_spawn_file_actions_adddup2(&actions, err_.write.get(), STDERR_FILENO);
-    posix_spawn_file_actions_addclosefrom_np(&actions, STDERR_FILENO + 1);
-    sigset_t none;
-    sigset_t all;
-    sigemptyset(&none);
-    sigfillset(&all);
-    posix_spawnattr_setsigmask(&attributes, &none);
-    posix_spawnattr_setsigdefault(&attributes, &all);
-    posix_spawnattr_setpgroup(&attributes, 0);
-    posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETPGROUP);
-    std::vector<std::string> words = run_.words;
-    std::vector<char*> argv;
-    for (std::string& word : words) argv.push_back(word.data());
-    argv.push_back(nullptr);
-    std::string path = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
-    std::string language = "LC_ALL=C.UTF-8";
-    std::array<char*, 3> environment{path.data(), language.data(), nullptr};
-    pid_t pid = -1;
-    const int error = ::posix_spawn(&pid, name().c_str(), &actions, &attributes, argv.data(), environment.data());
-    posix_spawn_file_actions_destroy(&actions);
-    posix_spawnattr_destroy(&attributes);
-    if (error != 0) return base::Error{"cannot start " + name() + ": " + reason(error)};
-    pid_ = pid;
+    const auto pid = spawn({run_.words,
+                            {"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL=C.UTF-8"},
+                            {in_.read.get(), out_.write.get(), err_.write.get()}});
+    if (!pid) return pid.error();
+    pid_ = *pid;
     in_.read.close();
     out_.write.close();
     err_.write.close();
     // Not by the name that Debian 12 declares: it has no C++ linkage there.
-    process_.take(static_cast<int>(::syscall(SYS_pidfd_open, pid, 0)));
+    process_.take(static_cast<int>(::syscall(SYS_pidfd_open, pid_, 0)));
     if (!process_.open()) return base::Error{"cannot watch " + name() + ": " + reason(errno)};
     if (run_.input.empty()) in_.write.close();
     return {};

@@ -196,7 +196,7 @@ void ServerRuntime::State::apply(const Reload& reload, const Beliefs& next) {
   });
   const auto plans = make_planner(planner_settings(reload.next));
   on_all_shards([plans](Shard& shard, base::Now now, ShardOutput&) { shard.set_planner(plans, now); });
-  if (!running()->safety.sources.empty() || !reload.next.safety.sources.empty()) tell_safe_sources(*domains_before);
+  tell_safe_lists(*domains_before);
   on_all_shards([identities = next.identities](Shard& shard, base::Now now, ShardOutput& out) {
     shard.set_identities(identities, now, out);
   });

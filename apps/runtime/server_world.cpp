@@ -113,7 +113,7 @@ void ServerRuntime::State::hand_over(std::uint32_t to, const char* what, ShardTh
 // What one round made durable goes to the back ends together: rules, and the filters that come and go with them.
 void ServerRuntime::State::want(std::vector<signal::server::DesiredRules> rules,
                                 std::vector<mitigation::DomainFilters> filters) {
-  add_safe_sources(filters);
+  add_safe_lists(filters);
   // A later wish of the same owner takes the place of an earlier one.
   std::vector<std::map<model::RuleOwner, mitigation::Reconciler::Want>> wants(runners.size());
   for (auto& one : rules) {

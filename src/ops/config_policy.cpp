@@ -53,10 +53,14 @@ Reading<std::uint8_t> protocol(const std::string& text) {
 }
 
 Reading<model::Prefix> any_prefix(const std::string& text) {
-  if (const auto address = model::parse_ip_address(text)) return model::host_prefix(*address);
-  const auto prefix = model::parse_prefix(text);
+  const auto address = model::parse_ip_address(text);
+  const auto prefix = address ? base::Result<model::Prefix>{model::host_prefix(*address)} : model::parse_prefix(text);
   if (!prefix)
     return Complaint{"'" + text + "' is no prefix: " + prefix.error().message, "write for example '203.0.113.0/24'"};
+  static const model::Prefix mapped = *model::parse_prefix("::ffff:0:0/96");
+  if (mapped.contains(*prefix))
+    return Complaint{"'" + text + "' is IPv4 in the clothes of IPv6, and no packet has such an address",
+                     "write the IPv4 prefix"};
   if (*prefix != prefix->masked())
     return Complaint{"'" + text + "' has host bits", "write '" + model::to_string(prefix->masked()) + "'"};
   return *prefix;

@@ -133,6 +133,11 @@ TEST(PolicyConfig, WhatDoesNotFitTogetherIsSaid) {
               ElementsAre(HasSubstr("no range of prefix lengths")));
   EXPECT_THAT(problems("[[policy]]\nname = \"a\"\nprotocols = [\"upd\"]\n"), ElementsAre(HasSubstr("no protocol")));
   EXPECT_THAT(problems("[safety]\ntargets = [\"192.0.2.1/24\"]\n"), ElementsAre(HasSubstr("write '192.0.2.0/24'")));
+  // It would protect nothing.
+  EXPECT_THAT(problems("[safety]\ntargets = [\"::ffff:192.0.2.53\"]\n"),
+              ElementsAre(HasSubstr("write the IPv4 prefix")));
+  EXPECT_THAT(problems("[safety]\nsources = [\"::ffff:192.0.2.0/120\"]\n"),
+              ElementsAre(HasSubstr("write the IPv4 prefix")));
 }
 
 }  // namespace

@@ -28,6 +28,29 @@ TEST(SafeSources, PassBeforeAllElseTowardsTheDomainAlone) {
   EXPECT_FALSE(model::matches(want.list->rules[0].entry.match, packet));
 }
 
+// A drop-list of a client is tried after it.
+TEST(SafeTargets, PassBeforeAllElseAsFarAsTheDomainOwnsThem) {
+  policy::DomainPolicy domain;
+  domain.id = base::DomainId{"acme"};
+  domain.prefixes = {prefix("203.0.113.0/24"), prefix("198.51.100.64/26"), prefix("2001:db8:7::/48")};
+  policy::SafetyPolicy safety;
+  for (const char* text : {"203.0.113.5/32", "198.51.100.0/24", "192.0.2.0/24", "203.0.113.5/32"})
+    safety.targets.push_back({prefix(text), "is on the target safe-list"});
+  const auto wants = safe_lists(domain, safety);
+  ASSERT_EQ(wants.size(), 2U);
+  ASSERT_NE(wants[0].list, nullptr);
+  EXPECT_EQ(wants[1].list, nullptr);
+  EXPECT_EQ(wants[0].list->key.list, "safe-targets");
+  EXPECT_EQ(wants[0].list->place, 0U);
+  const auto& rules = wants[0].list->rules;
+  ASSERT_EQ(rules.size(), 2U);
+  EXPECT_EQ(rules[0].destinations, std::vector{prefix("203.0.113.5/32")});
+  EXPECT_EQ(rules[1].destinations, std::vector{prefix("198.51.100.64/26")});
+  EXPECT_EQ(rules[0].entry.forwarding, model::Forwarding::accept);
+  EXPECT_TRUE(model::matches(rules[0].entry.match, {}));
+  EXPECT_EQ(safe_targets(domain, {}).list, nullptr);
+}
+
 TEST(SafeSources, WithoutAnyThereIsNoList) {
   policy::DomainPolicy domain;
   domain.prefixes = {prefix("203.0.113.0/24")};

@@ -108,6 +108,7 @@ void MitigatorRunner::State::take_inputs(base::Now now) {
   }
   was_held = held;
   was_frozen = frozen;
+  took_inputs.notify_all();
 }
 
 bool MitigatorRunner::State::open(base::Now now) {
@@ -126,7 +127,7 @@ bool MitigatorRunner::State::open(base::Now now) {
   if (told_unavailable) sink.message("MITIGATOR_RECOVERED", options.name);
   if (told_unavailable) sink.health("MITIGATOR_DOWN", options.name, false, "");
   told_unavailable = false;
-  if (std::exchange(told_unable, false) && callbacks.able) callbacks.able(true, "");
+  if (told_unable.exchange(false) && callbacks.able) callbacks.able(true, "");
   return true;
 }
 
@@ -260,7 +261,8 @@ bool MitigatorRunner::State::step_rules() {
     sink.count("dots_mitigator_changes_total", options.name, list.size());
     const std::lock_guard lock(mutex);
     reconciler.applied(batch.version, std::nullopt, after, options.retry_after);
-    if (abilities.confirms) read_at = after.steady;
+    // What was taken is asked for when nothing else is left to be done: a list has every rule, a batch has few.
+    if (abilities.confirms && !reconciler.due()) read_at = std::max(after.steady, read_not_before);
     version = reconciler.version();
     return true;
   }
@@ -305,9 +307,10 @@ void MitigatorRunner::State::finish() {
   }
   if (!options.remove_on_stop) {
     // What was withdrawn or asked for at the last moment still counts.
-    for (int i = 0; i < 1000 && available && step(); ++i) {
-    }
+    bool more = true;
+    while (more && available && runner_now().steady - now.steady < options.finish) more = step();
     report();
+    if (more && available) sink.message("RULES_UNFINISHED", options.name);
     return;
   }
   if (!available) {

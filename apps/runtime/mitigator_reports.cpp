@@ -28,6 +28,7 @@ void MitigatorRunner::State::report() {
         one = {one.owner, RuleState::failed, "held: the emergency marker is set, so nothing is installed", {}};
       if (!was_held && !available && one.state == RuleState::pending) {
         one = {one.owner, RuleState::failed, options.name + " is " + why_not, model::RefusalReason::hardware};
+        one.away = true;
       }
       // One that has to confirm cannot while it is away: routes go with the daemon that announced them.
       if (!was_held && !available && abilities.confirms && one.state == RuleState::installed) {
@@ -95,8 +96,12 @@ void MitigatorRunner::State::report_filters() {
 }
 
 void MitigatorRunner::State::read_here(base::Now now) {
-  read_at = now.steady + options.counters_every;
+  const base::SteadyTime began = runner_now().steady;
   auto listing = mitigator->list();
+  const base::SteadyTime ended = runner_now().steady;
+  // At most a fifth of the time goes into reading, however long the list is.
+  read_not_before = ended + (ended - began) * 4;
+  read_at = std::max<base::SteadyTime>(ended + options.counters_every, read_not_before);
   if (!listing) return down(listing.error().message, now);
   take_reading({std::move(*listing), changes, version, filters_version}, runner_now());
 }

@@ -30,13 +30,17 @@ void MitigatorRunner::start() {
     state_->reader_thread = std::thread([this] { state_->read_beside(); });
 }
 
-void MitigatorRunner::stop() {
+void MitigatorRunner::begin_stop() {
   {
     const std::lock_guard lock(state_->mutex);
     state_->stopping = true;
   }
   state_->wake.notify_all();
   state_->reader_wake.notify_all();
+}
+
+void MitigatorRunner::stop() {
+  begin_stop();
   if (state_->worker.joinable()) state_->worker.join();
   if (state_->reader_thread.joinable()) state_->reader_thread.join();
 }
@@ -77,6 +81,12 @@ void MitigatorRunner::freeze(bool on) {
     state_->frozen = on;
   }
   state_->wake.notify_all();
+}
+
+bool MitigatorRunner::await_freeze(base::Duration most) const {
+  std::unique_lock lock(state_->mutex);
+  if (!state_->worker.joinable()) return true;
+  return state_->took_inputs.wait_for(lock, most, [this] { return state_->was_frozen == state_->frozen; });
 }
 
 agent::server::BackEndView MitigatorRunner::view() const {
@@ -120,7 +130,7 @@ agent::server::PlannedBackEnd MitigatorRunner::planned() const {
 
 agent::server::BackEndLoad MitigatorRunner::load() const {
   const std::lock_guard lock(state_->mutex);
-  return {state_->reconciler.rules(), state_->dropped_bits_per_s};
+  return {state_->reconciler.rules(), state_->dropped_bits_per_s, state_->told_unable};
 }
 
 bool MitigatorRunner::available() const {

@@ -56,6 +56,7 @@ struct RunnerOptions {
   // Rules that were there at the start and that nobody wants stay so long: their owners may still be on their way from
   // the store.
   base::Duration grace = std::chrono::seconds{3};
+  base::Duration finish = std::chrono::seconds{10};  // for what is still to be done at a stop
 };
 
 class MitigatorRunner {
@@ -69,7 +70,9 @@ class MitigatorRunner {
   MitigatorRunner& operator=(const MitigatorRunner&) = delete;
 
   void start();
-  // Carries out what was wanted before, then keeps or removes the rules. Takes at most a few time-outs of the back end.
+  // Carries out what was wanted before, then keeps or removes the rules. Takes at most RunnerOptions::finish and a few
+  // time-outs of the back end. begin_stop() does not wait, so that several can stop at the same time.
+  void begin_stop();
   void stop();
 
   // Threads: any, before and after start(). They never block on the back end. Wants of one call are carried out
@@ -80,6 +83,9 @@ class MitigatorRunner {
   void hold(bool on);
   // While on, nothing new is installed and nothing is removed, also not at a stop; what is there is still counted.
   void freeze(bool on);
+  // Waits until what freeze() said last holds, and no call that began before can change anything. False: not within
+  // `most`, a call hangs.
+  bool await_freeze(base::Duration most) const;
   agent::server::BackEndView view() const;
   agent::server::PlannedBackEnd planned() const;  // what it can express
   agent::server::BackEndLoad load() const;        // what it has to do

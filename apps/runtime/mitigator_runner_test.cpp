@@ -319,6 +319,61 @@ TEST_P(RunnerTest, AFreezeInstallsNothingNewAndRemovesNothing) {
   EXPECT_EQ(sink.messages("RULES_FROZEN"), 1u);
 }
 
+TEST_P(RunnerTest, AFreezeIsInForceWhenNoChangeThatBeganBeforeIsLeft) {
+  start();
+  EXPECT_TRUE(runner->await_freeze(5s));
+  back_end.hold_changes(true);
+  runner->want({want(1, {dns})});
+  ASSERT_TRUE(back_end.await([&] { return back_end.waiting(); }));
+  runner->freeze(true);
+  EXPECT_FALSE(runner->await_freeze(20ms)) << "a change is under way";
+  back_end.hold_changes(false);
+  EXPECT_TRUE(runner->await_freeze(5s));
+  EXPECT_THAT(back_end.rules(), ElementsAre(dns));
+  runner->want({want(2, {ntp})});
+  ASSERT_TRUE(heard.await_state(2, RuleState::pending));
+  EXPECT_THAT(back_end.rules(), ElementsAre(dns));
+}
+
+// A list of all rules after each of many batches would take longer than the batches.
+TEST_P(RunnerTest, WhatWasTakenIsAskedForWhenAllBatchesAreIn) {
+  back_end.set_confirms(true);
+  RunnerOptions with = options();
+  with.batch = 10;
+  if (!GetParam()) with.counters_every = 1h;
+  make(with);
+  std::vector<mitigation::Reconciler::Want> wants;
+  for (std::uint32_t i = 0; i < 200; ++i)
+    wants.push_back(want(i, {rule_of(("10.0." + std::to_string(i) + ".0/24").c_str(), 17, {{53, 53}})}));
+  runner->want(std::move(wants));
+  runner->start();
+  for (std::uint32_t i = 0; i < 200; ++i) ASSERT_TRUE(heard.await_state(i, RuleState::installed)) << i;
+  EXPECT_EQ(back_end.batches().size(), 20U);
+  // Who reads beside does so all the time.
+  if (!GetParam()) {
+    EXPECT_LE(back_end.listed(), 8U);
+  }
+}
+
+TEST_P(RunnerTest, AStopEndsAlsoWhenMuchIsLeftToDo) {
+  RunnerOptions with = options();
+  with.batch = 1;
+  with.finish = 0ms;
+  make(with);
+  runner->start();
+  back_end.hold_changes(true);
+  std::vector<mitigation::Reconciler::Want> wants;
+  for (std::uint32_t i = 0; i < 200; ++i)
+    wants.push_back(want(i, {rule_of(("10.0." + std::to_string(i) + ".0/24").c_str(), 17, {{53, 53}})}));
+  runner->want(std::move(wants));
+  ASSERT_TRUE(back_end.await([&] { return back_end.waiting(); }));
+  runner->begin_stop();
+  back_end.hold_changes(false);
+  runner->stop();
+  EXPECT_LT(back_end.rules().size(), 200U);
+  EXPECT_EQ(sink.messages("RULES_UNFINISHED"), 1U);
+}
+
 TEST_P(RunnerTest, AStopKeepsOrRemovesTheRulesAsConfigured) {
   start();
   runner->want({want(1, {dns})});

@@ -42,6 +42,7 @@ struct MitigatorRunner::State {
   mutable std::mutex mutex;
   std::condition_variable wake;
   std::condition_variable reader_wake;
+  std::condition_variable took_inputs;
   std::map<model::RuleOwner, mitigation::Reconciler::Want> wants;  // not yet told to the reconciler
   std::set<model::RuleOwner> replaced;                 // among them, in place of one that was not told either
   std::vector<mitigation::DomainFilters> new_filters;  // likewise
@@ -66,13 +67,14 @@ struct MitigatorRunner::State {
   base::SteadyTime open_at{};
   base::SteadyTime grace_until{};
   base::SteadyTime read_at{};
+  base::SteadyTime read_not_before{};
   std::vector<ports::SignalExemption> exemptions;
   bool exemptions_due = false;
   bool was_held = false;
-  bool was_frozen = false;
+  bool was_frozen = false;  // written with the mutex held
   bool told_unavailable = false;
   base::SteadyTime down_since{};
-  bool told_unable = false;
+  std::atomic<bool> told_unable{false};
   std::set<std::string> told_links;  // that are down, by name
   bool again = false;                // a reading gave work
   int strikes = 0;                   // batches in a row that the back end did not survive

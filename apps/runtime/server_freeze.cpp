@@ -1,4 +1,6 @@
 // The global stop: while it is on, back ends install nothing new and remove nothing. It survives a restart.
+#include <algorithm>
+#include <chrono>
 #include <utility>
 
 #include "adapters/net/event_loop.h"
@@ -17,6 +19,8 @@ using agent::CallAnswer;
 
 namespace {
 
+constexpr auto kFreezeTakes = std::chrono::seconds{5};  // an operator waits
+
 std::string text_of(const OperatorMark& mark) {
   return "by " + mark.author + " at " + base::utc_text(mark.at) + (mark.note.empty() ? "" : ": " + mark.note);
 }
@@ -32,6 +36,19 @@ base::Result<bool> ServerRuntime::State::read_freeze() {
   return true;
 }
 
+// What an answer has to add: which back ends are still at something that began before.
+std::string ServerRuntime::State::await_frozen() const {
+  const base::SteadyTime until = adapters::net::clock_now().steady + kFreezeTakes;
+  std::string late;
+  for (const auto& runner : runners) {
+    const base::Duration left = std::max(base::Duration::zero(), until - adapters::net::clock_now().steady);
+    if (!runner->await_freeze(left)) late += (late.empty() ? " '" : ", '") + runner->planned().name + "'";
+  }
+  if (late.empty()) return {};
+  return "; except for a change that was under way and has not ended at" + late +
+         ": it is carried out or fails within the time-out of the back end, and is the last one";
+}
+
 void ServerRuntime::State::freeze(const std::string& reason, const agent::Caller& caller, Done done) {
   // Stored first, then in force, then answered: a freeze must survive a restart.
   const bool taken = housekeeper.post([=, this] {
@@ -42,10 +59,11 @@ void ServerRuntime::State::freeze(const std::string& reason, const agent::Caller
                               "look at the state directory, then ask again"));
     }
     for (auto& runner : runners) runner->freeze(true);
-    sink.message("FROZEN", text_of(mark));
-    sink.health("FROZEN", "", true, text_of(mark));
-    audit_line(caller, "freeze", "", reason, [done] {
-      done(call_ok(boost::json::object{{"text", "frozen: nothing is installed and nothing removed"}}));
+    const std::string late = await_frozen();
+    sink.message("FROZEN", text_of(mark) + late);
+    sink.health("FROZEN", "", true, text_of(mark) + late);
+    audit_line(caller, "freeze", "", reason + late, [done, late] {
+      done(call_ok(boost::json::object{{"text", "frozen: nothing is installed and nothing removed" + late}}));
     });
   });
   if (!taken) done(call_failed(CallAnswer::Outcome::unavailable, "too many orders wait", "try again"));

@@ -95,14 +95,15 @@ struct ServerRuntime::State {
   void watch_load();
   void watch_means();
   void set_owners(const std::vector<std::shared_ptr<const policy::DomainRules>>& domains);
-  void add_safe_sources(std::vector<mitigation::DomainFilters>& filters) const;
-  void tell_safe_sources(const agent::server::Owners& before);
+  void add_safe_lists(std::vector<mitigation::DomainFilters>& filters) const;
+  void tell_safe_lists(const agent::server::Owners& before);
   void withhold_unowned(signal::server::DesiredRules::Want& want);
   void show_policy(const Done& done) const;
   void what_if(const boost::json::object& arguments, const Done& done) const;
 
   // ---- the global stop (server_freeze.cpp) -------------------------------------------------------------------------
   base::Result<bool> read_freeze();
+  std::string await_frozen() const;
   void freeze(const std::string& reason, const agent::Caller& caller, Done done);
   void unfreeze(const agent::Caller& caller, Done done);
   std::vector<agent::server::BackEndView> back_end_views() const;

@@ -44,6 +44,7 @@ struct OwnerReport {
   std::string reason;                                      // when failed or taken
   std::optional<model::RefusalReason> why = std::nullopt;  // when failed, and the back end has told
   std::optional<base::SteadyTime> asked_at = {};           // of the want, once, when everything is in force
+  bool away = false;                                       // when failed: the back end is away, and never had them all
 };
 struct OwnerCounters {
   model::RuleOwner owner;

@@ -33,6 +33,22 @@ class FaultyBackEnd {
   void set_takes_filters(bool takes) {
     locked([&] { takes_filters_ = takes; });
   }
+  void set_confirms(bool confirms) {
+    locked([&] { confirms_ = confirms; });
+  }
+  // While on, changes of rules wait; waiting() tells whether one does.
+  void hold_changes(bool on) {
+    locked([&] { held_ = on; });
+  }
+  bool waiting() const {
+    const std::lock_guard lock(mutex_);
+    return waiting_;
+  }
+  // How often rules were listed.
+  std::size_t listed() const {
+    const std::lock_guard lock(mutex_);
+    return listed_;
+  }
   void lose_everything() {
     locked([&] {
       rules_.clear();
@@ -95,6 +111,10 @@ class FaultyBackEnd {
 
  private:
   friend class FaultyMitigator;
+  bool is_held() const {
+    const std::lock_guard lock(mutex_);
+    return held_;
+  }
   template <class F>
   void locked(F f) {
     {
@@ -117,6 +137,10 @@ class FaultyBackEnd {
   bool takes_filters_ = true;
   std::optional<model::RuleMatch> refused_;
   bool down_ = false;
+  bool confirms_ = false;
+  bool held_ = false;
+  bool waiting_ = false;
+  std::size_t listed_ = 0;
   int dies_ = 0;
 };
 
@@ -126,7 +150,9 @@ class FaultyMitigator : public ports::Mitigator {
 
   ports::MitigatorAbilities abilities() const override {
     const std::lock_guard lock(b_.mutex_);
-    return {"faulty", true, true, true, b_.takes_filters_};
+    ports::MitigatorAbilities out{"faulty", true, true, true, b_.takes_filters_};
+    out.confirms = b_.confirms_;
+    return out;
   }
   base::Result<void> open() override {
     base::Result<void> result;
@@ -137,6 +163,13 @@ class FaultyMitigator : public ports::Mitigator {
     return result;
   }
   ports::Applied apply(const std::vector<ports::RuleChange>& changes) override {
+    const auto held = [this](bool waits) {
+      bool on = false;
+      b_.locked([&] { b_.waiting_ = on = waits && b_.held_; });
+      return on;
+    };
+    if (held(true)) b_.await([&] { return !b_.is_held(); });
+    held(false);
     base::Result<void> result;
     b_.locked([&] {
       if (!check(result)) return;
@@ -205,6 +238,7 @@ class FaultyMitigator : public ports::Mitigator {
     Listing listing;
     b_.locked([&] {
       if (!check(result)) return;
+      ++b_.listed_;
       for (const auto& [match, one] : b_.rules_) listing.rules.push_back(one);
       for (const auto& [key, one] : b_.lists_) {
         listing.filters.push_back({key, model::digest_of(one.first), {}});

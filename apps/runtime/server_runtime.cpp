@@ -164,6 +164,7 @@ base::Result<void> ServerRuntime::State::open_back_ends(bool hold, bool frozen) 
                        auto report = back_ends.able(i, able, reason);
                        if (!report) return;
                        sink.message(able ? "MITIGATION_ABLE" : "MITIGATION_UNABLE", report->reason);
+                       sink.health("MITIGATION_UNABLE", "", !able, report->reason);
                        able_report = std::move(*report);
                        shards_to_tell.assign(shards.size(), true);
                      },
@@ -283,6 +284,7 @@ void ServerRuntime::State::stop() {
   for (auto& shard : shards) shard->stop();
   secretary.stop();
   if (committer) committer->stop();
+  for (auto& runner : runners) runner->begin_stop();
   for (auto& runner : runners) runner->stop();
   resolver.reset();
 }

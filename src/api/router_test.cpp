@@ -35,14 +35,17 @@ TEST_F(RouterTest, AliveIsNotReady) {
   instruments_->health("MITIGATOR_DRY", "", true, "");
   EXPECT_EQ(get("/readyz").status, 200u) << "degraded is no failure";
   instruments_->health("MITIGATOR_DOWN", "edge", true, "10.1.2.3 refuses");
-  instruments_->health("MITIGATOR_DOWN", "core", true, "10.1.2.4 refuses");
+  EXPECT_EQ(get("/readyz").status, 200u) << "requests are taken, the others install the rules";
+  instruments_->health("MITIGATION_UNABLE", "", true, "10.1.2.4 refuses");
+  instruments_->health("STORE_FAILED", "", true, "the disk");
   EXPECT_EQ(get("/readyz").status, 503u);
-  EXPECT_EQ(get("/readyz").body, "MITIGATOR_DOWN\n");
+  EXPECT_EQ(get("/readyz").body, "MITIGATION_UNABLE\nSTORE_FAILED\n");
   EXPECT_EQ(get("/healthz").status, 200u) << "a restart heals no back end";
   EXPECT_EQ(get("/healthz", "POST").status, 405u);
   EXPECT_EQ(get("/v1/health").status, 404u) << "the details are for the socket";
   instruments_->health("MITIGATOR_DOWN", "edge", false, "");
-  instruments_->health("MITIGATOR_DOWN", "core", false, "");
+  instruments_->health("MITIGATION_UNABLE", "", false, "");
+  instruments_->health("STORE_FAILED", "", false, "");
   EXPECT_EQ(get("/readyz").status, 200u);
 }
 

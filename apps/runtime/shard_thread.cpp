@@ -39,6 +39,7 @@ constexpr Metric kMetrics[] = {
     {&Counts::sessions_refused, "dots_sessions_refused_total"},
     {&Counts::sessions_crowded_out, "dots_sessions_crowded_out_total"},
     {&Counts::data_requests, "dots_data_requests_total"},
+    {&Counts::damped, "dots_requests_damped_total"},
 };
 static_assert(std::size(kMetrics) * sizeof(std::uint64_t) + sizeof(coap::Counters) + sizeof(Counts::redirected) ==
                   sizeof(Counts),

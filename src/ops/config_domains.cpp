@@ -149,12 +149,14 @@ SectionSpec domain_section() {
                  "10000"}),
       number<D>("accept_list_alarm_bytes_per_s", &D::accept_list_alarm_bps, "bytes per second",
                 {1, 1'000'000'000'000, true}, {"The same by layer-3 bytes. 0: not judged by bytes.", "12500000"}),
-      by_default("600", number<D>("activations_per_minute", &D::activations_per_minute, "requests per minute",
-                                  {1, 10 * kMillion, true},
-                                  {"Requests of the domain that begin to be mitigated, replaced and revived ones "
-                                   "included; further ones are answered 5.03, so that nobody makes routers flap. 0: "
-                                   "no limit.",
-                                   "60"})),
+      by_default(
+          "600",
+          number<D>("activations_per_minute", &D::activations_per_minute, "requests per minute",
+                    {1, 10 * kMillion, true},
+                    {"Requests of each client of the domain that begin to be mitigated, replaced and revived ones "
+                     "included; further ones are answered 5.03, so that nobody makes routers flap. 0: "
+                     "no limit.",
+                     "60"})),
       seconds<D>("notification_interval_s", &D::notification_interval, {3, 3600},
                  {"How often an observing client hears the status when nothing changes. RFC 9132 section 4.4.2.1 sets "
                   "the minimum.",

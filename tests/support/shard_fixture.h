@@ -89,6 +89,7 @@ class ShardTest : public ::testing::Test {
     for (auto& answer : out.operator_answers) operator_answers.push_back(std::move(answer));
     if (out.clients) clients = out.clients;
     for (auto& line : out.lines) lines.push_back(std::string{line.id});
+    damped += out.counts.damped;
     for (const auto& datagram : out.send) to_peer(datagram);
     for (const auto& path : out.close) closed.push_back(path);
     for (auto& [to, messages] : out.to_domain) {
@@ -252,6 +253,7 @@ class ShardTest : public ::testing::Test {
   std::vector<signal::server::OperatorAnswer> operator_answers;
   std::vector<std::pair<std::uint64_t, ports::HttpAnswer>> data_answers;
   std::vector<std::string> lines;
+  std::uint64_t damped = 0;
   std::vector<model::Path> closed;  // TCP
   std::optional<signal::server::ClientCounts> clients;
 };

@@ -257,7 +257,10 @@ void Shard::committed(const ports::CommitResult& result, base::Now now, ShardOut
 
 void Shard::show(Visible visible, base::Now now, ShardOutput& out) {
   std::visit(base::Overload{
-                 [&](Reply& reply) { to_session(std::move(reply), now, out); },
+                 [&](Reply& reply) {
+                   if (reply.answer.refusal_reason == model::RefusalReason::rate) ++out.counts.damped;
+                   to_session(std::move(reply), now, out);
+                 },
                  [&](NoReply& no_reply) { to_session(no_reply, now, out); },
                  [&](Notify& notify) {
                    ++out.counts.notifications;

@@ -1,4 +1,4 @@
-// How often requests of a domain may begin to be mitigated: a client that was taken over must not make routers flap
+// How often requests of a client may begin to be mitigated: a client that was taken over must not make routers flap
 // (RFC 8811 section 5). Pure.
 #pragma once
 

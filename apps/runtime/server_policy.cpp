@@ -84,12 +84,12 @@ void ServerRuntime::State::watch_load() {
   const PlannerSettings& settings = now->settings();
   BackEndLoads loads;
   for (const auto& runner : runners) loads[runner->planned().name] = runner->load();
-  const auto which = agent::server::replan(settings, loads_told, loads);
-  if (!which) return;
+  const auto concerned = agent::server::replan(settings, loads_told, loads);
+  if (!concerned) return;
   loads_told = std::move(loads);
   const auto next = make_planner(std::make_shared<const PlannerSettings>(settings));
   on_all_shards(
-      [next, which = *which](Shard& shard, base::Now at, ShardOutput&) { shard.set_planner(next, at, which); });
+      [next, which = *concerned](Shard& shard, base::Now at, ShardOutput&) { shard.set_planner(next, at, which); });
 }
 
 // The housekeeper's thread.
@@ -107,7 +107,7 @@ void ServerRuntime::State::set_owners(const std::vector<std::shared_ptr<const po
 }
 
 // Those of all domains are wanted anew with the lists that their clients have made, and when the configuration changes.
-void ServerRuntime::State::add_safe_sources(std::vector<mitigation::DomainFilters>& filters) const {
+void ServerRuntime::State::add_safe_lists(std::vector<mitigation::DomainFilters>& filters) const {
   std::shared_ptr<const MitigationPlanner> plans;
   std::shared_ptr<const agent::server::Owners> domains;
   {
@@ -115,17 +115,18 @@ void ServerRuntime::State::add_safe_sources(std::vector<mitigation::DomainFilter
     plans = planner;
     domains = owners;
   }
-  if (!plans || plans->settings().safety.sources.empty()) return;
+  if (!plans) return;
   for (auto& one : filters) {
     const auto domain = domains->find(one.domain);
     if (!one.whole || domain == domains->end()) continue;
-    auto want = agent::server::safe_sources(domain->second->policy(), plans->settings().safety.sources);
-    if (want.list) one.lists.push_back(std::move(want));
+    for (auto& want : agent::server::safe_lists(domain->second->policy(), plans->settings().safety)) {
+      if (want.list) one.lists.push_back(std::move(want));
+    }
   }
 }
 
 // After a reload; `before`: the domains that there were.
-void ServerRuntime::State::tell_safe_sources(const agent::server::Owners& before) {
+void ServerRuntime::State::tell_safe_lists(const agent::server::Owners& before) {
   std::shared_ptr<const MitigationPlanner> plans;
   std::shared_ptr<const agent::server::Owners> domains;
   {
@@ -135,9 +136,9 @@ void ServerRuntime::State::tell_safe_sources(const agent::server::Owners& before
   }
   std::vector<mitigation::DomainFilters> filters;
   for (const auto& [id, rules] : *domains)
-    filters.push_back({id, false, {agent::server::safe_sources(rules->policy(), plans->settings().safety.sources)}});
+    filters.push_back({id, false, agent::server::safe_lists(rules->policy(), plans->settings().safety)});
   for (const auto& [id, rules] : before) {
-    if (!domains->contains(id)) filters.push_back({id, false, {agent::server::safe_sources(rules->policy(), {})}});
+    if (!domains->contains(id)) filters.push_back({id, false, agent::server::safe_lists(rules->policy(), {})});
   }
   for (auto& runner : runners) runner->want({}, filters);
 }

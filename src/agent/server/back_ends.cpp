@@ -18,25 +18,49 @@ std::optional<std::uint64_t> sum(std::optional<std::uint64_t> a, std::optional<s
 
 }  // namespace
 
-RulesReport BackEnds::combined(const model::RuleOwner& id, const Owner& owner) {
+RulesReport BackEnds::combined(const model::RuleOwner& id, const Owner& owner) const {
   RulesReport combined{id.cuid, id.mid, RulesReport::State::installed, {}};
+  const auto failed = [&] { return combined.state == RulesReport::State::failed; };
   for (const std::size_t index : owner.uses) {
     const auto found = owner.reports.find(index);
-    if (found == owner.reports.end()) {
-      combined.state = RulesReport::State::pending;
-      continue;
-    }
-    const mitigation::OwnerReport& one = found->second;
-    if (one.state == RuleState::failed) return {id.cuid, id.mid, RulesReport::State::failed, one.reason, one.why};
+    const mitigation::OwnerReport one = found == owner.reports.end() ? mitigation::OwnerReport{} : found->second;
     if (one.state == RuleState::installed) continue;
-    combined.state = RulesReport::State::pending;
-    if (combined.reason.empty()) combined.reason = one.reason;
+    if (one.state == RuleState::failed) {
+      if (one.away || (one.why && model::exceeds_capability(*one.why))) combined.without.insert(names_[index]);
+      if (failed()) continue;
+      combined.state = RulesReport::State::failed;
+      combined.reason = one.reason;
+      combined.why = one.why;
+    } else if (!failed()) {
+      combined.state = RulesReport::State::pending;
+      if (combined.reason.empty()) combined.reason = one.reason;
+    }
   }
   return combined;
 }
 
-BackEnds::Route BackEnds::want(const model::RuleOwner& id, const std::vector<signal::server::Plan::Part>& parts) {
+std::optional<RulesReport> BackEnds::no_room(const model::RuleOwner& id, std::size_t needs,
+                                             const std::vector<signal::server::Plan::Part>& parts) const {
+  const auto found = owners_.find(id);
+  const std::size_t has = found == owners_.end() ? 0 : found->second.rules;
+  if (most_rules_ == 0 || needs <= has || rules_ - has + needs <= most_rules_) return std::nullopt;
+  RulesReport report{id.cuid, id.mid, RulesReport::State::failed, {}, model::RefusalReason::capacity};
+  report.reason = "no room: " + std::to_string(rules_ - has) + " of " + std::to_string(most_rules_) +
+                  " rules of all domains are used, and this needs " + std::to_string(needs);
+  for (const auto& part : parts) report.without.insert(part.back_end);
+  report.withheld = true;
+  return report;
+}
+
+BackEnds::Route BackEnds::want(const model::RuleOwner& id, std::vector<signal::server::Plan::Part>& parts) {
   Route route;
+  std::size_t needs = 0;
+  for (const auto& part : parts) needs += part.rules.size();
+  const std::optional<RulesReport> refused = no_room(id, needs, parts);
+  if (refused) {
+    parts.clear();
+    needs = 0;
+  }
   std::set<std::size_t> uses;
   for (const auto& part : parts) {
     const auto at = std::find(names_.begin(), names_.end(), part.back_end);
@@ -46,11 +70,18 @@ BackEnds::Route BackEnds::want(const model::RuleOwner& id, const std::vector<sig
   std::set<std::size_t> hear = uses;
   if (found != owners_.end()) hear.insert(found->second.uses.begin(), found->second.uses.end());
   route.hear.assign(hear.begin(), hear.end());
-  if (uses.empty()) {
-    if (found != owners_.end()) owners_.erase(found);
+  if (found != owners_.end()) rules_ -= found->second.rules;
+  if (uses.empty() && found != owners_.end()) owners_.erase(found);
+  if (uses.empty() && !refused) return route;
+  Owner& owner = owners_[id];
+  rules_ += needs;
+  owner.rules = needs;
+  if (refused) {
+    owner.told = *refused;
+    owner.told_once = true;
+    route.told = ToDomain{id.domain, owner.told};
     return route;
   }
-  Owner& owner = owners_[id];
   owner.uses = std::move(uses);
   std::erase_if(owner.reports, [&](const auto& one) { return !owner.uses.contains(one.first); });
   if (!owner.told_once) return route;
@@ -73,7 +104,9 @@ std::vector<ToDomain> BackEnds::reported(std::size_t back_end, const std::vector
     owner.reports[back_end] = report;
     const RulesReport now = combined(report.owner, owner);
     const RulesReport& told = owner.told;
-    if (owner.told_once && told.state == now.state && told.reason == now.reason && told.why == now.why) continue;
+    if (owner.told_once && told.state == now.state && told.reason == now.reason && told.why == now.why &&
+        told.without == now.without)
+      continue;
     owner.told = now;
     owner.told_once = true;
     out.push_back({report.owner.domain, now});

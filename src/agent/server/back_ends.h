@@ -29,7 +29,11 @@ class BackEnds {
     std::vector<std::size_t> hear;
     std::optional<ToDomain> told;
   };
-  Route want(const model::RuleOwner& owner, const std::vector<signal::server::Plan::Part>& parts);
+  // Where limit_rules() leaves no room the parts are emptied, and that is told.
+  Route want(const model::RuleOwner& owner, std::vector<signal::server::Plan::Part>& parts);
+  // So many rules are wanted at most, of all owners at all back ends, whoever plans at the same time. An owner that
+  // wants no more than it has is never refused. 0: no limit.
+  void limit_rules(std::size_t most) { most_rules_ = most; }
 
   // The events for the owners' domains; only where the combined state changed.
   std::vector<ToDomain> reported(std::size_t back_end, const std::vector<mitigation::OwnerReport>& reports);
@@ -43,18 +47,25 @@ class BackEnds {
  private:
   struct Owner {
     std::set<std::size_t> uses;
+    std::size_t rules = 0;
     std::map<std::size_t, mitigation::OwnerReport> reports;
     std::map<std::size_t, model::DropCounters> counters;
     signal::server::RulesReport told;
     bool told_once = false;
   };
-  static signal::server::RulesReport combined(const model::RuleOwner& id, const Owner& owner);
+  signal::server::RulesReport combined(const model::RuleOwner& id, const Owner& owner) const;
   static signal::server::CountersReport sum_of(const model::RuleOwner& id, const Owner& owner);
+
+  // What `parts` want has no room: it wants nothing instead.
+  std::optional<signal::server::RulesReport> no_room(const model::RuleOwner& id, std::size_t needs,
+                                                     const std::vector<signal::server::Plan::Part>& parts) const;
 
   std::vector<std::string> names_;
   std::map<model::RuleOwner, Owner> owners_;
   std::map<std::size_t, std::string> unable_;  // with the reason
   std::set<model::RuleOwner> undelivered_;
+  std::size_t most_rules_ = 0;
+  std::size_t rules_ = 0;  // of all owners
 };
 
 // The exemptions that stand before all drops (ARCHITECTURE idea 4): live peers one by one up to `most`, and for every

@@ -22,11 +22,15 @@ const Parts kOnB{{"b", {}}};
 const Parts kOnBoth{{"a", {}}, {"b", {}}};
 const std::vector<mitigation::OwnerReport> kInstalled{{kOwner, RuleState::installed, ""}};
 
+BackEnds::Route want(BackEnds& ends, Parts parts, const model::RuleOwner& owner = kOwner) {
+  return ends.want(owner, parts);
+}
+
 RulesReport told(const BackEnds::Route& route) { return std::get<RulesReport>(route.told.value().event); }
 
 TEST(BackEnds, InstalledOnlyWhenAllThatItUsesHaveInstalled) {
   BackEnds ends({"a", "b", "unused"});
-  EXPECT_FALSE(ends.want(kOwner, kOnBoth).told) << "nothing is known yet";
+  EXPECT_FALSE(want(ends, kOnBoth).told) << "nothing is known yet";
   EXPECT_EQ(only_state(ends.reported(0, kInstalled)), RulesReport::State::pending);
   EXPECT_EQ(only_state(ends.reported(1, kInstalled)), RulesReport::State::installed);
   EXPECT_TRUE(ends.reported(1, kInstalled).empty());
@@ -37,43 +41,93 @@ TEST(BackEnds, InstalledOnlyWhenAllThatItUsesHaveInstalled) {
 
 TEST(BackEnds, WhatIsTakenButNotInForceIsPendingAndSaysWhatItWaitsFor) {
   BackEnds ends({"a", "b"});
-  ends.want(kOwner, kOnBoth);
+  want(ends, kOnBoth);
   ends.reported(1, kInstalled);
   const auto taken = ends.reported(0, {{kOwner, RuleState::taken, "BGP peer is not established"}});
   EXPECT_EQ(only_state(taken), RulesReport::State::pending);
   EXPECT_EQ(std::get<RulesReport>(taken.at(0).event).reason, "BGP peer is not established");
 }
 
+TEST(BackEnds, AReportSaysWhichBackEndsHaveNothingOfIt) {
+  BackEnds ends({"a", "b", "c"});
+  want(ends, {{"a", {}}, {"b", {}}, {"c", {}}});
+  const auto report = [&](std::size_t index, mitigation::OwnerReport one) {
+    const auto out = ends.reported(index, {std::move(one)});
+    return out.empty() ? RulesReport{} : std::get<RulesReport>(out.at(0).event);
+  };
+  using Names = std::set<std::string>;
+  EXPECT_EQ(report(0, {kOwner, RuleState::installed, ""}).without, Names{});
+  EXPECT_EQ(report(1, {kOwner, RuleState::failed, "full", model::RefusalReason::capacity}).without, Names{"b"});
+  mitigation::OwnerReport away{kOwner, RuleState::failed, "c is unavailable", model::RefusalReason::hardware};
+  away.away = true;
+  const auto two = report(2, away);
+  EXPECT_EQ(two.without, (Names{"b", "c"}));
+  EXPECT_EQ(two.reason, "full") << "the first one that failed";
+  // What only refuses a rule may have others.
+  EXPECT_EQ(report(1, {kOwner, RuleState::failed, "bad rule", model::RefusalReason::hardware}).without, Names{"c"});
+}
+
+TEST(BackEnds, NeverMoreRulesThanTheLimitAreWantedHoweverManyPlanAtOnce) {
+  const auto owner = [](std::uint32_t mid) { return model::RuleOwner{kOwner.domain, kOwner.cuid, base::Mid{mid}}; };
+  BackEnds ends({"a", "b"});
+  ends.limit_rules(3);
+  const model::Rule rule;
+  Parts two{{"a", {rule}}, {"b", {rule}}};
+  Parts second = two;
+  EXPECT_FALSE(ends.want(owner(1), two).told);
+  const auto refused = ends.want(owner(2), second);
+  EXPECT_TRUE(second.empty());
+  EXPECT_TRUE(refused.hear.empty());
+  EXPECT_EQ(told(refused).why, model::RefusalReason::capacity);
+  EXPECT_EQ(told(refused).reason, "no room: 2 of 3 rules of all domains are used, and this needs 2");
+  EXPECT_TRUE(told(refused).withheld);
+  ends.undelivered(owner(2));
+  EXPECT_EQ(only_state(ends.reported(0, {})), RulesReport::State::failed)
+      << "it is told also when it finds a full queue";
+  Parts one{{"a", {rule}}};
+  EXPECT_FALSE(ends.want(owner(3), one).told);
+  // A smaller limit takes nothing from what runs; when that goes others come in.
+  ends.limit_rules(1);
+  EXPECT_FALSE(ends.want(owner(1), two).told);
+  EXPECT_EQ(two.size(), 2U);
+  ends.limit_rules(3);
+  Parts none;
+  ends.want(owner(1), none);
+  Parts again{{"a", {rule}}, {"b", {rule}}};
+  EXPECT_EQ(ends.want(owner(2), again).hear, (std::vector<std::size_t>{0, 1}));
+  EXPECT_EQ(again.size(), 2U);
+}
+
 TEST(BackEnds, WhoWantsItsRulesAgainIsToldAgain) {
   BackEnds ends({"a"});
-  ends.want(kOwner, kOnA);
+  want(ends, kOnA);
   ends.reported(0, kInstalled);
-  const auto again = ends.want(kOwner, kOnA);
+  const auto again = want(ends, kOnA);
   EXPECT_EQ(again.told.value().domain, kOwner.domain);
   EXPECT_EQ(told(again).state, RulesReport::State::installed);
   EXPECT_EQ(told(again).mid, kOwner.mid);
-  ends.want(kOwner, {});
+  want(ends, {});
   EXPECT_EQ(ends.size(), 0u);
-  EXPECT_FALSE(ends.want(kOwner, kOnA).told) << "what was known is forgotten with the owner";
+  EXPECT_FALSE(want(ends, kOnA).told) << "what was known is forgotten with the owner";
 }
 
 TEST(BackEnds, OnlyThoseThatAreUsedHearAndCount) {
   BackEnds ends({"a", "b"});
-  EXPECT_EQ(ends.want(kOwner, kOnA).hear, std::vector<std::size_t>{0});
+  EXPECT_EQ(want(ends, kOnA).hear, std::vector<std::size_t>{0});
   ends.reported(0, kInstalled);
   EXPECT_TRUE(ends.reported(1, {{kOwner, RuleState::failed, "not mine"}}).empty());
-  const auto moved = ends.want(kOwner, kOnB);
+  const auto moved = want(ends, kOnB);
   EXPECT_EQ(moved.hear, (std::vector<std::size_t>{0, 1})) << "who is used no more has to let go";
   EXPECT_TRUE(ends.reported(0, {{kOwner, RuleState::failed, "too late"}}).empty());
   EXPECT_EQ(only_state(ends.reported(1, kInstalled)), RulesReport::State::installed);
-  EXPECT_EQ(told(ends.want(kOwner, kOnBoth)).state, RulesReport::State::pending) << "the new one has not spoken";
-  EXPECT_EQ(ends.want(kOwner, {}).hear, (std::vector<std::size_t>{0, 1}));
-  EXPECT_TRUE(ends.want(kOwner, {}).hear.empty());
+  EXPECT_EQ(told(want(ends, kOnBoth)).state, RulesReport::State::pending) << "the new one has not spoken";
+  EXPECT_EQ(want(ends, {}).hear, (std::vector<std::size_t>{0, 1}));
+  EXPECT_TRUE(want(ends, {}).hear.empty());
 }
 
 TEST(BackEnds, AReportThatFoundNoRoomComesAgain) {
   BackEnds ends({"a"});
-  ends.want(kOwner, kOnA);
+  want(ends, kOnA);
   ends.reported(0, kInstalled);
   EXPECT_TRUE(ends.reported(0, {}).empty());
   ends.undelivered(kOwner);
@@ -83,7 +137,7 @@ TEST(BackEnds, AReportThatFoundNoRoomComesAgain) {
 
 TEST(BackEnds, CountersAddUpAndUnknownIsNotZero) {
   BackEnds ends({"a", "b"});
-  ends.want(kOwner, kOnBoth);
+  want(ends, kOnBoth);
   model::DropCounters some;
   some.bytes_dropped = 10;
   auto out = ends.counted(0, {{kOwner, some}});

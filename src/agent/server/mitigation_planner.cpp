@@ -133,6 +133,28 @@ void add(std::string& text, const std::string& more) { text += (text.empty() ? "
 
 }  // namespace
 
+std::optional<signal::server::Replan> replan(const PlannerSettings& settings, const BackEndLoads& before,
+                                             const BackEndLoads& after) {
+  using signal::server::Replan;
+  const bool rules_of_all = settings.safety.rules > 0 || settings.safety.rules_per_domain > 0;
+  const auto of = [](const BackEndLoads& loads, const std::string& name) {
+    const auto found = loads.find(name);
+    return found == loads.end() ? BackEndLoad{} : found->second;
+  };
+  std::optional<Replan> out;
+  const auto differs = [&](bool less) { out = less || out == Replan::unmet ? Replan::unmet : Replan::crowded; };
+  for (const PlannedBackEnd& one : settings.back_ends) {
+    const BackEndLoad was = of(before, one.name), is = of(after, one.name);
+    if ((rules_of_all || one.max_rules > 0) && was.rules != is.rules) differs(is.rules < was.rules);
+    // Traffic is never the same: hundredths of the limit count.
+    const std::uint64_t step = one.max_bits_per_s / 100 + 1;
+    if (one.max_bits_per_s > 0 && was.bits_per_s / step != is.bits_per_s / step)
+      differs(is.bits_per_s < was.bits_per_s);
+    if (was.down != is.down) differs(true);
+  }
+  return out;
+}
+
 Plan MitigationPlanner::plan(const PlanRequest& request) const { return plan(request, nullptr); }
 
 MitigationPlanner::Story MitigationPlanner::explain(const PlanRequest& request) const {
@@ -211,8 +233,11 @@ Plan MitigationPlanner::plan(const PlanRequest& request, Story* story) const {
     plan.parts.push_back({part.back_end, std::move(part.rules)});
   }
   const policy::SafetyPolicy& safety = settings_->safety;
+  std::size_t held = 0;
+  for (const auto& [name, count] : request.holds) held += count;
   const auto too_many = [&](const std::string& what, std::uint64_t others, std::uint32_t most) {
-    if (most == 0 || others + needed <= most) return;
+    // What runs goes on, also under a limit that has become smaller.
+    if (most == 0 || needed <= held || others + needed <= most) return;
     plan.parts.clear();
     assignment.unmet = RefusalReason::capacity;
     assignment.notes.push_back("no room: " + std::to_string(others) + " of " + std::to_string(most) + " rules " + what +
@@ -234,7 +259,9 @@ Plan MitigationPlanner::plan(const PlanRequest& request, Story* story) const {
     story->safety = left_out;
     story->back_ends = assignment.notes;
   }
-  if (assignment.unmet && model::exceeds_capability(*assignment.unmet)) plan.not_started = assignment.unmet;
+  // Without names every back end does what it can; one that is named and cannot is missed.
+  if (assignment.unmet && (!rule.use.empty() || model::exceeds_capability(*assignment.unmet)))
+    plan.not_started = assignment.unmet;
   if (plan.parts.empty() && !plan.not_started) {
     plan.verdict =
         Verdict::no(model::ResponseCode::service_unavailable, "the server has no means to mitigate this scope",

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -20,8 +21,13 @@ struct PlannerSettings {
   policy::SafetyPolicy safety;
 };
 
-// Without a chain: all rules on every back end that can express them. When no back end of the rule that decides can
-// express what is wanted, the plan is refused (RefusalReason::function).
+// Which mitigations other loads give another plan, under these settings. None: the loads are as good as the same.
+std::optional<signal::server::Replan> replan(const PlannerSettings& settings, const BackEndLoads& before,
+                                             const BackEndLoads& after);
+
+// Without a chain, or under a rule that names no back end: all rules on every back end that can express them; when none
+// can, the plan is refused (RefusalReason::function). One that is named and cannot, without anybody in its place, is
+// what Plan::not_started tells; the rules after it are not looked at.
 // Threads: any; immutable.
 class MitigationPlanner final : public signal::server::Planner {
  public:

@@ -88,14 +88,25 @@ TEST_F(PlannerTest, ActionsOfARuleTakeThePlaceOfThoseOfTheDomain) {
   EXPECT_THAT(lines(plan({"203.0.113.7/32"})), ElementsAre("routers: blackhole all to 203.0.113.7/32"));
 }
 
-TEST_F(PlannerTest, ANamedBackEndThatCannotExpressItGivesWayOrTheRequestIsRefused) {
-  policy::PolicyRule& one = rule("one");
+// It is not passed by: the operator has named who does it.
+TEST_F(PlannerTest, ANamedBackEndThatCannotExpressItGivesWayOrIsMissed) {
+  rule("one").use = {"routers"};
+  rule("two").use = {"filter"};
+  policy::PolicyRule& one = settings.chain[0];
+  const Plan missed = plan({"203.0.113.7/32"});
+  EXPECT_TRUE(missed.verdict.allowed);
+  EXPECT_THAT(missed.parts, IsEmpty());
+  EXPECT_EQ(missed.not_started, RefusalReason::function);
+  EXPECT_THAT(missed.story, HasSubstr("policy 'one'; 'routers' does not take it"));
+  one.use = {"routers", "filter"};
+  const Plan half = plan({"203.0.113.7/32"});
+  EXPECT_THAT(lines(half), ElementsAre("filter: drop udp to 203.0.113.7/32"));
+  EXPECT_EQ(half.not_started, RefusalReason::function);
   one.use = {"routers"};
-  const Plan refused = plan({"203.0.113.7/32"});
-  EXPECT_EQ(refused.verdict.refusal, RefusalReason::function);
-  EXPECT_THAT(refused.verdict.reason, HasSubstr("'routers' does not take it"));
   one.overflow = {"filter"};
-  EXPECT_THAT(lines(plan({"203.0.113.7/32"})), ElementsAre("filter: drop udp to 203.0.113.7/32"));
+  const Plan other = plan({"203.0.113.7/32"});
+  EXPECT_THAT(lines(other), ElementsAre("filter: drop udp to 203.0.113.7/32"));
+  EXPECT_EQ(other.not_started, std::nullopt);
 }
 
 //
@@ -134,6 +145,9 @@ TEST_F(PlannerTest, WhatDoesNotFitIsAcceptedAndNotStarted) {
   EXPECT_EQ(plan({"203.0.113.7/32"}).not_started, RefusalReason::capacity);
   holds = {{"filter", 1}};
   EXPECT_FALSE(plan({"203.0.113.7/32"}).not_started.has_value()) << "what it has is not counted twice";
+  settings.safety.rules = settings.safety.rules_per_domain = 2;
+  EXPECT_EQ(lines(plan({"203.0.113.7/32"})).size(), 1U) << "a smaller limit ends nothing that runs";
+  EXPECT_EQ(plan({"203.0.113.7/32", "203.0.113.9/32"}).not_started, RefusalReason::capacity);
 }
 
 // U-014: an alias alone is enough, and the contract decides what is done.
@@ -204,8 +218,9 @@ TEST_F(PlannerTest, ABackEndThatExemptsNothingDoesNotCutTheSignal) {
   EXPECT_THAT(plan.story, HasSubstr("203.0.113.6/32 is where a DOTS session of the domain comes from"));
   rule("routers").use = {"routers"};
   const Plan cut = this->plan({"203.0.113.6/32"}, {});
-  EXPECT_FALSE(cut.verdict.allowed);
-  EXPECT_THAT(cut.verdict.reason, HasSubstr("where a DOTS session of the domain comes from"));
+  EXPECT_THAT(cut.parts, IsEmpty());
+  EXPECT_EQ(cut.not_started, RefusalReason::function);
+  EXPECT_THAT(cut.story, HasSubstr("where a DOTS session of the domain comes from"));
 }
 
 TEST_F(PlannerTest, ABackEndThatCannotTellSourcesApartIsNamed) {
@@ -237,6 +252,27 @@ TEST_F(PlannerTest, TheVolumeIsLookedAtOnlyWhereItDecides) {
   volume_bps = 1000;
   EXPECT_THAT(lines(plan({"203.0.113.7/32"})),
               ElementsAre("filter: blackhole all to 203.0.113.7/32", "routers: blackhole all to 203.0.113.7/32"));
+}
+
+TEST_F(PlannerTest, OnlyLoadsThatCountMakeOtherPlans) {
+  using signal::server::Replan;
+  const auto by = [&](BackEndLoad is) { return replan(settings, {{"filter", {10, 5000}}}, {{"filter", is}}); };
+  EXPECT_EQ(by({11, 9000}), std::nullopt) << "nothing is limited";
+  EXPECT_EQ(by({10, 5000, true}), Replan::unmet);
+  settings.safety.rules_per_domain = 5;
+  EXPECT_EQ(by({11, 5000}), Replan::crowded);
+  EXPECT_EQ(by({9, 5000}), Replan::unmet);
+  settings.safety.rules_per_domain = 0;
+  settings.back_ends[0].max_rules = 5;
+  EXPECT_EQ(by({9, 5000}), Replan::unmet);
+  EXPECT_EQ(by({10, 9000}), std::nullopt);
+  settings.back_ends[0].max_rules = 0;
+  settings.back_ends[0].max_bits_per_s = 100'000;
+  EXPECT_EQ(by({9, 5001}), std::nullopt) << "as good as the same";
+  EXPECT_EQ(by({9, 9000}), Replan::crowded);
+  EXPECT_EQ(by({9, 1000}), Replan::unmet);
+  settings.back_ends[0].max_rules = 5;
+  EXPECT_EQ(by({9, 9000}), Replan::unmet) << "less of one thing is enough";
 }
 
 TEST_F(PlannerTest, AStoryTellsEveryStep) {

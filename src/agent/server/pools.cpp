@@ -39,13 +39,18 @@ class Pool {
       out_.notes.push_back("'" + name + "' does not take it: " + no->why);
     } else {
       taken_.insert(name);
-      out_.notes.push_back("'" + name + "' takes it: " + std::to_string(out_.parts.back().rules.size()) +
+      out_.notes.push_back("'" + name + "' takes it" + (down(name) ? " when it is back: " : ": ") +
+                           std::to_string(out_.parts.back().rules.size()) +
                            (out_.parts.back().rules.size() == 1 ? " rule" : " rules"));
     }
     return no;
   }
   // Does this mitigation run there, and has it not its part of the new plan yet?
   bool holds(const std::string& name) const { return held(name) > 0 && !taken_.contains(name); }
+  bool down(const std::string& name) const {
+    const auto found = loads_.find(name);
+    return found != loads_.end() && found->second.down;
+  }
 
  private:
   std::uint64_t held(const std::string& name) const {
@@ -101,7 +106,9 @@ Assignment assign(const policy::PolicyRule& rule, const std::vector<PlannedBackE
       if (std::find(use.begin(), use.end(), other) == use.end()) candidates.push_back(other);
     }
     // What runs is not moved: in between nobody would have it.
-    std::stable_partition(candidates.begin(), candidates.end(), [&](const auto& one) { return pool.holds(one); });
+    const auto newcomers =
+        std::stable_partition(candidates.begin(), candidates.end(), [&](const auto& one) { return pool.holds(one); });
+    std::stable_partition(newcomers, candidates.end(), [&](const auto& one) { return !pool.down(one); });
     std::optional<RefusalReason> unmet;
     for (const std::string& one : candidates) {
       const auto no = pool.give(one);

@@ -1,4 +1,5 @@
-// Which back ends take a mitigation: those that the policy names, and others in place of those that cannot. Pure.
+// Which back ends take a mitigation: those that the policy names, and others in place of those that cannot. What runs
+// at one of them stays; else those that are up come before those that are down. Pure.
 #pragma once
 
 #include <cstdint>
@@ -33,6 +34,7 @@ struct PlannedBackEnd {
 struct BackEndLoad {
   std::uint64_t rules = 0;
   std::uint64_t bits_per_s = 0;  // that it drops
+  bool down = false;             // it has been away for longer than a moment
   friend bool operator==(const BackEndLoad&, const BackEndLoad&) = default;
 };
 using BackEndLoads = std::map<std::string, BackEndLoad>;

@@ -96,6 +96,29 @@ TEST(Pools, WhatRunsAtAnOverflowStaysThereWhenTheFirstHasRoomAgain) {
   EXPECT_EQ(names(assign(rule, back_ends, {}, mine)), "rim core ");
 }
 
+TEST(Pools, ABackEndThatIsDownGetsNothingNewWhereAnotherCanTakeIt) {
+  const std::vector back_ends{back_end("edge"), back_end("core"), back_end("spare")};
+  policy::PolicyRule rule;
+  rule.use = {"edge"};
+  BackEndLoads loads;
+  loads["edge"].down = true;
+  const auto waits = assign(rule, back_ends, loads, demand(1));
+  EXPECT_EQ(names(waits), "edge ") << "there is nobody else";
+  EXPECT_FALSE(waits.unmet.has_value());
+  EXPECT_EQ(waits.notes.at(0), "'edge' takes it when it is back: 1 rule");
+  rule.overflow = {"core", "spare"};
+  EXPECT_EQ(names(assign(rule, back_ends, loads, demand(1))), "core ");
+  loads["core"].down = true;
+  EXPECT_EQ(names(assign(rule, back_ends, loads, demand(1))), "spare ");
+  loads["spare"].down = true;
+  EXPECT_EQ(names(assign(rule, back_ends, loads, demand(1))), "edge ");
+  // What runs there stays in force without its back end, and is not moved.
+  loads["spare"].down = false;
+  Demand mine = demand(1);
+  mine.holds = {{"edge", 1}};
+  EXPECT_EQ(names(assign(rule, back_ends, loads, mine)), "edge ");
+}
+
 TEST(Pools, TrafficThatDoesNotFitIsBandwidth) {
   std::vector back_ends{back_end("edge")};
   back_ends[0].max_bits_per_s = 1000;

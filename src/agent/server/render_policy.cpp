@@ -88,7 +88,7 @@ std::string told(const policy::Verdict& verdict, const signal::server::Plan& pla
   if (plan.not_started && model::exceeds_capability(*plan.not_started))
     return "2.01, then status 4 (attack-exceeded-capability)";
   if (plan.needs_approval) return "2.01, status 1 until an operator has approved";
-  if (plan.parts.empty()) return "2.01, and status 1 for as long as it runs";
+  if (plan.parts.empty() || plan.not_started) return "2.01, and status 1 for as long as it runs";
   return "2.01, and status 2 when the rules are installed";
 }
 

@@ -78,7 +78,7 @@ bool is_release(const ToDomain& message);
 struct ShardCounts {
   std::uint64_t datagrams = 0, unknown_peer = 0, requests = 0, heartbeats = 0, refused = 0, notifications = 0,
                 answers_cut = 0, reports_dropped = 0, credentials_ended = 0, throttled = 0, sessions_refused = 0,
-                sessions_crowded_out = 0, data_requests = 0;
+                sessions_crowded_out = 0, data_requests = 0, damped = 0;
   coap::Counters coap;
   std::array<std::uint64_t, kRedirectReasons> redirected{};  // clients told, by RedirectReason
 };
@@ -143,8 +143,9 @@ class Shard {
   void on_disconnected(const model::Path& path, const std::string& reason, base::Now now, ShardOutput& out);
   void on_message(ToDomain message, base::Now now, ShardOutput& out);
   void on_message(const ToSession& message, base::Now now, ShardOutput& out);
-  // Another way to carry mitigations out: all of this shard are planned again.
-  void set_planner(std::shared_ptr<const signal::server::Planner> planner, base::Now now, bool only_unmet = false);
+  // Another way to carry mitigations out, or other loads of the back ends.
+  void set_planner(std::shared_ptr<const signal::server::Planner> planner, base::Now now,
+                   signal::server::Replan which = signal::server::Replan::all);
   // To every domain of this shard.
   void on_back_ends(const signal::server::BackEndsReport& report);
   // The owner's queue was full: the peer is told to come again (clients repeat). What became of a session is said again

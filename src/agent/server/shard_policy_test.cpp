@@ -8,10 +8,11 @@ using model::MitigationStatus;
 
 class ShardPolicy : public ShardTest {
  protected:
-  void plan_with(PlannerSettings settings, BackEndLoads loads = {}, bool only_unmet = false) {
+  void plan_with(PlannerSettings settings, BackEndLoads loads = {},
+                 signal::server::Replan which = signal::server::Replan::all) {
     settings.back_ends = back_ends;
     shards[0]->set_planner(
-        std::make_shared<MitigationPlanner>(std::make_shared<const PlannerSettings>(settings), loads), now, only_unmet);
+        std::make_shared<MitigationPlanner>(std::make_shared<const PlannerSettings>(settings), loads), now, which);
     ShardOutput out;
     finish(0, out);
     settle_all();
@@ -102,12 +103,12 @@ TEST_F(ShardPolicy, WhatDoesNotFitIsStatus4UntilThereIsRoom) {
   EXPECT_EQ(codes(peer), "2.01 ");
   EXPECT_EQ(wanted(), Lines{});
   EXPECT_EQ(status(), MitigationStatus::exceeded_capability);
-  plan_with({}, {{"edge", {4, 0}}}, true);
+  plan_with({}, {{"edge", {4, 0}}}, signal::server::Replan::unmet);
   EXPECT_EQ(wanted(), Lines{"edge: drop udp to 192.0.2.1/32"});
   EXPECT_EQ(status(), MitigationStatus::in_progress);
   // What runs is not planned anew by other loads.
   wants.clear();
-  plan_with({}, {{"edge", {9, 0}}}, true);
+  plan_with({}, {{"edge", {9, 0}}}, signal::server::Replan::unmet);
   EXPECT_TRUE(wants.empty());
 }
 
@@ -124,15 +125,17 @@ TEST_F(ShardPolicy, WhoLosesTheRaceForTheLastRoomGoesToTheOverflow) {
   EXPECT_EQ(wanted(), Lines{"edge: drop udp to 192.0.2.1/32"});
   ShardOutput out;
   shards[0]->on_message(
-      ToDomain{base::DomainId{"acme"},
-               signal::server::RulesReport{base::Cuid{"abcdefghijklmnopqrstuv"}, base::Mid{1},
-                                           signal::server::RulesReport::State::failed, "no room: 5 rules are the limit",
-                                           model::RefusalReason::capacity}},
+      ToDomain{base::DomainId{"acme"}, signal::server::RulesReport{base::Cuid{"abcdefghijklmnopqrstuv"},
+                                                                   base::Mid{1},
+                                                                   signal::server::RulesReport::State::failed,
+                                                                   "no room: 5 rules are the limit",
+                                                                   model::RefusalReason::capacity,
+                                                                   {"edge"}}},
       now, out);
   finish(0, out);
   settle_all();
   EXPECT_EQ(status(), MitigationStatus::exceeded_capability);
-  plan_with(settings, {{"edge", {6, 0}}}, true);
+  plan_with(settings, {{"edge", {6, 0}}}, signal::server::Replan::unmet);
   EXPECT_EQ(wanted(), Lines{"core: drop udp to 192.0.2.1/32"});
 }
 
@@ -217,6 +220,7 @@ TEST_F(ShardPolicy, AClientThatFlapsIsHeldBackAndTheOperatorIsTold) {
   }
   EXPECT_EQ(installed, 5U);
   EXPECT_EQ(std::count(lines.begin(), lines.end(), "REQUESTS_DAMPED"), 1);
+  EXPECT_EQ(damped, 5U);
 }
 
 TEST_F(ShardPolicy, EverythingAndTheServersOwnAddressAreRefused) {

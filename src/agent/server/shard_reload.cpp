@@ -75,14 +75,15 @@ Shard::Owned Shard::owned_by(std::shared_ptr<const policy::DomainRules> rules) {
       {}};
 }
 
-void Shard::set_planner(std::shared_ptr<const signal::server::Planner> planner, base::Now now, bool only_unmet) {
+void Shard::set_planner(std::shared_ptr<const signal::server::Planner> planner, base::Now now,
+                        signal::server::Replan which) {
   planner_ = std::move(planner);
   for (auto& [id, owned] : domains_) {
     if (owned.reloading) {
       owned.next_planner = true;
       continue;
     }
-    gate_.add(id, owned.machine.set_planner(planner_, now, only_unmet));
+    gate_.add(id, owned.machine.set_planner(planner_, now, which));
     arm(id, owned);
   }
 }

@@ -112,7 +112,8 @@ MitigationStatus shown_status(const Mitigation& mitigation) {
   if (mitigation.attack_stopped) return MitigationStatus::attack_stopped;
   if (exceeds(mitigation)) return MitigationStatus::exceeded_capability;
   // What an accept-list lets through is not mitigated (RFC 9133 4.1).
-  const bool mitigated = mitigation.rules == RulesReport::State::installed && mitigation.acl_names.empty();
+  const bool mitigated =
+      mitigation.rules == RulesReport::State::installed && mitigation.acl_names.empty() && !mitigation.plan.not_started;
   return mitigated ? MitigationStatus::successfully_mitigated : MitigationStatus::in_progress;
 }
 

@@ -31,8 +31,8 @@ std::optional<base::SteadyTime> Domain::next_deadline() const { return state_->n
 std::vector<Effect> Domain::set_rules(std::shared_ptr<const policy::DomainRules> rules, base::Now now) {
   return state_->set_rules(std::move(rules), now);
 }
-std::vector<Effect> Domain::set_planner(std::shared_ptr<const Planner> planner, base::Now now, bool only_unmet) {
-  return state_->set_planner(std::move(planner), only_unmet, now);
+std::vector<Effect> Domain::set_planner(std::shared_ptr<const Planner> planner, base::Now now, Replan which) {
+  return state_->set_planner(std::move(planner), which, now);
 }
 const policy::DomainRules& Domain::rules() const { return state_->rules(); }
 std::vector<MitigationView> Domain::view(base::Now now) const { return state_->view(now); }
@@ -67,6 +67,9 @@ void Machine::fire_due(base::Now now) {
         break;
       case Alarm::Kind::fade:
         on_fade_timer(alarm->key, now);
+        break;
+      case Alarm::Kind::volume:
+        on_volume_timer(alarm->key, now);
         break;
       case Alarm::Kind::observer:
         on_observer_timer(alarm->number, now);
@@ -203,6 +206,7 @@ void Machine::take_out(const Key& key, base::Now now) {
   Mitigation& leaving = at->second;
   timers_.cancel(leaving.timer);
   timers_.cancel(leaving.fade.timer);
+  timers_.cancel(leaving.volume_timer);
   index_of(leaving).remove(leaving.number, leaving.targets(), leaving.record.expanded);
   by_number_.erase(leaving.number);
   candidates_.erase(leaving.number);
@@ -251,10 +255,10 @@ std::string Machine::text_of(const Mitigation& mitigation) const {
                                      : ", inactive");
 }
 
-void Machine::want(Mitigation& mitigation, std::optional<Plan> plan, base::Now now) {
+void Machine::want(Mitigation& mitigation, std::optional<Plan> plan, base::Now now, bool quiet) {
   if (!mitigation.has_rules()) return;
   const ports::MitigationRecord& record = mitigation.record;
-  if (!plan) plan = this->plan(record, &mitigation);
+  if (!plan) plan = this->plan(record, {&mitigation});
   // Nobody can say yes yet (docs/decisions/not-yet.md), so that the configuration asks for no approval.
   if (!plan->verdict.allowed || plan->needs_approval) plan->parts.clear();
   const model::MitigationStatus before = shown_status(mitigation);
@@ -274,16 +278,18 @@ void Machine::want(Mitigation& mitigation, std::optional<Plan> plan, base::Now n
     mitigation.rules_reason.clear();
     mitigation.rules_why.reset();
   }
+  if (plan->parts.empty()) mitigation.without.clear();
   DesiredRules::Want want;
   want.owner = {record.domain, record.cuid, record.mid};
   want.parts = std::exchange(plan->parts, {});
+  const auto before_held = mitigation.held;
   hold(mitigation, want.parts);
   want.reason = "requested by " + client_text(record.client);
   if (mitigation.preconfigured()) want.reason += " for the loss of its signal";
   if (mitigation.terminating()) want.reason += "; active but terminating";
   want.until = record.deadline;
   if (!want.parts.empty()) want.asked_at = std::exchange(mitigation.asked_at, std::nullopt);
-  wants_[mitigation.key()] = std::move(want);
+  if (!quiet || mitigation.held != before_held) wants_[mitigation.key()] = std::move(want);
 
   mitigation.plan = std::move(*plan);
   if (shown_status(mitigation) != before) changed(mitigation.key(), now);
@@ -297,17 +303,17 @@ void Machine::hold(Mitigation& mitigation, const std::vector<Plan::Part>& parts)
   }
 }
 
-Plan Machine::plan(const ports::MitigationRecord& record, const Mitigation* known) const {
+Plan Machine::plan(const ports::MitigationRecord& record, const std::vector<const Mitigation*>& holders) const {
   PlanRequest request{*rules_, record.client, record.cuid, record.mid, record.request, {}};
   request.rules_elsewhere = rules_held_;
-  if (known != nullptr) {
-    request.counters = known->counters;
-    request.volume_bps = known->volume.held_bps();
-    // What has found no room at a back end holds nothing there.
-    const bool crowded =
-        known->rules == RulesReport::State::failed && known->rules_why && model::exceeds_capability(*known->rules_why);
-    if (!crowded) request.holds = known->held;
-    for (const auto& [back_end, rules] : known->held) request.rules_elsewhere -= rules;
+  for (const Mitigation* one : holders) {
+    // The attack is the same one.
+    request.volume_bps = std::max(request.volume_bps, one->volume.held_bps());
+    for (const auto& [back_end, rules] : one->held) {
+      request.rules_elsewhere -= rules;
+      if (!one->without.contains(back_end)) request.holds[back_end] += rules;
+    }
+    if (one->record.cuid == record.cuid && one->record.mid == record.mid) request.counters = one->counters;
   }
   request.signal_path = &peers_;
   if (record.aliases.empty()) {

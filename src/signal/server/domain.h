@@ -113,8 +113,9 @@ class Domain {
   // New policy after a reload of the configuration: active mitigations are checked again.
   std::vector<Effect> set_rules(std::shared_ptr<const policy::DomainRules> rules, base::Now now);
 
-  // Another way to carry mitigations out, or other means: all are planned again.
-  std::vector<Effect> set_planner(std::shared_ptr<const Planner> planner, base::Now now, bool only_unmet = false);
+  // Another way to carry mitigations out, or other means. When not all are planned again, nothing but the loads of back
+  // ends is new.
+  std::vector<Effect> set_planner(std::shared_ptr<const Planner> planner, base::Now now, Replan which = Replan::all);
 
   const policy::DomainRules& rules() const;
 

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <variant>
@@ -106,6 +107,9 @@ struct RulesReport {
   enum class State : std::uint8_t { pending, installed, failed } state = State::pending;
   std::string reason;                                      // when failed, or what a pending one waits for
   std::optional<model::RefusalReason> why = std::nullopt;  // when failed, where the back end has told
+  // The back ends that have no room for its rules, or are away and have not got them: another plan is as good.
+  std::set<std::string> without = {};
+  bool withheld = false;  // by the server itself (safety.rules): no back end has heard of it
 };
 // Whether any back end can install rules at present; until one has spoken they are taken to be able.
 struct BackEndsReport {

@@ -194,7 +194,9 @@ void Machine::adopt(const ports::MitigationRecord& record, const ports::Snapshot
     placed.held = before->held;
     for (const auto& [back_end, rules] : placed.held) rules_held_ += rules;
     placed.volume = before->volume;
+    watch_volume(placed);
     placed.rules_why = before->rules_why;
+    placed.without = before->without;
     placed.counters = before->counters;
   }
   // What ended while nobody looked keeps its rules while it would be terminating; else its timer, which fires next,
@@ -227,14 +229,17 @@ std::vector<Effect> Machine::set_rules(std::shared_ptr<const policy::DomainRules
   return finish();
 }
 
-std::vector<Effect> Machine::set_planner(std::shared_ptr<const Planner> planner, bool only_unmet, base::Now now) {
+std::vector<Effect> Machine::set_planner(std::shared_ptr<const Planner> planner, Replan which, base::Now now) {
   watch_clocks(now);
   fire_due(now);
   planner_ = std::move(planner);
+  const auto concerns = [which](const Mitigation& one) {
+    if (which == Replan::all || !one.without.empty()) return true;
+    return which == Replan::unmet && shown_status(one) == MitigationStatus::exceeded_capability;
+  };
   for (auto& [cuid, state] : cuids_) {
     for (auto& [mid, mitigation] : state.mitigations) {
-      const bool unmet = shown_status(mitigation) == MitigationStatus::exceeded_capability;
-      if (unmet || !only_unmet) want(mitigation, now);
+      if (concerns(mitigation)) want(mitigation, std::nullopt, now, which != Replan::all);
     }
   }
   fire_due(now);

@@ -18,7 +18,6 @@
 #include <unordered_map>
 #include <vector>
 
-#include "signal/server/activations.h"
 #include "signal/server/domain.h"
 #include "signal/server/records.h"
 
@@ -39,7 +38,7 @@ class Machine {
   std::vector<Effect> step(const Event& event, base::Now now);
   std::optional<base::SteadyTime> next_deadline() const { return timers_.next(); }
   std::vector<Effect> set_rules(std::shared_ptr<const policy::DomainRules> rules, base::Now now);
-  std::vector<Effect> set_planner(std::shared_ptr<const Planner> planner, bool only_unmet, base::Now now);
+  std::vector<Effect> set_planner(std::shared_ptr<const Planner> planner, Replan which, base::Now now);
   const policy::DomainRules& rules() const { return *rules_; }
   std::vector<MitigationView> view(base::Now now) const;
   ClientCounts clients() const;
@@ -85,10 +84,11 @@ class Machine {
   std::string text_of(const Mitigation& mitigation) const;
   void save(const Mitigation& mitigation) { persist(ports::PutMitigation{mitigation.record}); }
   // Asks for the rules of the mitigation as they are planned now; `plan` when that has just been done.
-  void want(Mitigation& mitigation, std::optional<Plan> plan, base::Now now);
+  // `quiet`: nothing but loads has changed, so that back ends that keep their part need not hear of it.
+  void want(Mitigation& mitigation, std::optional<Plan> plan, base::Now now, bool quiet = false);
   void want(Mitigation& mitigation, base::Now now) { want(mitigation, std::nullopt, now); }
-  // `known`: the mitigation itself, when it is not new.
-  Plan plan(const ports::MitigationRecord& record, const Mitigation* known) const;
+  // `holders`: whose rules go when these come: the mitigation itself, when it is not new, and those that it replaces.
+  Plan plan(const ports::MitigationRecord& record, const std::vector<const Mitigation*>& holders) const;
   void hold(Mitigation& mitigation, const std::vector<Plan::Part>& parts);
   void want_nothing(const Key& key);
 
@@ -238,6 +238,8 @@ class Machine {
   void on_event(const RulesReport& report, base::Now now);
   void on_event(const BackEndsReport& report, base::Now now);
   void on_event(const CountersReport& report, base::Now now);
+  void watch_volume(Mitigation& mitigation);
+  void on_volume_timer(const Key& key, base::Now now);
 
   // ---- load.cpp
   void watch_clocks(base::Now now);
@@ -252,7 +254,6 @@ class Machine {
   AliasLookup aliases_;
   DataChannel data_channel_;
 
-  Activations activations_;
   std::size_t rules_held_ = 0;         // by all mitigations
   std::optional<std::string> unable_;  // why no back end can install rules
 

@@ -36,6 +36,13 @@ struct PlanRequest {
   const std::map<model::IpAddress, std::size_t>* signal_path = nullptr;  // where sessions of the domain come from
 };
 
+// Which mitigations are planned again under another planner.
+enum class Replan : std::uint8_t {
+  all,
+  unmet,    // there may be room where there was none: what does not fit, or was not started
+  crowded,  // there is less room: only what a back end has just turned away
+};
+
 // The same request under the same policy and load has the same plan.
 struct Plan {
   // Refused: nothing else counts. A mitigation that is there and is refused now wants no rules.

@@ -245,7 +245,10 @@ void Machine::create(const PutMitigation& put, std::vector<model::Alias> aliases
   record.aliases = std::move(aliases);
   record.expanded = expanded;
   record.author = client_text(put.origin.client);
-  Plan plan = this->plan(record, nullptr);
+  std::vector<const Mitigation*> holders;
+  for (const base::Mid mid : replaced) holders.push_back(find(put.cuid, mid));
+  for (const Mitigation* loser : contest.beaten) holders.push_back(loser);
+  Plan plan = this->plan(record, holders);
   if (!plan.verdict.allowed) return refuse(put, origins, plan.verdict, now);
 
   if (!may_switch(put, origins, now)) return;
@@ -297,6 +300,7 @@ void Machine::create(const PutMitigation& put, std::vector<model::Alias> aliases
   std::string takes_over;
   for (const base::Mid mid : replaced) {
     const Mitigation& old = *find(put.cuid, mid);
+    if (old.volume.held_bps() > mitigation.volume.held_bps()) mitigation.volume = old.volume.carried_over(now.steady);
     if (old.terminating() && runs) {
       // A new request inside the period prolongs the mitigation that still runs (RFC 8612 SIG-006).
       record.started_at = std::min(*record.started_at, old.record.started_at.value_or(*record.started_at));
@@ -312,6 +316,7 @@ void Machine::create(const PutMitigation& put, std::vector<model::Alias> aliases
   const base::Duration asked_for = left(mitigation, now);
   if (tied) keep_deactivated(mitigation, retry_after(contest.tied, now), now);
   Mitigation& placed = put_in(std::move(mitigation), now);
+  watch_volume(placed);
   save(placed);
   want(placed, std::move(plan), now);
   audit(now, put.origin, "request", placed.key(), "accepted",
@@ -333,14 +338,16 @@ void Machine::create(const PutMitigation& put, std::vector<model::Alias> aliases
 
 bool Machine::damped(const PutMitigation& put, const Origins& origins, base::Now now) {
   const std::uint32_t most = rules_->policy().activations_per_minute;
-  const auto wait = activations_.take(most, now.steady);
+  Activations& activations = clients_[put.origin.client].activations;
+  const auto wait = activations.take(most, now.steady);
   if (!wait) return false;
   const auto retry_s = static_cast<std::uint32_t>(base::whole_seconds(*wait)) + 1;
-  if (activations_.news(now.steady))
+  if (activations.news(now.steady))
     note("REQUESTS_DAMPED", "domain " + domain().value + ", " + client_text(put.origin.client) + ": more than " +
                                 std::to_string(most) + " in a minute");
-  refuse(put, origins, unavailable("too many requests begin to be mitigated: try again later", retry_s),
-         "more than " + std::to_string(most) + " requests of the domain in a minute began to be mitigated",
+  refuse(put, origins,
+         unavailable("too many requests begin to be mitigated: try again later", retry_s, RefusalReason::rate),
+         "more than " + std::to_string(most) + " requests of this client in a minute began to be mitigated",
          "look at what the client does, or raise activations_per_minute of the domain", now);
   return true;
 }

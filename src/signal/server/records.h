@@ -11,6 +11,7 @@
 #include "base/ids.h"
 #include "base/time.h"
 #include "ports/store.h"
+#include "signal/server/activations.h"
 #include "signal/server/attack_volume.h"
 #include "signal/server/events.h"
 #include "signal/server/overlap.h"
@@ -47,10 +48,12 @@ struct Mitigation {
   std::optional<base::SteadyTime> asked_at;  // until its rules were wanted for the first time
   std::string rules_reason;
   std::optional<model::RefusalReason> rules_why;
+  std::set<std::string> without;            // see RulesReport
   std::optional<std::string> service;       // that it asked for or gets, by its contract
   Plan plan;                                // as it is carried out; its parts have gone to the back ends
   std::map<std::string, std::size_t> held;  // the number of rules in each of these parts
   AttackVolume volume;
+  Timers::Handle volume_timer;
   std::string audited_failure;  // a failure that is tried again and again is one line in the audit log
   model::DropCounters counters;
   bool attack_stopped = false;  // by the back end's word
@@ -123,6 +126,7 @@ struct ClientState {
   base::SteadyTime loss_at{};   // waiting, quiet without a session that is still judged
   Timers::Handle presence_timer;
   bool told_mitigating = false;  // the last ClientMitigating
+  Activations activations;
   // Refusals in the audit log are bounded: a client in a loop must not push out everybody's history.
   base::SteadyTime refusals_since{};
   std::uint32_t refusals = 0;

@@ -14,6 +14,8 @@ void Machine::on_event(const RulesReport& report, base::Now now) {
   mitigation->rules = report.state;
   mitigation->rules_reason = report.state == RulesReport::State::installed ? std::string{} : report.reason;
   mitigation->rules_why = report.why;
+  mitigation->without = report.without;
+  if (report.withheld) hold(*mitigation, {});
   if (report.state == RulesReport::State::installed) mitigation->audited_failure.clear();
   if (report.state == RulesReport::State::failed && mitigation->audited_failure != report.reason) {
     mitigation->audited_failure = report.reason;
@@ -37,7 +39,24 @@ void Machine::on_event(const CountersReport& report, base::Now now) {
   if (mitigation == nullptr || !mitigation->has_rules()) return;
   mitigation->counters = report.counters;
   if (!planner_->looks_at_volume() || !report.counters.bytes_dropped) return;
-  if (mitigation->volume.measured(*report.counters.bytes_dropped, now.steady)) want(*mitigation, now);
+  const bool other = mitigation->volume.measured(*report.counters.bytes_dropped, now.steady);
+  watch_volume(*mitigation);
+  if (other) want(*mitigation, now);
+}
+
+// One timer for each, looked at when it fires: reports come every second.
+void Machine::watch_volume(Mitigation& mitigation) {
+  const auto at = mitigation.volume.forgotten_at();
+  if (at && !mitigation.volume_timer.is_set())
+    timers_.set(mitigation.volume_timer, *at, {Alarm::Kind::volume, mitigation.key(), 0, {}});
+}
+
+void Machine::on_volume_timer(const Key& key, base::Now now) {
+  Mitigation* mitigation = find(key.cuid, key.mid);
+  if (mitigation == nullptr) return;
+  mitigation->volume_timer = {};
+  if (mitigation->volume.forget(now.steady)) return want(*mitigation, now);
+  watch_volume(*mitigation);
 }
 
 }  // namespace dots::signal::server

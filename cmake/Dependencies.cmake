@@ -33,9 +33,17 @@ add_compile_options(-Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wnon-virtual
 if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
   # gcc 12 reports these inside its own library's headers at -O2, the last two only where those are precompiled
   add_compile_options(-Wno-restrict -Wno-error=maybe-uninitialized -Wno-error=stringop-overread -Wno-error=array-bounds)
+else()
+  # gcc's -Wconversion has no signs in it
+  add_compile_options(-Wno-sign-conversion)
 endif()
 if(DOTS_SANITIZE)
   add_compile_options(-fsanitize=${DOTS_SANITIZE} -fno-omit-frame-pointer -fno-sanitize-recover=undefined)
+  if(CMAKE_CXX_COMPILER_ID MATCHES Clang AND DOTS_SANITIZE MATCHES undefined)
+    # It cannot be assembled where coroutines are.
+    add_compile_options(-fno-sanitize=function)
+    add_link_options(-fno-sanitize=function)
+  endif()
   add_link_options(-fsanitize=${DOTS_SANITIZE})
   if(DOTS_SANITIZE MATCHES thread)
     # TSan does not know fences; Asio's own mutexes order what they would.

@@ -7,7 +7,7 @@ cd "$(dirname "$0")/.."
 
 preset=${1:-release}
 need_packages build test
-[ "$preset" = fuzz ] && need_packages fuzz
+case "$preset" in fuzz | asan) need_packages sanitize ;; esac
 
 echo "== building preset $preset in build/$preset"
 log=build/$preset.configure.log

@@ -19,7 +19,7 @@ for argument in "$@"; do
   esac
 done
 
-need_packages build test demo || exit 1
+need_packages build test demo sanitize || exit 1
 failed_steps=()
 passed=0 failed=0 skipped=0
 

@@ -37,7 +37,7 @@ class Digest {
   }
   template <class... Number>
   void numbers(const std::optional<Number>&... values) {
-    (maybe(values, [this](auto value) { number(value); }), ...);
+    (maybe(values, [this](auto value) { this->number(value); }), ...);
   }
   void prefix(const Prefix& value) {
     number(value.address.family);

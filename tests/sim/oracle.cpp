@@ -194,7 +194,9 @@ void Oracle::put(const ports::MitigationRecord& record, const std::vector<ports:
   }
   // Of two overlapping requests of a client and trigger type only the higher mid may be there.
   if (fresh && runs) {
-    for (const auto& [other, old] : world_.disk->mitigations) {
+    for (const auto& there : world_.disk->mitigations) {
+      const auto& other = there.first;
+      const auto& old = there.second;
       if (!same_client(other, key) || other.mid == key.mid || old.status != MitigationStatus::in_progress) continue;
       // Preconfigured ones that run are settled among the two types by policy (RFC 9132 4.4.1.3).
       if (old.request.trigger_mitigation != record.request.trigger_mitigation) continue;

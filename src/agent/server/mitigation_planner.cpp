@@ -84,7 +84,8 @@ std::vector<Rule> rules_for(const PolicyRule& rule, const policy::DomainPolicy& 
 std::vector<policy::SafeTarget> signal_path(const PlanRequest& request, const std::vector<PlanTargets>& targets) {
   std::vector<policy::SafeTarget> out;
   if (request.signal_path == nullptr) return out;
-  for (const auto& [address, sessions] : *request.signal_path) {
+  for (const auto& path : *request.signal_path) {
+    const auto& address = path.first;
     const bool hit = std::any_of(targets.begin(), targets.end(), [&](const PlanTargets& one) {
       return std::any_of(one.expanded.begin(), one.expanded.end(),
                          [&](const Prefix& prefix) { return prefix.contains(address); });

@@ -72,7 +72,8 @@ class ClientConfigTest : public ::testing::Test {
   // Answers the newest request that is open.
   void answer(const Answer& what) {
     ASSERT_FALSE(open.empty());
-    const auto [id, observe] = open.back();
+    const auto id = open.back().first;
+    const bool observe = open.back().second;
     open.pop_back();
     if (observe && model::is_success(what.code)) observation = id;
     with([&](auto& out) { config->on_answer(id, what, now, out); });

@@ -14,11 +14,10 @@ using adapters::http::HttpFault;
 constexpr base::Duration kStopGrace = std::chrono::seconds{5};
 
 adapters::http::Identify identify_by(std::shared_ptr<const policy::Identities> identities) {
-  return [identities = std::move(identities)](
-             const model::PeerIdentity& identity) -> std::optional<std::pair<base::DomainId, base::ClientId>> {
+  return [identities = std::move(identities)](const model::PeerIdentity& identity) -> std::optional<ports::HttpWho> {
     const auto known = identities->find(identity);
     if (!known) return std::nullopt;
-    return std::pair{known->domain, known->client};
+    return ports::HttpWho{known->domain, known->client, known->credential};
   };
 }
 
@@ -102,7 +101,8 @@ void DataChannel::handle(ports::HttpRequest request, const ports::HttpClient& cl
     ticket = next_ticket_++;
     replies_.emplace(ticket, std::move(reply));
   }
-  if (!ask_({client.domain, client.client, std::move(request), ticket})) answer(ticket, data::unavailable());
+  if (!ask_({client.domain, client.client, std::move(request), ticket, client.credential}))
+    answer(ticket, data::unavailable());
 }
 
 void DataChannel::answer(std::uint64_t ticket, ports::HttpAnswer answer) {

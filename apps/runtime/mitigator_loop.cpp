@@ -139,7 +139,10 @@ void MitigatorRunner::State::learn_abilities() {
     const std::lock_guard lock(mutex);
     other_means = now.scoped != abilities.scoped || now.limits != abilities.limits ||
                   now.exempts != abilities.exempts || now.drops_really != abilities.drops_really;
-    if (now.confirms != abilities.confirms) reconciler.expect_confirmation(now.confirms);
+    if (now.confirms != abilities.confirms) {
+      reconciler.expect_confirmation(now.confirms);
+      filters.expect_confirmation(now.confirms);
+    }
     abilities = std::move(now);
   }
   if (other_means && callbacks.means) callbacks.means();
@@ -157,6 +160,7 @@ bool MitigatorRunner::State::learn(base::Now now) {
     links = listing->links;
     version = reconciler.version();
     if (abilities.filters) filters.learned(listing->filters, now);
+    if (abilities.confirms) filters.confirmed(listing->filters, filters.version());
     filters_version = filters.version();
   }
   tell_links();
@@ -223,6 +227,7 @@ bool MitigatorRunner::State::step_filters(mitigation::FilterReconciler::Phase ph
     return refused(
         applied.error().message, after, [&] { settled(false); }, 1);
   strikes = 0;
+  if (abilities.confirms) read_at = std::max(after.steady, read_not_before);
   sink.count("dots_mitigator_filter_changes_total", options.name, batch.changes.size());
   settled(true);
   return true;

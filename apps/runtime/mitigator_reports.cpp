@@ -107,7 +107,17 @@ void MitigatorRunner::State::read_here(base::Now now) {
 }
 
 void MitigatorRunner::State::take_reading(Reading seen, base::Now now) {
-  if (now.steady < grace_until) return;  // counters of rules whose owners are still to come would be lost to them
+  {
+    const std::lock_guard lock(mutex);
+    if (abilities.confirms) {
+      reconciler.confirmed(seen.listing.rules, seen.version);
+      filters.confirmed(seen.listing.filters, seen.filters_version);
+    }
+    links = seen.listing.links;
+  }
+  tell_links();
+  // Counters of rules whose owners are still to come would be lost to them.
+  if (now.steady < grace_until) return report();
   bool agrees = true;
   {
     const std::lock_guard lock(mutex);
@@ -116,15 +126,12 @@ void MitigatorRunner::State::take_reading(Reading seen, base::Now now) {
       for (const auto& one : seen.listing.rules) rules.push_back(one.rule);
       agrees = reconciler.agrees_with(rules) && (!abilities.filters || filters.agrees_with(seen.listing.filters));
     }
-    if (abilities.confirms) reconciler.confirmed(seen.listing.rules, seen.version);
-    links = seen.listing.links;
     filters.counted(seen.listing.filters, seen.filters_version);
     std::vector<std::pair<model::Rule, model::RuleCounters>> counters;
     counters.reserve(seen.listing.rules.size());
     for (auto& one : seen.listing.rules) counters.emplace_back(std::move(one.rule), one.counters);
     reconciler.counted(counters, seen.version, now);
   }
-  tell_links();
   remove_foreign(seen.listing.foreign);
   if (!agrees) {
     sink.message("RULES_CHANGED_OUTSIDE", options.name);

@@ -17,6 +17,7 @@ MitigatorRunner::MitigatorRunner(std::unique_ptr<ports::Mitigator> mitigator, st
   state_->reconciler.keep_unexplained(true);
   state_->reconciler.limit_rules(state_->options.max_rules);
   state_->reconciler.expect_confirmation(state_->abilities.confirms);
+  state_->filters.expect_confirmation(state_->abilities.confirms);
   state_->filters.keep_unexplained(true);
 }
 

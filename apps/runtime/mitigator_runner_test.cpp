@@ -355,6 +355,18 @@ TEST_P(RunnerTest, WhatWasTakenIsAskedForWhenAllBatchesAreIn) {
   }
 }
 
+// After a start nothing is counted or removed until everybody has said what is wanted; what is in force is in force.
+TEST_P(RunnerTest, AConfirmationNeedsNoPatience) {
+  back_end.set_confirms(true);
+  RunnerOptions with = options();
+  with.grace = 1h;
+  with.counters_every = 10ms;
+  make(with);
+  runner->start();
+  runner->want({want(1, {dns})});
+  EXPECT_TRUE(heard.await_state(1, RuleState::installed));
+}
+
 TEST_P(RunnerTest, AStopEndsAlsoWhenMuchIsLeftToDo) {
   RunnerOptions with = options();
   with.batch = 1;

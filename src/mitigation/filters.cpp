@@ -36,6 +36,7 @@ struct Entry {
   int refusals = 0;     // in a row
   std::optional<base::SteadyTime> retry_at;
   std::optional<base::WallTime> installed_at;
+  std::string not_in_force;   // what is missing, by the word of a back end that confirms
   std::uint64_t version = 0;  // of the reconciler when it was installed
   std::map<std::string, EntryTally> tallies;
   std::set<std::string> passing;  // entries of `desired` that let through all that they count
@@ -59,6 +60,7 @@ struct FilterReconciler::State {
   std::uint64_t version = 0;
   std::size_t installed = 0;
   bool known = false;
+  bool confirms = false;
   bool keep_unexplained = false;
   struct Out {
     Phase phase = Phase::install;
@@ -103,6 +105,7 @@ struct FilterReconciler::State {
       for (auto& [name, one] : entry.tallies) one.tally.reinstalled();
       entry.version = version;
       entry.installed_at = digest ? std::optional(now) : std::nullopt;
+      entry.not_in_force = digest && confirms ? "not confirmed yet" : "";
     }
     if (entry.installed) --installed;
     if (digest) ++installed;
@@ -177,7 +180,9 @@ struct FilterReconciler::State {
 
   std::pair<RuleState, std::string> state_of(const Entry& entry) const {
     if (!entry.failure.empty()) return {RuleState::failed, entry.failure};
-    return {entry.settled() ? RuleState::installed : RuleState::pending, {}};
+    if (!entry.settled()) return {RuleState::pending, {}};
+    if (entry.desired && !entry.not_in_force.empty()) return {RuleState::taken, entry.not_in_force};
+    return {RuleState::installed, {}};
   }
 };
 
@@ -269,6 +274,19 @@ void FilterReconciler::wake(base::Now now) { state_->wake(now.steady); }
 void FilterReconciler::keep_unexplained(bool on) { state_->keep_unexplained = on; }
 
 std::uint64_t FilterReconciler::version() const { return state_->version; }
+
+void FilterReconciler::expect_confirmation(bool on) { state_->confirms = on; }
+
+void FilterReconciler::confirmed(const std::vector<ports::InstalledFilterList>& seen, std::uint64_t as_of) {
+  for (const auto& list : seen) {
+    const auto at = state_->entries.find(list.key);
+    if (at == state_->entries.end()) continue;
+    Entry& entry = at->second;
+    if (entry.installed != list.digest || entry.version > as_of || entry.not_in_force == list.not_in_force) continue;
+    entry.not_in_force = list.not_in_force;
+    state_->touched.insert(list.key);
+  }
+}
 
 void FilterReconciler::counted(const std::vector<ports::InstalledFilterList>& seen, std::uint64_t as_of) {
   for (const auto& list : seen) {

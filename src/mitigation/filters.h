@@ -83,6 +83,9 @@ class FilterReconciler {
   void keep_unexplained(bool on);
 
   std::uint64_t version() const;  // as in Reconciler
+  // As in Reconciler: what was taken counts as installed only when the back end says that it is in force.
+  void expect_confirmation(bool on);
+  void confirmed(const std::vector<ports::InstalledFilterList>& seen, std::uint64_t as_of);
   // Counters as the back end listed them when version() was `as_of`. A list that the back end has with another digest
   // than is believed is passed over.
   void counted(const std::vector<ports::InstalledFilterList>& seen, std::uint64_t as_of);

@@ -263,6 +263,30 @@ TEST_F(Filters, WhatTheyDropIsAddedUp) {
   EXPECT_EQ(reconciler.dropped(), (model::RuleCounters{39, 3900}));
 }
 
+// A back end that confirms has the last word, as with rules.
+TEST_F(Filters, WhatIsTakenIsNotInForceBeforeItIsConfirmed) {
+  reconciler.expect_confirmation(true);
+  want({list(key("x"))});
+  const auto before = reconciler.version();
+  turn(Phase::install);
+  const auto state = [&] { return reconciler.stories().at(0).state; };
+  const auto confirm = [&](const std::string& missing, std::uint64_t as_of) {
+    auto seen = installed();
+    for (auto& one : seen) one.not_in_force = missing;
+    reconciler.confirmed(seen, as_of);
+  };
+  EXPECT_EQ(state(), RuleState::taken);
+  confirm("", before);
+  EXPECT_EQ(state(), RuleState::taken) << "that listing is from before";
+  reports();
+  confirm("BGP peer 192.0.2.1 is not established", reconciler.version());
+  EXPECT_EQ(reports().at("x").reason, "BGP peer 192.0.2.1 is not established");
+  EXPECT_TRUE(reconciler.quiescent());
+  confirm("", reconciler.version());
+  EXPECT_EQ(state(), RuleState::installed);
+  EXPECT_EQ(reports().at("x").state, RuleState::installed);
+}
+
 // Whatever is wished, refused, lost and restarted: at rest the back end has what is wanted, and nothing else.
 TEST(FiltersProperty, AtRestTheBackEndHasWhatIsWanted) {
   for (std::uint32_t seed = 1; seed <= 150; ++seed) {

@@ -64,6 +64,7 @@ struct InstalledFilterList {
   model::FilterListKey key;
   std::string digest;                               // model::digest_of() when it was installed
   std::vector<model::FilterRuleCounters> counters;  // of every entry, in order; none where not abilities().counts
+  std::string not_in_force = {};                    // as of a rule
 };
 
 struct InstalledRule {

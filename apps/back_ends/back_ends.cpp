@@ -52,6 +52,7 @@ gobgp::GobgpOptions gobgp_options(const ops::MitigatorConfig& config, bool only_
   out.speaker = {bgp.api, std::chrono::milliseconds{config.timeout_ms}};
   out.peers = bgp.peers;
   out.only_look = only_look;
+  for (const auto& one : bgp.former_markers) out.former_markers.push_back({one[0], one[1]});
   gobgp::Announcement& a = out.announcement;
   a.marker = {bgp.marker[0], bgp.marker[1]};
   a.next_hop_v4 = bgp.next_hop_v4;

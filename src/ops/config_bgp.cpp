@@ -108,6 +108,11 @@ std::vector<KeySpec> bgp_keys() {
                                       "else is touched. Give each daemon that shares a gobgpd its own.",
                                       "\"64512:4646\""})));
   out.push_back(
+      list<M>("former_markers", bgp(&BgpConfig::former_markers), "list of texts", 8, read_marker,
+              {"gobgp: markers of earlier configurations. Routes that bear one are announced anew under `marker` "
+               "at the start; without this a changed marker leaves them behind.",
+               "[\"64512:4645\"]"}));
+  out.push_back(
       by_default("\"192.0.2.1\"",
                  parsed<M>("next_hop_v4", bgp(&BgpConfig::next_hop_v4), "address", address_of<model::Family::ipv4>,
                            {"gobgp-rtbh: the next hop of IPv4 blackhole routes.", "\"192.0.2.1\""})));

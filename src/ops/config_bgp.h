@@ -29,6 +29,7 @@ struct BgpConfig {
   std::string api = "unix:///run/gobgpd.sock";
   std::vector<model::IpAddress> peers;
   std::array<std::uint32_t, 2> marker{64512, 4646};
+  std::vector<std::array<std::uint32_t, 2>> former_markers;
   model::IpAddress next_hop_v4 = model::parse_ip_address("192.0.2.1").value();
   model::IpAddress next_hop_v6 = model::parse_ip_address("100::1").value();
   std::optional<std::vector<std::uint32_t>> communities;  // nothing: those of the kind

@@ -67,6 +67,11 @@ TEST(BgpConfig, HasToFitTogether) {
   EXPECT_NE(complaints(twice + "\"gobgp-rtbh\"\n").find("the same api and marker"), std::string::npos);
   EXPECT_EQ(complaints(twice + "\"gobgp-rtbh\"\nmarker = \"64512:1\"\n"), "");
   EXPECT_EQ(complaints(twice + "\"gobgp-flowspec\"\n"), "");
+  // What somebody has now would be taken away from him.
+  EXPECT_NE(complaints(twice + "\"gobgp-rtbh\"\nmarker = \"64512:1\"\nformer_markers = [\"64512:4646\"]\n")
+                .find("has the marker 64512:4646 now"),
+            std::string::npos);
+  EXPECT_EQ(complaints("kind = \"gobgp-rtbh\"\nformer_markers = [\"64512:1\", \"64512:2\"]\n"), "");
 }
 
 }  // namespace

@@ -94,6 +94,15 @@ void check_bgp(const Config& config, const ConfigPlaces& places, ConfigProblems&
     };
     if (!seen.insert({m.kind, m.bgp.api, m.bgp.marker}).second)
       add("marker", "another mitigator of this kind has the same api and marker", "give each its own marker");
+    for (const MitigatorConfig& other : config.mitigators) {
+      const auto& former = m.bgp.former_markers;
+      const bool one_place = other.kind == m.kind && other.bgp.api == m.bgp.api;
+      if (one_place && std::find(former.begin(), former.end(), other.bgp.marker) != former.end())
+        add("former_markers",
+            "'" + other.name + "' has the marker " + std::to_string(other.bgp.marker[0]) + ":" +
+                std::to_string(other.bgp.marker[1]) + " now",
+            "name only markers that nobody uses any more");
+    }
     if (m.bgp.drop_as == BgpDrop::redirect && !m.bgp.redirect_rt && m.bgp.redirect_ip.empty())
       add("drop_as", "there is nowhere to redirect to", "write redirect_rt or redirect_ip");
     if (m.bgp.redirect_ip.size() == 2 && m.bgp.redirect_ip[0].family == m.bgp.redirect_ip[1].family)

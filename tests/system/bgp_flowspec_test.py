@@ -122,6 +122,21 @@ def filters(report, bin_dir):
         report.check(wait_for(lambda: received() == 0, 10), "deleted, it is withdrawn", lab.flows()[:300])
 
 
+def instead_of_dropping(report, bin_dir):
+    """Traffic that is to be dropped can be redirected or marked instead."""
+    v4, v6 = f"{V4}/32", f"{V6}/128"
+    for settings, wanted in (('drop_as = "redirect"\nredirect_rt = "64512:100"\n', "0x8008fc00, 0x64"),
+                             ('drop_as = "mark"\ndscp = 10\n', "0x80090000, 0xa")):
+        with Lab(bin_dir, "gobgp-flowspec", more=settings) as lab:
+            lab.rig.start("server")
+            lab.established()
+            lab.put(1, request([v4, v6], protocol=17, port=53))
+            report.check(lab.mitigated(1), f"{settings.splitlines()[0]}: mitigated", lab.status(1))
+            flows = lab.flows()
+            report.check(wait_for(lambda: wanted in lab.flows(), 5) and DISCARD not in lab.flows(),
+                         "the router is told so", flows)
+
+
 def families(report, bin_dir):
     """A session without the family is no session for its rules."""
     with Lab(bin_dir, "gobgp-flowspec", more='peers = ["10.99.0.2"]\n') as lab:
@@ -138,4 +153,4 @@ def families(report, bin_dir):
 
 
 if __name__ == "__main__":
-    run_parts("bgp_flowspec", 170, [rules, filters, families])
+    run_parts("bgp_flowspec", 170, [rules, filters, instead_of_dropping, families])

@@ -103,6 +103,15 @@ std::uint32_t profile_of(const Announcement& announcement) {
   return static_cast<std::uint32_t>(hash64(all)) & 0x0fffffff;
 }
 
+FlowSpec flow_of(const model::RuleMatch& match) {
+  FlowSpec flow;
+  flow.family = match.target.address.family;
+  flow.destination = match.target;
+  if (match.protocol) flow.numbers[FlowType::protocol] = {{*match.protocol, *match.protocol}};
+  if (match.ports) flow.numbers[FlowType::destination_port] = {{match.ports->lower, match.ports->upper}};
+  return canonical(std::move(flow));
+}
+
 RouteOrFault blackhole_route(const Announcement& announcement, const Rule& rule) {
   if (auto bad = wrong(rule)) return *bad;
   if (rule.match.protocol || rule.match.ports)
@@ -130,12 +139,7 @@ RouteOrFault blackhole_route(const Announcement& announcement, const Rule& rule)
 
 RouteOrFault flow_route(const Announcement& announcement, const Rule& rule) {
   if (auto bad = wrong(rule)) return *bad;
-  FlowSpec flow;
-  flow.family = rule.match.target.address.family;
-  flow.destination = rule.match.target;
-  if (rule.match.protocol) flow.numbers[FlowType::protocol] = {{*rule.match.protocol, *rule.match.protocol}};
-  if (rule.match.ports) flow.numbers[FlowType::destination_port] = {{rule.match.ports->lower, rule.match.ports->upper}};
-  flow = canonical(std::move(flow));
+  const FlowSpec flow = flow_of(rule.match);
   if (auto valid = validate(flow); !valid) return refused(rule, valid.error().message, RefusalReason::scope);
   return flow_route(
       announcement, flow,

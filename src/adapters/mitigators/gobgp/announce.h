@@ -38,6 +38,8 @@ std::uint32_t profile_of(const Announcement& announcement);
 using ports::MitigatorFault;
 using RouteOrFault = base::Result<Route, MitigatorFault>;
 
+FlowSpec flow_of(const model::RuleMatch& match);  // canonical
+
 RouteOrFault blackhole_route(const Announcement& announcement, const model::Rule& rule);
 RouteOrFault flow_route(const Announcement& announcement, const model::Rule& rule);
 

@@ -274,12 +274,14 @@ class Compiler {
     }
     join(drops_);
     std::vector<FlowEntry> out;
+    std::set<FlowSpec> places;  // a route has one place: what a drop or another limit takes needs no limit of its own
     for (const FlowSpec& flow : drops_) {
-      for (FlowSpec& part : split(flow)) out.push_back({std::move(part), std::nullopt});
+      for (FlowSpec& part : split(flow)) {
+        if (places.insert(part).second) out.push_back({std::move(part), std::nullopt});
+      }
     }
-    // What a drop takes needs no limit of its own.
     for (const Limited& limited : limits_) {
-      if (!drops_.contains(limited.flow)) out.push_back({limited.flow, limited.rate_bps});
+      if (places.insert(limited.flow).second) out.push_back({limited.flow, limited.rate_bps});
     }
     for (const FlowEntry& entry : out) {
       if (auto valid = validate(entry.flow); !valid)

@@ -1,6 +1,7 @@
 #include <gtest/gtest.h>
 
 #include <random>
+#include <set>
 
 #include "adapters/mitigators/gobgp/announce.h"
 #include "model/filter_match.h"
@@ -234,6 +235,27 @@ TEST(CompiledLists, ManyValuesAreSplitAt239Octets) {
     ports += entry.flow.numbers.at(FlowType::destination_port).size();
   }
   EXPECT_EQ(ports, 1000u);
+}
+
+// A list is whole when all its routes are there: two for one place would be one too many for ever.
+TEST(CompiledLists, ADropKeepsItsPlaceAlsoWhenItWasSplit) {
+  bool met = false;
+  for (std::uint16_t count = 60; count < 120 && !met; ++count) {
+    std::vector<FilterRule> rules;
+    for (std::uint16_t i = 0; i < count; ++i) rules.push_back(to_port(static_cast<std::uint16_t>(1000 + 2 * i)));
+    rules.push_back(limited(to_port(static_cast<std::uint16_t>(1000 + 2 * (count - 1))), 100));
+    const auto compiled = compile(list(rules));
+    ASSERT_TRUE(compiled.ok());
+    std::set<base::Bytes> places;
+    bool limits = false;
+    for (const FlowEntry& entry : *compiled) {
+      places.insert(nlri_of(entry.flow));
+      limits = limits || entry.limit_bps;
+    }
+    ASSERT_EQ(places.size(), compiled->size());
+    met = compiled->size() > 1 && !limits;
+  }
+  EXPECT_TRUE(met) << "no count gave a part with one value";
 }
 
 TEST(CompiledLists, OnlySuchAsNeedNoOrderAreTaken) {

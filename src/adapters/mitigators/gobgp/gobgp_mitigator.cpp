@@ -61,7 +61,9 @@ struct GobgpMitigator::State {
 
   // Nothing: it bears our marker, but we did not make it so.
   std::optional<Meaning> meaning_of(const SeenRoute& route) const {
-    const Marker& marker = options.announcement.marker;
+    return meaning_of(route, options.announcement.marker);
+  }
+  std::optional<Meaning> meaning_of(const SeenRoute& route, const Marker& marker) const {
     auto marks = read(marker, route.large_communities);
     if (!marks) return std::nullopt;
     if (marks->list) {
@@ -97,34 +99,31 @@ struct GobgpMitigator::State {
     return route;
   }
 
-  std::optional<MitigatorFault> cuts_session(const Rule& rule) const {
-    if (rule.action == model::RuleAction::limit) return std::nullopt;
-    constexpr std::uint8_t kTcp = 6;
-    constexpr std::uint16_t kBgp = 179;
-    const auto& match = rule.match;
-    const bool bgp_too =
-        !match.protocol ||
-        (*match.protocol == kTcp && (!match.ports || (match.ports->lower <= kBgp && match.ports->upper >= kBgp)));
-    if (!bgp_too) return std::nullopt;
-    for (const PeerView& peer : peers) {
-      if (match.target.contains(peer.address)) {
-        return MitigatorFault{
-            model::to_string(rule) + ": it would cut the BGP session with " + model::to_string(peer.address),
-            RefusalReason::policy};
-      }
-    }
-    return std::nullopt;
+  std::optional<MitigatorFault> cuts_session(const std::string& what, const FlowSpec& flow) const {
+    const PeerView* peer = cut_by(peers, flow);
+    if (peer == nullptr) return std::nullopt;
+    return MitigatorFault{what + ": it would cut the BGP session with " + model::to_string(peer->address),
+                          RefusalReason::policy};
   }
 
-  // Routes that were made under another configuration get what it says now.
+  // Routes that were made under another configuration get what it says now, those with a former marker the present one.
   base::Result<void> renew() {
-    const auto routes = seen();
-    if (!routes) return routes.error();
-    const std::uint32_t profile = profile_of(options.announcement);
     std::vector<Route> anew;
+    if (auto done = renew(options.announcement.marker, anew); !done) return done;
+    for (const Marker& former : options.former_markers) {
+      if (auto done = renew(former, anew); !done) return done;
+    }
+    return speaker.send(anew);
+  }
+  base::Result<void> renew(const Marker& marker, std::vector<Route>& anew) {
+    const auto routes = speaker.routes(options.kind, marker);
+    if (!routes) return routes.error();
+    const bool moves = marker != options.announcement.marker;
+    const std::uint32_t profile = profile_of(options.announcement);
     for (const SeenRoute& route : *routes) {
-      auto meaning = meaning_of(route);
-      if (!meaning || meaning->marks.profile == profile) continue;
+      auto meaning = meaning_of(route, marker);
+      if (moves) anew.push_back(withdrawal_of(route));
+      if (!meaning || (!moves && meaning->marks.profile == profile)) continue;
       if (meaning->rule) {
         if (auto made = route_for(*meaning->rule); made.ok()) anew.push_back(std::move(*made));
       } else if (auto flow = decode_nlri(route.family, route.nlri); flow.ok()) {
@@ -132,7 +131,28 @@ struct GobgpMitigator::State {
         anew.push_back(flow_route(options.announcement, *flow, meaning->marks));
       }
     }
-    return speaker.send(anew);
+    return {};
+  }
+
+  // What the routes of a family need to be in force.
+  struct Reach {
+    std::string missing;  // of all of them
+    Announced announced;
+  };
+  base::Result<Reach> reach(model::Family family) {
+    Reach out{why_not_in_force(peers, options.peers, family, options.kind), {}};
+    if (!out.missing.empty()) return out;
+    for (const model::IpAddress& peer : receivers(peers, options.peers, family, options.kind)) {
+      auto routes = speaker.announced(peer, family, options.kind);
+      if (!routes) return routes.error();
+      out.announced.emplace(peer, std::move(*routes));
+    }
+    return out;
+  }
+  std::string why_not(const std::map<model::Family, Reach>& reaches, const SeenRoute& route) const {
+    const Reach& reach = reaches.at(route.family);
+    if (!reach.missing.empty()) return reach.missing;
+    return why_not_announced(reach.announced, !options.peers.empty(), route);
   }
 };
 
@@ -174,7 +194,7 @@ ports::Applied GobgpMitigator::apply(const std::vector<RuleChange>& changes) {
     }
     auto route = state_->route_for(change.rule);
     if (!route) return route.error();
-    if (auto cut = state_->cuts_session(change.rule)) return *cut;
+    if (auto cut = state_->cuts_session(model::to_string(change.rule), flow_of(change.rule.match))) return *cut;
     routes.push_back(std::move(*route));
   }
   if (auto sent = state_->speaker.send(routes); !sent) return away(sent.error());
@@ -210,6 +230,9 @@ ports::Applied GobgpMitigator::apply_filters(const std::vector<ports::FilterChan
     auto entries = compile(*change.list);
     if (!entries) return entries.error();
     one.digest = model::digest_of(*change.list);
+    for (const FlowEntry& entry : *entries) {
+      if (auto cut = state.cuts_session(model::to_string(change.key), entry.flow)) return *cut;
+    }
     one.needs_routes = !entries->empty();
     for (const FlowEntry& entry : *entries) {
       Marks marks{.action = entry.limit_bps ? model::RuleAction::limit : model::RuleAction::drop,
@@ -266,13 +289,18 @@ base::Result<ports::Mitigator::Listing> GobgpMitigator::list() {
 
   Listing listing;
   listing.links = links_of(state.peers, state.options.peers, state.options.kind);
-  std::map<model::Family, std::string> missing;
-  for (const auto family : {model::Family::ipv4, model::Family::ipv6}) {
-    missing[family] = why_not_in_force(state.peers, state.options.peers, family, state.options.kind);
+  // Asked for after the routes, so that what is not announced was there when it was asked for.
+  std::map<model::Family, State::Reach> reaches;
+  for (const SeenRoute& route : *seen) {
+    if (reaches.contains(route.family)) continue;
+    auto reach = state.reach(route.family);
+    if (!reach) return reach.error();
+    reaches.emplace(route.family, std::move(*reach));
   }
   struct OfList {
     std::set<std::string> digests;
     std::uint32_t routes = 0, of = 0;
+    std::string not_in_force;  // of the first route that is not
   };
   std::map<std::uint64_t, OfList> lists;
   for (const SeenRoute& route : *seen) {
@@ -280,22 +308,25 @@ base::Result<ports::Mitigator::Listing> GobgpMitigator::list() {
     if (!meaning) {
       listing.foreign.push_back(to_string(route));
     } else if (meaning->rule) {
-      listing.rules.push_back({*meaning->rule, {}, missing[route.family]});
+      listing.rules.push_back({*meaning->rule, {}, state.why_not(reaches, route)});
     } else {
       OfList& list = lists[meaning->marks.list->key];
       list.digests.insert(meaning->marks.list->digest);
       list.of = meaning->marks.list->routes;
       ++list.routes;
+      if (list.not_in_force.empty()) list.not_in_force = state.why_not(reaches, route);
     }
   }
   for (const auto& [mark, list] : lists) {
     const auto name = state.names.find(mark);
     const bool whole = list.digests.size() == 1 && list.routes == list.of;
-    listing.filters.push_back(
-        {name == state.names.end() ? unnamed(mark) : name->second, whole ? *list.digests.begin() : std::string(), {}});
+    listing.filters.push_back({name == state.names.end() ? unnamed(mark) : name->second,
+                               whole ? *list.digests.begin() : std::string(),
+                               {},
+                               list.not_in_force});
   }
   // Lists that need no route are there as soon as they were taken.
-  for (const auto& [key, digest] : state.empty) listing.filters.push_back({key, digest, {}});
+  for (const auto& [key, digest] : state.empty) listing.filters.push_back({key, digest, {}, {}});
   return listing;
 }
 
@@ -315,10 +346,14 @@ base::Result<std::vector<std::string>> GobgpMitigator::remove_foreign() {
 
 base::Result<void> GobgpMitigator::clear() {
   if (auto connected = state_->speaker.connect(); !connected) return connected;
-  const auto seen = state_->seen();
-  if (!seen) return seen.error();
+  std::vector<Marker> markers = state_->options.former_markers;
+  markers.push_back(state_->options.announcement.marker);
   std::vector<Route> routes;
-  for (const SeenRoute& route : *seen) routes.push_back(withdrawal_of(route));
+  for (const Marker& marker : markers) {
+    const auto seen = state_->speaker.routes(state_->options.kind, marker);
+    if (!seen) return seen.error();
+    for (const SeenRoute& route : *seen) routes.push_back(withdrawal_of(route));
+  }
   if (auto sent = state_->speaker.send(routes); !sent) return sent;
   state_->open = false;
   state_->names.clear();

@@ -18,6 +18,8 @@ struct GobgpOptions {
   RouteKind kind = RouteKind::unicast;  // blackhole routes, or flow specifications
   SpeakerOptions speaker;
   Announcement announcement;
+  // Markers of earlier configurations: what bears them is announced under the present one.
+  std::vector<Marker> former_markers;
   // Sessions that a rule needs to be in force; empty: at least one of those that the speaker has.
   std::vector<model::IpAddress> peers;
   // For `dotsctl emergency`: open() changes nothing.

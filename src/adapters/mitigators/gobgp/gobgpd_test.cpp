@@ -224,6 +224,54 @@ TEST_F(WithGobgpd, AnotherConfigurationIsAnnouncedAtTheNextOpen) {
             profile_of(changed.announcement));
 }
 
+// What bears a former marker is ours still, a list of filters with its name.
+TEST_F(WithGobgpd, AnotherMarkerLeavesNothingBehind) {
+  const auto rule = rule_of("192.0.2.1/32");
+  const auto list = tests::list_of(tests::list_key("a", "c", "l"), 0, {tests::filter_rule("e", {"192.0.2.0/24"})});
+  auto changed = options(RouteKind::flow);
+  {
+    GobgpMitigator before(changed);
+    ASSERT_TRUE(before.open().ok());
+    ASSERT_TRUE(before.apply({install(rule)}).ok());
+    ASSERT_TRUE(before.apply_filters({tests::put_list(list)}).ok());
+  }
+  changed.former_markers = {changed.announcement.marker};
+  changed.announcement.marker = {64512, 9};
+  GobgpMitigator after(changed);
+  ASSERT_TRUE(after.open().ok());
+  ASSERT_TRUE(after.apply_filters({tests::put_list(list)}).ok());
+  const auto listing = after.list();
+  ASSERT_EQ(listing->rules.size(), 1u);
+  EXPECT_EQ(listing->rules.at(0).rule, rule);
+  ASSERT_EQ(listing->filters.size(), 1u);
+  EXPECT_EQ(listing->filters.at(0).digest, model::digest_of(list));
+  EXPECT_TRUE(listing->foreign.empty());
+  Speaker look(speaker());
+  ASSERT_TRUE(look.connect().ok());
+  EXPECT_TRUE(look.routes(RouteKind::flow, changed.former_markers.front())->empty());
+  ASSERT_TRUE(after.clear().ok());
+  EXPECT_TRUE(look.routes(RouteKind::flow, changed.announcement.marker)->empty());
+}
+
+TEST_F(WithGobgpd, SaysWhenAnotherRouteIsPreferred) {
+  GobgpMitigator mitigator(options(RouteKind::unicast));
+  ASSERT_TRUE(mitigator.open().ok());
+  ASSERT_TRUE(mitigator.apply({install(rule_of("192.0.2.1/32", {}, {}, model::RuleAction::blackhole))}).ok());
+  Speaker look(speaker());
+  ASSERT_TRUE(look.connect().ok());
+  const auto announcement = options(RouteKind::unicast).announcement;
+  EXPECT_FALSE(look.routes(RouteKind::unicast, announcement.marker)->at(0).outdone);
+  Route theirs = *blackhole_route(announcement, rule_of("192.0.2.1/32"));
+  theirs.identifier = 0;
+  theirs.large_communities.clear();
+  theirs.local_preference = announcement.local_preference - 1;
+  ASSERT_TRUE(look.send({theirs}).ok());
+  EXPECT_FALSE(look.routes(RouteKind::unicast, announcement.marker)->at(0).outdone);
+  theirs.local_preference = 500;
+  ASSERT_TRUE(look.send({theirs}).ok());
+  EXPECT_TRUE(look.routes(RouteKind::unicast, announcement.marker)->at(0).outdone);
+}
+
 TEST_F(WithGobgpd, WithoutPeersNothingIsInForce) {
   GobgpMitigator mitigator(options(RouteKind::unicast));
   ASSERT_TRUE(mitigator.open().ok());

@@ -148,6 +148,12 @@ std::vector<std::pair<Family, RouteKind>> families_of(
   return out;
 }
 
+bool names_families(const google::protobuf::RepeatedPtrField<apipb::Packed>& capabilities) {
+  return std::any_of(capabilities.begin(), capabilities.end(), [](const apipb::Packed& one) {
+    return one.type_url().ends_with("/apipb.MultiProtocolCapability");
+  });
+}
+
 const char* name_of(apipb::PeerState::SessionState state) {
   switch (state) {
     case apipb::PeerState::IDLE:
@@ -248,12 +254,13 @@ PeerView peer_of(const apipb::Peer& peer) {
   view.state = name_of(peer.state().session_state());
   if (peer.state().admin_state() != 0) view.state += ", shut down by its administrator";
   if (!view.established) return view;
+  if (const auto local = model::parse_ip_address(peer.transport().local_address())) view.local = *local;
   const auto theirs = families_of(peer.state().remote_cap());
   for (const auto& family : families_of(peer.state().local_cap())) {
     if (std::find(theirs.begin(), theirs.end(), family) != theirs.end()) view.families.push_back(family);
   }
   // RFC 4760 8: who names no family has IPv4 unicast.
-  if (theirs.empty()) view.families = {{Family::ipv4, RouteKind::unicast}};
+  if (!names_families(peer.state().remote_cap())) view.families = {{Family::ipv4, RouteKind::unicast}};
   return view;
 }
 

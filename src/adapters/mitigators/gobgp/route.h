@@ -66,6 +66,7 @@ struct SeenRoute {
   base::Bytes nlri;
   std::uint32_t identifier = 0;
   std::vector<LargeCommunity> large_communities;
+  bool outdone = false;  // the speaker has another route to the same that it prefers, and that is not ours
 };
 
 // One BGP session of the speaker.
@@ -75,6 +76,7 @@ struct PeerView {
   std::string state;                                          // "active", "established"
   std::vector<std::pair<model::Family, RouteKind>> families;  // what both sides have; only when established
   bool held_back = false;  // gobgpd was started with -r, and announces nothing before every neighbor's End-of-RIB
+  std::optional<model::IpAddress> local;  // our end of the session
 };
 
 }  // namespace dots::adapters::mitigators::gobgp

@@ -23,7 +23,32 @@ std::string missing(const PeerView& peer, model::Family family, RouteKind kind) 
   return {};
 }
 
-PeerView unknown(const model::IpAddress& address) { return {address, false, "gobgpd has no such neighbor", {}, false}; }
+constexpr std::uint32_t kTcp = 6, kBgp = 179;
+// As many ports at least make it likely that the other end of a connection is among them.
+constexpr std::uint32_t kManyPorts = 1024;
+
+bool takes(const FlowSpec& flow, FlowType type, std::uint32_t value) {
+  const auto found = flow.numbers.find(type);
+  if (found == flow.numbers.end()) return true;
+  return std::any_of(found->second.begin(), found->second.end(),
+                     [&](const FlowRange& range) { return range.lower <= value && value <= range.upper; });
+}
+bool takes_many(const FlowSpec& flow, FlowType type) {
+  const auto found = flow.numbers.find(type);
+  if (found == flow.numbers.end()) return true;
+  return std::any_of(found->second.begin(), found->second.end(),
+                     [&](const FlowRange& range) { return range.upper - range.lower >= kManyPorts - 1; });
+}
+bool may_be_bgp(const FlowSpec& flow) {
+  if (!takes(flow, FlowType::protocol, kTcp) || !takes(flow, FlowType::port, kBgp)) return false;
+  if (flow.numbers.contains(FlowType::icmp_type) || flow.numbers.contains(FlowType::icmp_code)) return false;
+  return (takes(flow, FlowType::destination_port, kBgp) && takes_many(flow, FlowType::source_port)) ||
+         (takes(flow, FlowType::source_port, kBgp) && takes_many(flow, FlowType::destination_port));
+}
+
+PeerView unknown(const model::IpAddress& address) {
+  return {address, false, "gobgpd has no such neighbor", {}, false, {}};
+}
 
 }  // namespace
 
@@ -66,6 +91,42 @@ std::string why_not_in_force(const std::vector<PeerView>& peers, const std::vect
     why += (why.empty() ? "" : "; ") + one;
   }
   return why.empty() ? "gobgpd has no BGP peer" : why;
+}
+
+std::vector<model::IpAddress> receivers(const std::vector<PeerView>& peers, const std::vector<model::IpAddress>& needed,
+                                        model::Family family, RouteKind kind) {
+  if (!needed.empty()) return needed;
+  std::vector<model::IpAddress> out;
+  for (const PeerView& peer : peers) {
+    if (missing(peer, family, kind).empty()) out.push_back(peer.address);
+  }
+  return out;
+}
+
+std::string why_not_announced(const Announced& announced, bool all, const SeenRoute& route) {
+  if (route.outdone) return "gobgpd has another route to it, not ours, and prefers that";
+  std::string without;
+  for (const auto& [peer, routes] : announced) {
+    if (!routes.contains(route.nlri)) {
+      without += (without.empty() ? "BGP peer " : ", BGP peer ") + model::to_string(peer);
+    } else if (!all) {
+      return {};
+    }
+  }
+  if (without.empty()) return {};
+  return "gobgpd does not announce it to " + without + ": an export policy or its next hop forbids it";
+}
+
+const PeerView* cut_by(const std::vector<PeerView>& peers, const FlowSpec& flow) {
+  if (!may_be_bgp(flow)) return nullptr;
+  const auto packet = [&](const std::optional<model::IpAddress>& from, const std::optional<model::IpAddress>& to) {
+    if (!to || !flow.destination || !flow.destination->contains(*to)) return false;
+    return !flow.source || (from && flow.source->contains(*from));
+  };
+  for (const PeerView& peer : peers) {
+    if (packet(peer.local, peer.address) || packet(peer.address, peer.local)) return &peer;
+  }
+  return nullptr;
 }
 
 }  // namespace dots::adapters::mitigators::gobgp

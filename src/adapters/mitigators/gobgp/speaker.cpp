@@ -86,16 +86,42 @@ base::Result<std::vector<SeenRoute>> Speaker::routes(RouteKind kind, const Marke
     context.set_deadline(state_->deadline());
     const auto reader = state_->stub->ListPath(&context, request);
     for (apipb::ListPathResponse answer; reader->Read(&answer);) {
+      std::optional<bool> first_is_ours;  // the first is the one that is preferred
       for (const apipb::Path& path : answer.destination().paths()) {
-        if (model::parse_ip_address(path.neighbor_ip()).ok()) continue;  // learned
-        auto large = large_communities_of(path);
-        if (!is_marked(marker, large)) continue;
+        const bool learned = model::parse_ip_address(path.neighbor_ip()).ok();
+        auto large = learned ? std::vector<LargeCommunity>{} : large_communities_of(path);
+        const bool ours = is_marked(marker, large);
+        if (!first_is_ours) first_is_ours = ours;
+        if (!ours) continue;
         const base::ByteView nlri = base::as_bytes(path.nlri_binary());
-        out.push_back({family, kind, base::Bytes(nlri.begin(), nlri.end()), path.identifier(), std::move(large)});
+        out.push_back({family, kind, base::Bytes(nlri.begin(), nlri.end()), path.identifier(), std::move(large),
+                       !*first_is_ours});
       }
     }
     if (const auto status = reader->Finish(); !status.ok()) return state_->error(status);
   }
+  return out;
+}
+
+base::Result<std::set<base::Bytes>> Speaker::announced(const model::IpAddress& peer, model::Family family,
+                                                       RouteKind kind) {
+  std::set<base::Bytes> out;
+  if (!state_->stub) return state_->unreachable();
+  apipb::ListPathRequest request;
+  request.set_table_type(apipb::ADJ_OUT);
+  request.set_name(model::to_string(peer));
+  *request.mutable_family() = family_of(family, kind);
+  request.set_enable_only_binary(true);
+  grpc::ClientContext context;
+  context.set_deadline(state_->deadline());
+  const auto reader = state_->stub->ListPath(&context, request);
+  for (apipb::ListPathResponse answer; reader->Read(&answer);) {
+    for (const apipb::Path& path : answer.destination().paths()) {
+      const base::ByteView nlri = base::as_bytes(path.nlri_binary());
+      out.emplace(nlri.begin(), nlri.end());
+    }
+  }
+  if (const auto status = reader->Finish(); !status.ok()) return state_->error(status);
   return out;
 }
 

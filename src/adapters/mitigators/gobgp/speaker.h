@@ -3,6 +3,7 @@
 
 #include <chrono>
 #include <memory>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -33,6 +34,8 @@ class Speaker {
   // Routes that carry the marker, of our own making and not learned from a peer.
   base::Result<std::vector<SeenRoute>> routes(RouteKind kind, const Marker& marker);
   base::Result<std::vector<PeerView>> peers();
+  // The NLRI of what it announces to a peer, ours and others', its export policies applied.
+  base::Result<std::set<base::Bytes>> announced(const model::IpAddress& peer, model::Family family, RouteKind kind);
 
  private:
   struct State;

@@ -193,12 +193,13 @@ std::int64_t Domain::State::rank_for(Client& client, Kind kind, const Draft& dra
 }
 
 void Domain::State::apply(Work& work, const std::string& actor, const std::string& action, base::Now now,
-                          Outcome& outcome) {
+                          Outcome& outcome, const std::string& credential) {
   const ports::DataVersion version{revision + 1, now.wall};
   bool changed = false;
   const auto audit = [&](const std::string& subject, std::string text) {
-    outcome.changes.emplace_back(ports::AppendAudit{
-        {now.wall, domain(), actor, action, "cuid=" + work.cuid.value + subject, "accepted", std::move(text)}});
+    outcome.changes.emplace_back(
+        ports::AppendAudit{{now.wall, domain(), actor, action, "cuid=" + work.cuid.value + subject, "accepted",
+                            std::move(text), credential}});
   };
   const auto tell = [&](Event::Kind what, const base::ClientId& client, const std::string& name, bool filters,
                         std::string text) {

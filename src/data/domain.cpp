@@ -274,7 +274,7 @@ Outcome Domain::request(const ports::HttpRequest& request, const Asker& asker, b
     if (there) add_version(refused.answer, *before);
     return refused;
   }
-  state.apply(*work, "client " + asker.client.value, request.method, now, outcome);
+  state.apply(*work, "client " + asker.client.value, request.method, now, outcome, asker.credential);
   const bool created = work->status == 201 && method != "PATCH";
   outcome.answer = answer_of(created ? 201 : 204);
   if (created) outcome.answer.headers.add("Location", state.options.root + "/data" + to_path(work->location));

@@ -67,7 +67,8 @@ struct Options {
 // Who asks, within the domain.
 struct Asker {
   base::ClientId client;
-  bool gateway = false;  // a server-domain gateway that may name the client behind it (cdid)
+  bool gateway = false;         // a server-domain gateway that may name the client behind it (cdid)
+  std::string credential = {};  // what proved it, for the audit log
 };
 
 // What the operator and other parts hear of, after the commit.

@@ -117,7 +117,8 @@ struct Domain::State {
   // Writing: what is wanted (plan.cpp), whether it may be (check.cpp), and doing it (apply.cpp)
   Checked<Work> plan(const Edit& edit) const;
   Checked<void> check(Work& work, const Asker& asker, std::vector<Event>& events) const;
-  void apply(Work& work, const std::string& actor, const std::string& action, base::Now now, Outcome& outcome);
+  void apply(Work& work, const std::string& actor, const std::string& action, base::Now now, Outcome& outcome,
+             const std::string& credential = {});
 
   // The parts of apply.
   Entry& insert(Client& client, ports::DataEntryRecord record, std::shared_ptr<const model::Filter> filter,

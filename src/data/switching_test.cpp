@@ -177,8 +177,11 @@ TEST_F(Switching, ByTheDataChannelIsTold) {
                              me("/acls/acl=sample-ipv4-acl/activation-type"),
                              {{"Host", "h"}, {"Content-Type", "application/yang-data+json"}},
                              R"({"ietf-dots-data-channel:activation-type":"immediate"})"};
-  const auto outcome = domain->request(request, {base::ClientId("a"), false}, now);
+  const auto outcome = domain->request(request, {base::ClientId("a"), false, "certificate a.example.net"}, now);
   ASSERT_EQ(outcome.answer.status, 204) << outcome.answer.body;
+  const auto* line = std::get_if<ports::AppendAudit>(&outcome.changes.back());
+  ASSERT_NE(line, nullptr);
+  EXPECT_EQ(line->record.credential, "certificate a.example.net");
   ASSERT_EQ(outcome.activations.size(), 1u);
   EXPECT_EQ(outcome.activations[0].cuid, base::Cuid("a"));
   EXPECT_EQ(outcome.activations[0].acl, (model::AclActivation{"sample-ipv4-acl", Type::immediate}));

@@ -71,12 +71,22 @@ struct HttpFailure {
 };
 using HttpOutcome = base::Result<HttpAnswer, HttpFailure>;
 
+// The configured client that a proven identity belongs to.
+struct HttpWho {
+  base::DomainId domain;
+  base::ClientId client;
+  std::string credential = {};  // what proved it, for the audit log: "certificate edge.example.net"
+  // Whose request it is, whatever proved it.
+  friend bool operator==(const HttpWho& a, const HttpWho& b) { return a.domain == b.domain && a.client == b.client; }
+};
+
 // Who asks: proven by TLS, and configured.
 struct HttpClient {
   base::DomainId domain;
   base::ClientId client;
   model::PeerIdentity identity;  // names, and the fingerprint of its key as on the signal channel
   model::SocketAddress peer;
+  std::string credential = {};  // HttpWho::credential
 };
 
 // Gives the answer, exactly once, from any thread, now or later; answers of one connection leave in the order of its

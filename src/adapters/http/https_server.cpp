@@ -144,10 +144,10 @@ std::optional<HttpFault> HttpsServer::State::judge(Live& live, const model::Peer
     sink.message("SESSION_STRANGER", model::to_string(live.path.peer) + " over HTTPS: '" + name_of(identity) + "'");
     return HttpFault{403, "this credential belongs to no client that is configured here"};
   }
-  live.client = ports::HttpClient{who->first, who->second, identity, live.path.peer};
-  Domain& domain = domains[who->first];
+  live.client = ports::HttpClient{who->domain, who->client, identity, live.path.peer, who->credential};
+  Domain& domain = domains[who->domain];
   if (domain.connections >= options.limits.connections_per_domain) {
-    sink.message("HTTPS_CROWDED", model::to_string(live.path.peer) + ": domain " + who->first.value + " has " +
+    sink.message("HTTPS_CROWDED", model::to_string(live.path.peer) + ": domain " + who->domain.value + " has " +
                                       std::to_string(domain.connections) + " connections");
     return HttpFault{503, "there are too many connections of this domain"};
   }
@@ -288,9 +288,9 @@ void HttpsServer::State::identify_again() {
   for (const auto& [path, live] : by_path) all.push_back(live);
   for (const Shared& live : all) {
     if (live->machine->in_handshake()) continue;
-    std::optional<std::pair<base::DomainId, base::ClientId>> was, is;
+    std::optional<ports::HttpWho> was, is;
     if (live->client) {
-      was.emplace(live->client->domain, live->client->client);
+      was = ports::HttpWho{live->client->domain, live->client->client, live->client->credential};
       is = hooks.identify(live->client->identity);
     }
     // A stranger comes again to be known.

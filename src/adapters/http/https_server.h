@@ -26,8 +26,7 @@ struct HttpsOptions {
 };
 
 // Who a proven identity is here; nothing for a stranger.
-using Identify =
-    std::function<std::optional<std::pair<base::DomainId, base::ClientId>>(const model::PeerIdentity& identity)>;
+using Identify = std::function<std::optional<ports::HttpWho>(const model::PeerIdentity& identity)>;
 
 struct HttpsHooks {
   Identify identify;          // called on the server's thread, like the others

@@ -44,11 +44,10 @@ class Https : public net::Dtls {
 
   void start() {
     HttpsHooks hooks;
-    hooks.identify =
-        [](const model::PeerIdentity& identity) -> std::optional<std::pair<base::DomainId, base::ClientId>> {
+    hooks.identify = [](const model::PeerIdentity& identity) -> std::optional<ports::HttpWho> {
       const std::string name = identity.names.empty() ? "" : identity.names.front();
-      if (name == "client.example") return std::pair{base::DomainId{"home"}, base::ClientId{"edge"}};
-      if (name == "home") return std::pair{base::DomainId{"psk"}, base::ClientId{"psk"}};
+      if (name == "client.example") return ports::HttpWho{base::DomainId{"home"}, base::ClientId{"edge"}};
+      if (name == "home") return ports::HttpWho{base::DomainId{"psk"}, base::ClientId{"psk"}};
       return std::nullopt;
     };
     hooks.handle = [this](ports::HttpRequest request, const ports::HttpClient& client, ports::HttpReply reply) {
@@ -342,11 +341,10 @@ TEST_F(Https, AReloadEndsConnectionsOfWhoIsAnotherNow) {
   psk.send(kGet);
   EXPECT_TRUE(client->wait_for("of home/edge"));
   EXPECT_TRUE(psk.wait_for("of psk/psk"));
-  server->replace_identify(
-      [](const model::PeerIdentity& identity) -> std::optional<std::pair<base::DomainId, base::ClientId>> {
-        if (identity.names.front() == "home") return std::pair{base::DomainId{"psk"}, base::ClientId{"psk"}};
-        return std::pair{base::DomainId{"moved"}, base::ClientId{"edge"}};
-      });
+  server->replace_identify([](const model::PeerIdentity& identity) -> std::optional<ports::HttpWho> {
+    if (identity.names.front() == "home") return ports::HttpWho{base::DomainId{"psk"}, base::ClientId{"psk"}};
+    return ports::HttpWho{base::DomainId{"moved"}, base::ClientId{"edge"}};
+  });
   EXPECT_TRUE(client->wait_for_end());
   psk.forget();
   psk.send(kGet);

@@ -15,7 +15,9 @@ static std::string author_of(const Caller& caller) {
 }
 
 void ClientAgent::handle(CallTicket ticket, const Call& call, base::Now now, ClientEffects& out) {
+  state_->asking = call.caller.credential();
   state_->dispatch(ticket, call, now, out);
+  state_->asking.clear();
   state_->settle(now, out);
 }
 

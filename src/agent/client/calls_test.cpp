@@ -62,6 +62,11 @@ TEST(ClientCallsTest, WaitAnswersWithTheServersWord) {
   const auto withdrawal = h.call("withdraw", {{"mid", 1}, {"wait", 5}, {"note", "false alarm"}});
   h.advance(4s);
   EXPECT_EQ(h.answered(withdrawal).body.at("mitigation").at("phase").as_string(), "ended");
+  // Who asked, and how that was known; what the server answers is nobody's call.
+  for (const auto& line : h.audit) {
+    EXPECT_EQ(line.credential.starts_with("user id "), line.actor.starts_with("operator ")) << line.action;
+  }
+  EXPECT_TRUE(std::any_of(h.audit.begin(), h.audit.end(), [](const auto& line) { return line.action == "withdraw"; }));
 }
 
 // S9132-4.4.3-06, S8612-SIG-009-01, S8811-2.2.1-03: with an empty If-Match, and the same body but for the

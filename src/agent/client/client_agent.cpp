@@ -219,6 +219,7 @@ void ClientAgent::State::absorb(std::size_t server, Link from, UpstreamOutput&& 
 void ClientAgent::State::take(std::size_t server, signal::client::Effects&& effects) {
   for (signal::client::Effect& effect : effects) {
     if (auto* persist = std::get_if<signal::client::Persist>(&effect)) {
+      if (auto* line = std::get_if<ports::AppendAudit>(&persist->change)) line->record.credential = asking;
       gate.add(std::move(persist->change));
     } else {
       gate.add(Visible{FromRequests{server, std::move(effect)}});

@@ -61,6 +61,7 @@ struct ClientAgent::State {
   std::optional<base::SteadyTime> reload_at;
   base::Duration reload_pause{};
   std::string store_reason;
+  std::string asking;  // the credential of the operator whose call is being carried out
 
   // client_agent.cpp
   template <class Event>

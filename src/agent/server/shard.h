@@ -43,7 +43,8 @@ struct DataRequest {
   base::DomainId domain;
   base::ClientId client;
   ports::HttpRequest request;
-  std::uint64_t ticket = 0;  // ShardOutput::data_answers has it again
+  std::uint64_t ticket = 0;     // ShardOutput::data_answers has it again
+  std::string credential = {};  // what proved who the client is, for the audit log
 };
 
 struct ShardSettings {

@@ -49,7 +49,7 @@ void Shard::on_data(const DataRequest& asked, base::Now now, ShardOutput& out) {
   }
   Owned& owned = it->second;
   ++out.counts.data_requests;
-  data::Outcome outcome = owned.data.request(asked.request, {asked.client, false}, now);
+  data::Outcome outcome = owned.data.request(asked.request, {asked.client, false, asked.credential}, now);
   const auto switched = std::move(outcome.activations);
   show_later(asked.domain, owned, std::move(outcome), asked.ticket);
   if (switched.empty()) return;

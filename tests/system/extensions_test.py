@@ -130,6 +130,59 @@ def actual_scope(report, bin_dir):
                      "accepted, and no room for it: status and reason", one or rig.json("client", "show", full))
 
 
+REFUSER = """import json, os, sys
+folder = os.path.dirname(sys.argv[0])
+call = json.load(sys.stdin)
+try:
+    rules = json.load(open(folder + "/rules.json"))
+except FileNotFoundError:
+    rules = []
+reason = open(folder + "/reason").read()
+answer = {"ok": True}
+if call["op"] == "abilities":
+    answer.update(counts=False, limits=True, scoped=True, exempts=False)
+elif call["op"] == "list":
+    answer["rules"] = rules
+elif call["op"] == "apply":
+    wanted = [n for n, change in enumerate(call["changes"]) if change["change"] == "install"]
+    if reason and wanted:
+        answer = {"ok": False, "refused": [{"change": n, "reason": reason, "error": "no " + reason} for n in wanted]}
+    else:
+        for change in call["changes"]:
+            rules = [rule for rule in rules if rule["target"] != change["rule"]["target"]]
+            rules += [change["rule"]] if change["change"] == "install" else []
+        json.dump(rules, open(folder + "/rules.json", "w"))
+json.dump(answer, sys.stdout)
+"""
+
+
+# U-064: the request is accepted, and what drives the routers cannot start
+def why_not_started(report, bin_dir):
+    """A back end refuses with each reason; the client shows it with the status, and the mitigation starts when it can."""
+    with Pair(bin_dir, roles=()) as rig:
+        (rig.folder / "refuser.py").write_text(REFUSER)
+        (rig.folder / "reason").write_text("")
+        rig.edit("server", r'^max_mitigations = .*$', 'max_mitigations = 9')
+        rig.edit("server", r'^kind = "dry-run"', f'kind = "command"\ncommand = ["{sys.executable}", "{rig.folder}/refuser.py"]')
+        rig.start("server")
+        rig.start("client")
+        report.check(rig.connected(), "the client is connected", rig.log("client")[-300:])
+        exceeded, waits = "attack-exceeded-capability", "attack-mitigation-in-progress"
+        for last, (reason, status) in enumerate((("capacity", exceeded), ("bandwidth", exceeded), ("function", waits),
+                                                 ("hardware", waits)), 1):
+            (rig.folder / "reason").write_text(reason)
+            mid = str(rig.ask("--target-prefix", f"203.0.113.{last}", "--protocol", "udp")["mid"])
+
+            def shown(mid=mid):
+                return rig.json("client", "show", mid)["mitigation"]
+
+            told = wait_for(lambda: shown().get("refusal-reason") == reason, 10)
+            report.check(told and shown()["status"] == status, f"accepted, and no {reason} to start: reason and status", shown())
+        (rig.folder / "reason").write_text("")
+        ran = wait_for(lambda: shown()["status"] == "attack-successfully-mitigated", 15)
+        report.check(ran and "refusal-reason" not in shown(), "when there is, it starts", shown())
+
+
 def is_text(answer):
     """libcoap's client prints text as text, and a body with a Content-Format in hexadecimal."""
     return answer.code == "4.00" and answer.all[0][1] == b"" and "[ ] :: 'target-prefix 198.51.100.1/32 is not within" in answer.text
@@ -203,4 +256,4 @@ def operations(report, bin_dir):
                      lines[:2])
 
 
-run_parts("extensions", 150, [reasons, contract_and_service, actual_scope, strangers, operations])
+run_parts("extensions", 150, [reasons, contract_and_service, actual_scope, why_not_started, strangers, operations])

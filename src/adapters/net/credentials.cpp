@@ -313,6 +313,7 @@ base::Result<std::shared_ptr<const Credentials>, std::vector<CredentialProblem>>
 
   const bool any_x509 = !sources.ca_file.empty() || !sources.certificate_file.empty() || !sources.key_file.empty();
   const bool client_psk = side == Side::client && !sources.psk.empty();
+  const bool anonymous = sources.anonymous && side == Side::client;
   const bool raw = !sources.peer_keys.empty();  // then neither an authority nor a certificate is needed
   if (!any_x509 && !raw && sources.psk.empty()) {
     problems.push_back({"", "there are no credentials: DOTS needs mutual authentication (RFC 9132 section 8)",
@@ -323,11 +324,11 @@ base::Result<std::shared_ptr<const Credentials>, std::vector<CredentialProblem>>
       return !file.empty();
     };
     const bool anchors = raw || require(sources.ca_file, "ca_file", "the other side's certificate cannot be verified");
-    const bool own =
-        raw || require(sources.certificate_file, "certificate_file", "we have nothing to prove ourselves with");
-    const bool key =
-        require(sources.key_file, "key_file",
-                raw ? "we have nothing to prove ourselves with" : "the certificate cannot be used without its key");
+    const bool own = raw || anonymous ||
+                     require(sources.certificate_file, "certificate_file", "we have nothing to prove ourselves with");
+    const bool key = anonymous || require(sources.key_file, "key_file",
+                                          raw ? "we have nothing to prove ourselves with"
+                                              : "the certificate cannot be used without its key");
     if (anchors && own && key) loader.certificates();
   }
   if (side == Side::client && sources.psk.size() > 1) {

@@ -36,6 +36,8 @@ struct CredentialSources {
   // With any of them the key of key_file is shown as a raw public key as well; a client shows it when it has no
   // certificate.
   std::vector<PeerKey> peer_keys = {};
+  // Client: only the server proves itself, against ca_file, as on the web; DOTS itself never has that.
+  bool anonymous = false;
 };
 
 struct CredentialProblem {

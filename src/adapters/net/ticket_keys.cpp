@@ -9,6 +9,7 @@
 #include <mutex>
 #include <sstream>
 
+#include "adapters/net/digest.h"
 #include "adapters/net/ticket_set.h"
 
 namespace dots::adapters::net {
@@ -16,12 +17,6 @@ namespace {
 
 constexpr char kHeader[] = "tidewall-ticket-keys 1";
 constexpr std::size_t kMostNames = 4;
-
-base::Result<base::Bytes> random_bytes(std::size_t count) {
-  base::Bytes bytes(count);
-  if (gnutls_rnd(GNUTLS_RND_KEY, bytes.data(), bytes.size()) < 0) return base::Error{"no random numbers for a key"};
-  return bytes;
-}
 
 // What the file says of a PSK: enough to see that it is another key than before, and nothing more.
 struct Binding {

@@ -224,6 +224,11 @@ void build_cli(CLI::App& app, Options& options) {
   watch->add_option("--rounds", options.watch.rounds, "End after so many looks; 0 is never")->capture_default_str();
   CLI::App* withdraw = which(app, "withdraw", "End a mitigation", options);
   withdraw->add_flag("--force", options.which.force, "Client: also when only the server knows of it");
+  which(app, "approve", "Server: let a mitigation begin that waits for a person", options)
+      ->add_option("--note", options.which.note, "Why, for the records");
+  which(app, "refuse", "Server: end a mitigation that waits for a person", options)
+      ->add_option("--reason", options.which.note, "Why; for the records, and for clients that take it")
+      ->required();
   which(app, "refresh", "Client: renew a mitigation now", options);
   withdraw->add_option("--note", options.which.note, "Why, for the records");
   which(app, "efficacy", "Client: tell the server how well a mitigation works", options)

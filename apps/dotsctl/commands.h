@@ -19,7 +19,8 @@ struct Streams {
   std::ostream& err;
 };
 
-// status, list, show, explain, filters, audit, mitigate, withdraw, reload, redirect, watch: through the daemon.
+// status, list, show, explain, filters, audit, mitigate, withdraw, approve, refuse, reload, redirect, watch: through
+// the daemon.
 int run_remote(const std::string& command, const Options& options, Streams streams);
 int run_watch(const Options& options, const std::string& socket, Streams streams);
 

@@ -50,6 +50,8 @@ std::string render(const std::string& command, const json::value& body) {
                      : command == "refresh"           ? "is being renewed"
                      : command == "efficacy"          ? "is reported on"
                      : command.starts_with("filter ") ? "asked for, with its filters, in place of the other"
+                     : command == "approve"           ? "is approved"
+                     : command == "refuse"            ? "is refused"
                                                       : "withdrawn",
                      body, now);
 }
@@ -113,7 +115,8 @@ int run_remote(const std::string& command, const Options& options, Streams strea
   if (command == "watch") return run_watch(options, *socket, streams);
 
   json::object arguments;
-  if (command == "show" || command == "withdraw" || command == "refresh" || command == "efficacy")
+  if (command == "show" || command == "withdraw" || command == "approve" || command == "refuse" ||
+      command == "refresh" || command == "efficacy")
     arguments = which_arguments(options.which);
   if (command == "cuid release") {
     arguments = which_arguments(options.which);

@@ -129,11 +129,24 @@ std::string trouble_words(const json::value& m) {
   return reason + (failure.empty() ? "" : ": " + failure);
 }
 
+// Who has to decide, and since when; or who has.
+std::string approval_words(const json::value& m, std::int64_t now) {
+  const auto* approval = member(m, "approval");
+  if (approval == nullptr) return "";
+  const std::string note = text_of(*approval, "note");
+  if (text_of(*approval, "state") == "waiting") {
+    return "waits for an operator since " + ago(*approval, "since", now) + ": " + text_of(*approval, "why") +
+           "; dotsctl approve " + text_of(m, "mid") + ", or dotsctl refuse " + text_of(m, "mid") + " --reason TEXT";
+  }
+  return "by " + text_of(*approval, "by") + ", " + ago(*approval, "at", now) + (note.empty() ? "" : ": " + note);
+}
+
 std::string show_one(const json::value& m, std::int64_t now) {
   Facts facts;
   const std::string status = text_of(m, "status");
   facts.add("status", state_words(m) + (status.empty() ? "" : " (" + status + ")"));
   facts.add("waits for", text_of(m, "waits-for"));
+  facts.add("approval", approval_words(m, now));
   facts.add("refusal", text_of(m, "refusal"));
   facts.add("refused because of", text_of(m, "refusal").empty() ? "" : text_of(m, "refusal-reason"));
   facts.add("trouble", trouble_words(m));
@@ -201,6 +214,8 @@ std::string state_words(const json::value& m) {
   for (const auto& [name, words] : kPhases)
     if (phase == name) return words;
   const std::string status = text_of(m, "status");
+  if (const auto* approval = member(m, "approval"); approval != nullptr && text_of(*approval, "state") == "waiting")
+    return "waits for approval";
   return phase == "refused" || phase == "ended" || status.empty() ? phase : status_words(status);
 }
 

@@ -93,6 +93,8 @@ TEST(Render, ARequestOfAClient) {
   EXPECT_EQ(state_words(parse(R"({"phase":"requesting"})")), "being asked for");
   EXPECT_EQ(state_words(parse(R"({"phase":"active","status":"attack-stopped"})")), "attack is over");
   EXPECT_EQ(state_words(parse(R"({"phase":"active"})")), "active");
+  EXPECT_EQ(state_words(parse(R"({"status":"attack-mitigation-in-progress","approval":{"state":"waiting"}})")),
+            "waits for approval");
   EXPECT_EQ(state_words(parse(R"({"phase":"withdrawing","status":"attack-stopped"})")), "being withdrawn");
 }
 

@@ -16,6 +16,10 @@ void Losses::counted(std::size_t shard, const signal::server::ClientCounts& coun
   const std::lock_guard lock(mutex_);
   publish(guard_.counted(shard, counts, now.steady), "clients are there again");
   sink_.gauge("dots_clients", "", static_cast<double>(guard_.total().known));
+  const std::size_t late = guard_.total().approvals_late;
+  sink_.health("APPROVAL_LATE", "", late > 0,
+               late > 0 ? std::to_string(late) + (late == 1 ? " mitigation waits" : " mitigations wait") : "");
+  sink_.gauge("dots_approvals_late", "", static_cast<double>(late));
   sink_.gauge("dots_clients_quiet", "", static_cast<double>(guard_.total().quiet));
 }
 

@@ -12,6 +12,7 @@
 #include "apps/runtime/reload.h"
 #include "apps/runtime/server_state.h"
 #include "apps/version.h"
+#include "model/text.h"
 
 namespace dots::runtime {
 
@@ -161,13 +162,14 @@ void ServerRuntime::State::ask_domain(const base::DomainId& domain, Event event,
   if (!to_domain({domain, std::move(event)})) tickets.answer({*ticket, false, "the server is busy: try again"});
 }
 
-// Finds the one mitigation that is meant, then asks its domain to end it.
-void ServerRuntime::State::withdraw(const ServerArguments& arguments, const agent::Caller& caller, Done done) {
+// Finds the one mitigation that is meant, then asks its domain.
+template <class Event>
+void ServerRuntime::State::about_one(const ServerArguments& arguments, Event event, Done done) {
   if (!arguments.query.mid) {
     done(call_failed(CallAnswer::Outcome::bad_request, "mid is missing", "dotsctl list shows the mids"));
     return;
   }
-  gather<ShardView>(view_of, [this, arguments, caller, done = std::move(done)](std::vector<ShardView> views) {
+  gather<ShardView>(view_of, [this, arguments, event, done = std::move(done)](std::vector<ShardView> views) mutable {
     auto mitigations = mitigations_of(std::move(views));
     std::erase_if(mitigations, [&](const auto& view) { return !wanted(view, arguments); });
     if (mitigations.empty()) {
@@ -180,8 +182,8 @@ void ServerRuntime::State::withdraw(const ServerArguments& arguments, const agen
       return;
     }
     const ports::MitigationRecord& record = mitigations.front().record;
-    signal::server::OperatorWithdraw event{0,           record.cuid,    record.mid,
-                                           caller.name, arguments.note, caller.credential()};
+    event.cuid = record.cuid;
+    event.mid = record.mid;
     ask_domain(record.domain, std::move(event), record.mid, done);
   });
 }
@@ -248,9 +250,25 @@ void ServerRuntime::call(agent::Call call, std::function<void(CallAnswer)> done)
   if (call.operation == "explain") return state_->explain(*arguments, std::move(done));
   if (call.operation == "rules") return state_->rules(*arguments, std::move(done));
   if (call.operation == "audit") return state_->audit(*arguments, std::move(done));
-  if (call.operation == "withdraw") {
+  if (call.operation == "withdraw" || call.operation == "approve" || call.operation == "refuse") {
     if (!call.caller.may_write) return done(forbidden());
-    return state_->withdraw(*arguments, call.caller, std::move(done));
+    const agent::Caller& caller = call.caller;
+    using namespace signal::server;
+    if (call.operation != "withdraw" && (!model::is_plain_text(arguments->note) || arguments->note.size() > 500)) {
+      return done(call_failed(CallAnswer::Outcome::bad_request, "note is longer than 500 bytes or no plain text"));
+    }
+    if (call.operation == "approve") {
+      return state_->about_one(
+          *arguments, OperatorApprove{0, {}, {}, caller.name, arguments->note, caller.credential()}, std::move(done));
+    }
+    if (call.operation == "refuse") {
+      if (arguments->note.empty())
+        return done(call_failed(CallAnswer::Outcome::bad_request, "note is missing: who is refused must learn why"));
+      return state_->about_one(*arguments, OperatorRefuse{0, {}, {}, caller.name, arguments->note, caller.credential()},
+                               std::move(done));
+    }
+    return state_->about_one(*arguments, OperatorWithdraw{0, {}, {}, caller.name, arguments->note, caller.credential()},
+                             std::move(done));
   }
   if (call.operation == "cuid-release" || call.operation == "release-armed") {
     if (!call.caller.may_write) return done(forbidden());

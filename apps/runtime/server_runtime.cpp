@@ -198,6 +198,7 @@ void ServerRuntime::State::open_shards(const Beliefs& believed, std::uint32_t co
   for (std::uint32_t index = 0; index < count; ++index) {
     agent::server::ShardSettings settings;
     settings.domain.loss_threshold = guard.loss_threshold;
+    settings.domain.approval_late = std::chrono::seconds{config.limits.approval_late_s};
     settings.index = index;
     settings.shards = count;
     settings.session = session;

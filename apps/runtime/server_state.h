@@ -81,7 +81,8 @@ struct ServerRuntime::State {
   void filters(const ServerArguments& arguments, Done done);
   void rules(const ServerArguments& arguments, Done done);
   void audit(const ServerArguments& arguments, Done done);
-  void withdraw(const ServerArguments& arguments, const agent::Caller& caller, Done done);
+  template <class Event>
+  void about_one(const ServerArguments& arguments, Event event, Done done);
   template <class Event>
   void ask_domain(const base::DomainId& domain, Event event, std::optional<base::Mid> mid, Done done);
   void release_cuid(const ServerArguments& arguments, const agent::Caller& caller, Done done);

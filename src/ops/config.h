@@ -81,6 +81,7 @@ struct LimitsConfig {
   std::uint32_t pending_names = 1000;
   std::uint32_t hold_share_percent = 50;  // of clients that fall silent together, before their losses are held back
   std::uint32_t hold_at_least = 3;        // clients
+  std::uint32_t approval_late_s = 300;    // so long a mitigation may wait for a person before that is unwell
   std::uint64_t disk_reserve_bytes = 1u << 20;  // kept for DELETE on a full disk
 };
 
@@ -108,7 +109,7 @@ enum class OnStop : std::uint8_t { keep, remove };
 
 struct MitigatorConfig {
   std::string name;    // of this back end, unique
-  std::string kind;    // "nftables", "command", "dry-run", "gobgp-rtbh", "gobgp-flowspec"
+  std::string kind;    // "nftables", "command", "webhook", "notify", "dry-run", "gobgp-rtbh", "gobgp-flowspec"
   std::string helper;  // nftables: path of dots-nft-helper; default beside the daemon
   // nftables: the program with its arguments that starts the helper elsewhere, instead of `helper`.
   std::vector<std::string> helper_command;
@@ -123,6 +124,16 @@ struct MitigatorConfig {
   std::uint8_t min_prefix_length_v4 = 0, min_prefix_length_v6 = 0;
   BgpConfig bgp;                     // gobgp-rtbh, gobgp-flowspec
   std::vector<std::string> command;  // command: the program with its arguments
+  std::string url;                   // webhook, notify: https
+  std::string url_ca_file = "/etc/ssl/certs/ca-certificates.crt";
+  std::string secret_file;           // of the signature
+  std::vector<std::string> mail_to;  // notify
+  std::string mail_from;             // empty: the first of mail_to
+  std::vector<std::string> mail_command = {"/usr/sbin/sendmail", "-t", "-i"};
+  std::uint32_t notice_every_s = 60;
+  // Of other sections, for back ends that need them.
+  std::string state_dir;
+  std::vector<std::string> dns_servers;
 };
 
 struct ResolverConfig {

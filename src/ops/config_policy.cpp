@@ -141,7 +141,11 @@ SectionSpec policy_section() {
       parsed<R>("reason", &R::reason, "text", [](const std::string& t) { return read_line(t, 200); },
                 {"What the client is told with `refuse`, and the status pages with `observe`.",
                  "\"call +1 555 0100 first\""}),
-      boolean<R>("approval", &R::approval, {"Must an operator approve it first? Not there yet: refused.", "false"}),
+      boolean<R>("approval", &R::approval,
+                 {"Must an operator approve it first (`dotsctl approve`)? Nothing is installed before. It is judged "
+                  "when a mitigation "
+                  "starts, so that it does not go with volumes.",
+                  "false"}),
       boolean<R>(
           "widen_to_domain", [](R & r) -> auto& { return r.widen.domain; },
           {"Mitigate all prefixes of the domain, whatever part of them is asked for? The client is told.", "false"}),
@@ -171,10 +175,8 @@ SectionSpec safety_section() {
               {"Traffic from these passes before all drops, at back ends that take lists of filters.",
                "[\"198.51.100.0/24\"]"}),
       number<S>("pieces", &S::pieces, "", {1, 4096}, {"Prefixes that one target may be split into.", "128"}),
-      number<S>(
-          "approval_above_v4", &S::approval_above_v4, "bits", {1, 32, true},
-          {"A request with an IPv4 target wider than this waits for approval. 0: none does. Not there yet: refused.",
-           "24"}),
+      number<S>("approval_above_v4", &S::approval_above_v4, "bits", {1, 32, true},
+                {"A request with an IPv4 target wider than this waits for approval. 0: none does.", "24"}),
       number<S>("approval_above_v6", &S::approval_above_v6, "bits", {1, 128, true},
                 {"The same of IPv6 targets.", "48"}),
       number<S>("rules_per_domain", &S::rules_per_domain, "", {1, 10 * kMillion, true},
@@ -185,6 +187,36 @@ SectionSpec safety_section() {
   };
   return s;
 }
+
+namespace {
+
+// Whether a person is asked is judged when a mitigation starts. A rule that decides only when the attack has grown
+// would never ask, and install all the same.
+void check_approval(const Config& config, const ConfigPlaces& places, ConfigProblems& problems) {
+  bool by_volume = false;
+  for (std::size_t i = 0; i < config.policy.size(); ++i) {
+    const policy::PolicyRule& rule = config.policy[i];
+    const std::string path = "policy[" + std::to_string(i) + "]";
+    if (rule.approval && (by_volume || rule.volume_from_bps > 0)) {
+      const auto at = places.find(path + ".approval");
+      problems.add(
+          at == places.end() ? 0 : at->second, path + ".approval",
+          rule.volume_from_bps > 0 ? "does not go with volume_from_bits_per_s"
+                                   : "stands below a rule with volume_below_bits_per_s, which a growing attack leaves",
+          "it is judged when a mitigation starts, and the volume is known later: let `use` choose the back end");
+    }
+    by_volume = by_volume || rule.volume_below_bps > 0;
+    const bool starts_nothing =
+        rule.action == policy::PolicyAction::refuse || rule.action == policy::PolicyAction::observe;
+    if (rule.approval && starts_nothing) {
+      const auto at = places.find(path + ".approval");
+      problems.add(at == places.end() ? 0 : at->second, path + ".approval", "this rule starts nothing",
+                   "leave approval out");
+    }
+  }
+}
+
+}  // namespace
 
 void check_policy(const Config& config, const ConfigPlaces& places, ConfigProblems& problems) {
   const auto line = [&](const std::string& key, const std::string& path) {
@@ -220,17 +252,12 @@ void check_policy(const Config& config, const ConfigPlaces& places, ConfigProble
           "write for example reason = \"not under your contract\"");
     if (rule.volume_below_bps != 0 && rule.volume_from_bps >= rule.volume_below_bps)
       add("volume_from_bits_per_s", "is not below volume_below_bits_per_s, so that nothing matches", "write less");
-    if (rule.approval) add("approval", "cannot be asked for yet: there is no way to approve", "leave it out");
     const bool starts_nothing =
         rule.action == policy::PolicyAction::refuse || rule.action == policy::PolicyAction::observe;
     if (starts_nothing && (!rule.use.empty() || !rule.overflow.empty()))
       add("use", "this rule starts nothing, so that no back end is used", "leave use and overflow out");
   }
-  for (const auto& [key, length] : {std::pair{"safety.approval_above_v4", config.safety.approval_above_v4},
-                                    std::pair{"safety.approval_above_v6", config.safety.approval_above_v6}}) {
-    if (length != 0)
-      problems.add(line(key, "safety"), key, "cannot be asked for yet: there is no way to approve", "leave it out");
-  }
+  check_approval(config, places, problems);
 }
 
 }  // namespace dots::ops

@@ -110,9 +110,15 @@ rules = 1000
 }
 
 TEST(PolicyConfig, WhatDoesNotFitTogetherIsSaid) {
-  EXPECT_THAT(problems("[[policy]]\nname = \"a\"\napproval = true\n"), ElementsAre(HasSubstr("no way to approve")));
-  EXPECT_THAT(problems("[safety]\napproval_above_v4 = 24\n"),
-              ElementsAre(HasSubstr("safety.approval_above_v4: cannot be asked for yet")));
+  EXPECT_THAT(problems("[[policy]]\nname = \"a\"\napproval = true\nvolume_from_bits_per_s = 1\n"),
+              ElementsAre(HasSubstr("policy[0].approval: does not go with volume_from_bits_per_s")));
+  EXPECT_THAT(problems("[[policy]]\nname = \"a\"\nvolume_below_bits_per_s = 1\n"
+                       "[[policy]]\nname = \"b\"\napproval = true\n"),
+              ElementsAre(HasSubstr("policy[1].approval: stands below a rule with volume_below_bits_per_s")));
+  EXPECT_THAT(problems("[[policy]]\nname = \"a\"\napproval = true\naction = \"observe\"\n"),
+              ElementsAre(HasSubstr("policy[0].approval: this rule starts nothing")));
+  EXPECT_THAT(problems("[[policy]]\nname = \"a\"\napproval = true\n[safety]\napproval_above_v4 = 24\n"),
+              testing::IsEmpty());
   EXPECT_THAT(problems("[[policy]]\nname = \"a\"\nuse = [\"egde\"]\n"),
               ElementsAre(HasSubstr("policy[0].use: there is no mitigator 'egde'; write 'edge'")));
   EXPECT_THAT(problems("[[policy]]\nname = \"a\"\ndomains = [\"other\"]\n"),

@@ -139,6 +139,9 @@ SectionSpec limits() {
                       "50"})),
       only(ForRole::server, number<L>("hold_at_least", &L::hold_at_least, "", {2, kMillion},
                                       {"Fewer silent clients hold nothing back.", "3"})),
+      only(ForRole::server,
+           number<L>("approval_late_s", &L::approval_late_s, "s", {1, 86400},
+                     {"A mitigation that has waited so long for a person is told again, and shows as unwell.", "300"})),
       number<L>("disk_reserve_bytes", &L::disk_reserve_bytes, "bytes", {65536, 1 << 30},
                 {"Disk space kept back so that mitigations can be withdrawn on a full disk.", "1048576"}),
   };

@@ -20,6 +20,18 @@
 
 namespace dots::ports {
 
+// The word of a person, where a mitigation needs one (docs/decisions/approval.md). What is refused ends at once, so
+// that no record says so.
+struct Approval {
+  enum class State : std::uint8_t { none, waiting, approved } state = State::none;
+  std::string why;         // it has to be approved
+  base::WallTime since{};  // it waits, or waited
+  std::string by;          // "operator <name>", once approved
+  std::optional<base::WallTime> at;
+  std::string note;
+  friend bool operator==(const Approval&, const Approval&) = default;
+};
+
 // One mitigation of one client, keyed (domain, cuid, mid).
 struct MitigationRecord {
   base::DomainId domain;
@@ -39,6 +51,7 @@ struct MitigationRecord {
   base::Duration span{};                 // the full length of the period that `deadline` ends
   std::uint32_t terminating_cycles = 0;  // how often the active-but-terminating period was prolonged (120, 240, 300)
   std::string author;                    // "client <id>", "operator <name>"
+  Approval approval;
 
   friend bool operator==(const MitigationRecord&, const MitigationRecord&) = default;
 };

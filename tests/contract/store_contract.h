@@ -46,6 +46,9 @@ inline ports::MitigationRecord full_record(const std::string& domain, const std:
   r.span = std::chrono::seconds{120};
   r.terminating_cycles = 3;
   r.author = "client x";
+  r.approval = {ports::Approval::State::approved,   "a person has to \"agree\"",
+                wall_at(1'700'000'000'500'000'003), "operator o",
+                wall_at(1'700'000'000'900'000'007), "seen\nby \xC3\xA9"};
   return r;
 }
 

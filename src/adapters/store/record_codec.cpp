@@ -42,6 +42,8 @@ void append_plain(std::string& out, const std::vector<T>& values) {
   });
 }
 
+constexpr std::int64_t kApprovalVersion = 1;
+
 base::Error damaged(std::string_view what) { return base::Error{"damaged record: " + std::string(what)}; }
 
 base::Result<json::value> parse(std::string_view text) {
@@ -238,6 +240,43 @@ base::Result<std::vector<model::Alias>> decode_aliases(std::string_view text) {
     if (!request) return std::nullopt;
     return model::Alias{*text_of(*name), std::move(request->scope)};
   });
+}
+
+std::string encode_approval(const ports::Approval& approval) {
+  if (approval == ports::Approval{}) return {};
+  json::object out{{"v", kApprovalVersion}, {"state", static_cast<int>(approval.state)},
+                   {"why", approval.why},   {"since_ns", approval.since.time_since_epoch().count()},
+                   {"by", approval.by},     {"note", approval.note}};
+  if (approval.at) out["at_ns"] = approval.at->time_since_epoch().count();
+  return json::serialize(out);
+}
+base::Result<ports::Approval> decode_approval(std::string_view text) {
+  ports::Approval out;
+  if (text.empty()) return out;
+  const auto value = parse(text);
+  if (!value) return value.error();
+  const auto* object = value->if_object();
+  if (object == nullptr) return damaged("approval");
+  const auto number = [&](std::string_view name) -> std::optional<std::int64_t> {
+    const auto* member = object->if_contains(json::string_view(name.data(), name.size()));
+    return member == nullptr ? std::nullopt : number_in<std::int64_t>(*member);
+  };
+  const auto words = [&](std::string_view name, std::string& into) {
+    const auto* member = object->if_contains(json::string_view(name.data(), name.size()));
+    auto found = member == nullptr ? std::nullopt : text_of(*member);
+    if (found) into = std::move(*found);
+    return found.has_value();
+  };
+  const auto state = number("state");
+  const auto since = number("since_ns");
+  if (number("v") != kApprovalVersion || !state || *state < 1 || *state > 2 || !since || !words("why", out.why) ||
+      !words("by", out.by) || !words("note", out.note)) {
+    return damaged("approval");
+  }
+  out.state = static_cast<ports::Approval::State>(*state);
+  out.since = base::WallTime{base::Duration{*since}};
+  if (const auto at = number("at_ns")) out.at = base::WallTime{base::Duration{*at}};
+  return out;
 }
 
 std::string encode_prefixes(const std::vector<model::Prefix>& prefixes) {

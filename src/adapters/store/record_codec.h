@@ -10,6 +10,7 @@
 #include "model/alias.h"
 #include "model/ip.h"
 #include "model/mitigation.h"
+#include "ports/store.h"
 
 namespace dots::adapters::store {
 
@@ -20,6 +21,10 @@ base::Result<model::MitigationRequest> decode_request(std::string_view json);
 
 std::string encode_aliases(const std::vector<model::Alias>& aliases);
 base::Result<std::vector<model::Alias>> decode_aliases(std::string_view json);
+
+// Empty: none was needed.
+std::string encode_approval(const ports::Approval& approval);
+base::Result<ports::Approval> decode_approval(std::string_view json);
 
 std::string encode_prefixes(const std::vector<model::Prefix>& prefixes);
 base::Result<std::vector<model::Prefix>> decode_prefixes(std::string_view json);

@@ -45,6 +45,24 @@ TEST(RecordCodec, ANewerFormatIsRefusedByName) {
   EXPECT_NE(newer.error().message.find("newer release"), std::string::npos);
 }
 
+TEST(RecordCodec, AnApprovalComesBackAsItWas) {
+  EXPECT_EQ(encode_approval({}), "");
+  ports::Approval waiting;
+  waiting.state = ports::Approval::State::waiting;
+  waiting.why = "back end 'noc' asks a person";
+  waiting.since = base::WallTime{base::Duration{5}};
+  ports::Approval approved = waiting;
+  approved.state = ports::Approval::State::approved;
+  approved.by = "operator o";
+  approved.at = base::WallTime{base::Duration{7}};
+  approved.note = "\"fine\"";
+  for (const auto& approval : {ports::Approval{}, waiting, approved}) {
+    const auto back = decode_approval(encode_approval(approval));
+    ASSERT_TRUE(back) << back.error().message;
+    EXPECT_EQ(*back, approval);
+  }
+}
+
 TEST(RecordCodec, DamagedTextIsAnErrorAndNeverHalfARequest) {
   for (const char* text : {"",
                            "{",
@@ -76,6 +94,13 @@ TEST(RecordCodec, DamagedTextIsAnErrorAndNeverHalfARequest) {
                            R"({"v":1} trailing)",
                            R"({"v":1,"x":[[[[[[[[1]]]]]]]]})"}) {
     EXPECT_FALSE(decode_request(text)) << text;
+  }
+  for (const char* text :
+       {"{", "[]", "{}", R"({"v":1})", R"({"v":2,"state":1,"since_ns":1,"why":"","by":"","note":""})",
+        R"({"v":1,"state":3,"since_ns":1,"why":"","by":"","note":""})",
+        R"({"v":1,"state":1,"since_ns":"1","why":"","by":"","note":""})",
+        R"({"v":1,"state":1,"since_ns":1,"why":1,"by":"","note":""})"}) {
+    EXPECT_FALSE(decode_approval(text)) << text;
   }
   EXPECT_FALSE(decode_prefixes("{}"));
   EXPECT_FALSE(decode_prefixes(R"(["192.0.2.1"])"));

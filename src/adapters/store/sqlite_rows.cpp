@@ -13,7 +13,7 @@ int RowWriter::prepare(sqlite3* db) {
     Statement& statement;
     const char* sql;
   } all[] = {
-      {put_mitigation_, "INSERT OR REPLACE INTO mitigations VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)"},
+      {put_mitigation_, "INSERT OR REPLACE INTO mitigations VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)"},
       {erase_mitigation_, "DELETE FROM mitigations WHERE domain=? AND cuid=? AND mid=?"},
       {put_cuid_, "INSERT OR REPLACE INTO cuids VALUES(?,?,?,?)"},
       {erase_cuid_, "DELETE FROM cuids WHERE domain=? AND cuid=?"},
@@ -48,6 +48,7 @@ int RowWriter::operator()(const ports::PutMitigation& put) {
   const std::string request = encode_request(r.request);
   const std::string expanded = encode_prefixes(r.expanded);
   const std::string aliases = encode_aliases(r.aliases);
+  const std::string approval = encode_approval(r.approval);
   return put_mitigation_.text(r.domain.value)
       .text(r.cuid.value)
       .integer(r.mid.value)
@@ -63,6 +64,7 @@ int RowWriter::operator()(const ports::PutMitigation& put) {
       .integer(r.terminating_cycles)
       .text(r.author)
       .text(aliases)
+      .text(approval)
       .run();
 }
 
@@ -150,6 +152,9 @@ base::Result<std::vector<ports::MitigationRecord>> read_mitigations(Database& db
     auto aliases = decode_aliases(row.column_view(14));
     if (!aliases) return unreadable("mitigations", key, aliases.error().message);
     r.aliases = std::move(*aliases);
+    auto approval = decode_approval(row.column_view(15));
+    if (!approval) return unreadable("mitigations", key, approval.error().message);
+    r.approval = std::move(*approval);
     return r;
   };
   if (!domain) {

@@ -68,6 +68,9 @@ CREATE TABLE data_entries(
 // What the alias-names of a request stood for when it was accepted.
 constexpr const char* kResolvedAliases = "ALTER TABLE mitigations ADD COLUMN aliases TEXT NOT NULL DEFAULT '[]';";
 
+// The word of a person that a mitigation waits for, or has; empty: none was needed.
+constexpr const char* kApproval = "ALTER TABLE mitigations ADD COLUMN approval TEXT NOT NULL DEFAULT '';";
+
 // What a client role keeps at its servers; `body` and kind as in data_entries.
 constexpr const char* kClientData = R"sql(
 CREATE TABLE client_data(
@@ -87,6 +90,7 @@ constexpr UpgradeStep kSteps[] = {
     {4, "resolved aliases", kResolvedAliases},
     {5, "client data", kClientData},
     {6, "credentials in the audit log", kAuditCredential},
+    {7, "approval", kApproval},
 };
 static_assert(std::size(kSteps) == kSchemaVersion);
 

@@ -18,7 +18,7 @@ struct UpgradeStep {
   const char* sql;
 };
 std::span<const UpgradeStep> upgrade_steps();
-inline constexpr int kSchemaVersion = 6;
+inline constexpr int kSchemaVersion = 7;
 
 // Brings the database up to `to_version`, each step in a transaction of its own. Refuses a database of a newer release
 // and one that belongs to another program. An empty database has version 0.

@@ -9,6 +9,7 @@ signal::server::ClientCounts LossGuard::total() const {
   for (const auto& counts : shards_) {
     all.known += counts.known;
     all.quiet += counts.quiet;
+    all.approvals_late += counts.approvals_late;
   }
   return all;
 }

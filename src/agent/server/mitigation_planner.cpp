@@ -130,6 +130,11 @@ std::uint64_t rules_of(const BackEndLoads& loads, const std::map<std::string, st
   return all;
 }
 
+bool asks_people(const std::vector<PlannedBackEnd>& back_ends, const std::string& name) {
+  return std::any_of(back_ends.begin(), back_ends.end(),
+                     [&](const PlannedBackEnd& one) { return one.asks && one.name == name; });
+}
+
 void add(std::string& text, const std::string& more) { text += (text.empty() ? "" : "; ") + more; }
 
 }  // namespace
@@ -184,6 +189,7 @@ Plan MitigationPlanner::plan(const PlanRequest& request, Story* story) const {
   if (story != nullptr) story->rules = policy::considerations(settings_->chain, asked);
   const bool by_default = &rule == &policy::default_rule();
   if (!by_default) plan.story = "policy '" + rule.name + "'";
+  plan.policy = rule.name;
   if (rule.action == PolicyAction::refuse) {
     plan.verdict = Verdict::no(model::ResponseCode::forbidden, rule.reason, plan.story + " refuses it: " + rule.reason,
                                "dotsctl what-if shows the way to this", RefusalReason::policy);
@@ -230,8 +236,10 @@ Plan MitigationPlanner::plan(const PlanRequest& request, Story* story) const {
   Assignment assignment = assign(rule, settings_->back_ends, loads_, demand);
   std::size_t needed = 0;
   for (auto& part : assignment.parts) {
-    needed += part.rules.size();
-    plan.parts.push_back({part.back_end, std::move(part.rules)});
+    const bool asks = asks_people(settings_->back_ends, part.back_end);
+    if (asks && !plan.needs_approval) plan.needs_approval = "'" + part.back_end + "' asks a person";
+    if (!asks) needed += part.rules.size();
+    plan.parts.push_back({part.back_end, std::move(part.rules), asks});
   }
   const policy::SafetyPolicy& safety = settings_->safety;
   std::size_t held = 0;
@@ -239,7 +247,7 @@ Plan MitigationPlanner::plan(const PlanRequest& request, Story* story) const {
   const auto too_many = [&](const std::string& what, std::uint64_t others, std::uint32_t most) {
     // What runs goes on, also under a limit that has become smaller.
     if (most == 0 || needed <= held || others + needed <= most) return;
-    plan.parts.clear();
+    std::erase_if(plan.parts, [](const Plan::Part& part) { return !part.asks; });
     assignment.unmet = RefusalReason::capacity;
     assignment.notes.push_back("no room: " + std::to_string(others) + " of " + std::to_string(most) + " rules " + what +
                                " are used, and this needs " + std::to_string(needed));
@@ -271,6 +279,14 @@ Plan MitigationPlanner::plan(const PlanRequest& request, Story* story) const {
     return plan;
   }
   plan.actual = actual_of(plan.parts, asked.targets);
+  // Those who can be asked are, also where the policy does not name them.
+  const bool asked_already =
+      std::any_of(plan.parts.begin(), plan.parts.end(), [](const Plan::Part& part) { return part.asks; });
+  if (plan.needs_approval && !asked_already) {
+    for (const PlannedBackEnd& one : settings_->back_ends) {
+      if (one.asks) plan.parts.push_back({one.name, rules, true});
+    }
+  }
   return plan;
 }
 

@@ -243,6 +243,34 @@ TEST_F(PlannerTest, TooWideForABackEndAndForOnePairOfEyes) {
   EXPECT_THAT(plan({"203.0.113.0/32"}, {}).needs_approval.value_or(""), HasSubstr("policy 'careful'"));
 }
 
+TEST_F(PlannerTest, APersonIsAskedWhereThePolicySaysSoAndWheneverSomebodyHasToAgree) {
+  const auto parts = [](const Plan& plan) {
+    std::vector<std::string> out;
+    for (const auto& part : plan.parts) out.push_back(part.back_end + (part.asks ? " asks" : ""));
+    return out;
+  };
+  settings.back_ends.push_back({.name = "noc", .asks = true});
+  rule("filtered").use = {"filter"};
+  auto quiet = plan({"203.0.113.7/32"});
+  EXPECT_THAT(parts(quiet), ElementsAre("filter"));
+  EXPECT_FALSE(quiet.needs_approval.has_value());
+  EXPECT_EQ(quiet.policy, "filtered");
+  settings.chain[0].approval = true;
+  EXPECT_THAT(parts(plan({"203.0.113.7/32"})), ElementsAre("filter", "noc asks"));
+  settings.chain[0].approval = false;
+  settings.chain[0].use = {"filter", "noc"};
+  const auto asked_by_name = plan({"203.0.113.7/32"});
+  EXPECT_THAT(parts(asked_by_name), ElementsAre("filter", "noc asks"));
+  EXPECT_EQ(asked_by_name.needs_approval, "'noc' asks a person");
+  // People need no room in a table, and may be asked when there is none.
+  settings.safety.rules_per_domain = 1;
+  EXPECT_THAT(parts(plan({"203.0.113.7/32"})), ElementsAre("filter", "noc asks"));
+  rules_elsewhere = 1;
+  const auto full = plan({"203.0.113.7/32"});
+  EXPECT_EQ(full.not_started, RefusalReason::capacity);
+  EXPECT_THAT(parts(full), ElementsAre("noc asks"));
+}
+
 TEST_F(PlannerTest, TheVolumeIsLookedAtOnlyWhereItDecides) {
   EXPECT_FALSE(MitigationPlanner(settings.back_ends).looks_at_volume());
   rule("flood").volume_from_bps = 1000;

@@ -24,6 +24,7 @@ struct PlannedBackEnd {
   bool exempts = true;  // lets DOTS peers pass before all drops
   bool filters = true;  // takes lists of filters, and so lets safe sources pass
   bool dry_run = false;
+  bool asks = false;            // a person, who has to say yes before anything is installed
   std::uint32_t max_rules = 0;  // 0: no limit
   std::uint64_t max_bits_per_s = 0;
   std::uint8_t min_prefix_length_v4 = 0, min_prefix_length_v6 = 0;

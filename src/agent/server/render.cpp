@@ -44,12 +44,31 @@ const char* text_of(mitigation::RuleState state) {
   return "pending";
 }
 
+json::object render_approval(const ports::Approval& approval) {
+  const bool waits = approval.state == ports::Approval::State::waiting;
+  json::object out{{"state", waits ? "waiting" : "approved"}, {"since", base::unix_seconds(approval.since)}};
+  if (!approval.why.empty()) out["why"] = approval.why;
+  if (!approval.by.empty()) out["by"] = approval.by;
+  if (approval.at) out["at"] = base::unix_seconds(*approval.at);
+  if (!approval.note.empty()) out["note"] = approval.note;
+  return out;
+}
+
+std::string approval_sentence(const ports::MitigationRecord& record, base::Now now) {
+  const std::string mid = std::to_string(record.mid.value);
+  return "mitigation " + mid + " of domain " + record.domain.value + ", client " + record.client.value +
+         ", waits for an operator since " + base::utc_text(record.approval.since) + " (" +
+         base::duration_text(now.wall - record.approval.since) + "): " + record.approval.why + "; dotsctl approve " +
+         mid + ", or dotsctl refuse " + mid + " --reason TEXT";
+}
+
 // Why a mitigation that is there blocks nothing; empty for those that do.
 std::string idle_sentence(const MitigationView& view, base::Now now) {
   const ports::MitigationRecord& record = view.record;
   using model::MitigationStatus;
   const bool runs = record.status != MitigationStatus::withdrawn && record.status != MitigationStatus::signal_loss &&
                     !(record.status == MitigationStatus::attack_stopped && !record.request.trigger_mitigation);
+  if (runs && record.approval.state == ports::Approval::State::waiting) return approval_sentence(record, now);
   std::string text = "mitigation " + std::to_string(record.mid.value) + " of domain " + record.domain.value +
                      ", client " + record.client.value;
   if (runs && !view.conflict) return {};
@@ -152,6 +171,7 @@ json::object render_mitigation(const MitigationView& view, base::Now now) {
   }
   out["rules"] = text_of(view.rules);
   if (!view.rules_reason.empty()) out["rules-reason"] = view.rules_reason;
+  if (record.approval.state != ports::Approval::State::none) out["approval"] = render_approval(record.approval);
   if (view.conflict) out["conflict-information"] = render_conflict(*view.conflict);
   if (!view.conflict_with.empty()) {
     out["conflict-with"] = json::array(view.conflict_with.begin(), view.conflict_with.end());

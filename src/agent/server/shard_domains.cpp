@@ -25,7 +25,7 @@ const Origin* origin_of(const Event& event) {
 
 bool is_withdrawal(const Event& event) {
   return std::holds_alternative<DeleteMitigation>(event) || std::holds_alternative<OperatorWithdraw>(event) ||
-         std::holds_alternative<OperatorReleaseCuid>(event);
+         std::holds_alternative<OperatorReleaseCuid>(event) || std::holds_alternative<OperatorRefuse>(event);
 }
 
 // Between two tries something else may have slipped into the batch: a changed address of a name, a step of the clock.
@@ -113,6 +113,7 @@ void Shard::tally(Owned& owned) {
   if (counts == owned.clients) return;
   clients_.known += counts.known - owned.clients.known;
   clients_.quiet += counts.quiet - owned.clients.quiet;
+  clients_.approvals_late += counts.approvals_late - owned.clients.approvals_late;
   owned.clients = counts;
   clients_changed_ = true;
 }
@@ -122,6 +123,10 @@ void Shard::refuse_event(const Event& event, const std::string& why, base::Now n
     to_session(Reply{origin->session, origin->exchange, unavailable(why, settings_.retry_after_s), false}, now, out);
   } else if (const auto* withdraw = std::get_if<OperatorWithdraw>(&event)) {
     out.operator_answers.push_back({withdraw->ticket, false, why});
+  } else if (const auto* approve = std::get_if<OperatorApprove>(&event)) {
+    out.operator_answers.push_back({approve->ticket, false, why});
+  } else if (const auto* refuse = std::get_if<OperatorRefuse>(&event)) {
+    out.operator_answers.push_back({refuse->ticket, false, why});
   } else if (const auto* release = std::get_if<OperatorReleaseCuid>(&event)) {
     out.operator_answers.push_back({release->ticket, false, why});
   }
@@ -131,7 +136,7 @@ void Shard::refuse_event(const Event& event, const std::string& why, base::Now n
 // said only once.
 void Shard::defer(Owned& owned, Event event, base::Now now, ShardOutput& out) {
   const bool withdraws = is_withdrawal(event);
-  const bool asks = origin_of(event) != nullptr || withdraws;
+  const bool asks = origin_of(event) != nullptr || withdraws || std::holds_alternative<OperatorApprove>(event);
   if ((withdraws || !asks) && owned.deferred.size() < settings_.events_while_reloading) {
     owned.deferred.push_back({{}, std::move(event), 0});
   } else if (asks) {
@@ -160,6 +165,7 @@ void Shard::again(std::vector<Release> releases, std::vector<Visible>& failed) {
     if (owned->second.deferred.size() >= settings_.events_while_reloading) continue;
     if (const Origin* origin = origin_of(release.event)) requests.insert({origin->session, origin->exchange});
     if (const auto* withdraw = std::get_if<OperatorWithdraw>(&release.event)) tickets.insert(withdraw->ticket);
+    if (const auto* refused = std::get_if<OperatorRefuse>(&release.event)) tickets.insert(refused->ticket);
     if (const auto* freed = std::get_if<OperatorReleaseCuid>(&release.event)) tickets.insert(freed->ticket);
     ++release.tries;
     owned->second.deferred.push_back(std::move(release));

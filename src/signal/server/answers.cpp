@@ -110,6 +110,7 @@ MitigationStatus shown_status(const Mitigation& mitigation) {
   if (mitigation.fade.status) return *mitigation.fade.status;
   if (!mitigation.running()) return mitigation.record.status;
   if (mitigation.attack_stopped) return MitigationStatus::attack_stopped;
+  if (mitigation.awaits_approval()) return MitigationStatus::in_progress;
   if (exceeds(mitigation)) return MitigationStatus::exceeded_capability;
   // What an accept-list lets through is not mitigated (RFC 9133 4.1).
   const bool mitigated =
@@ -143,7 +144,10 @@ model::MitigationEntry entry_of(const Mitigation& mitigation, GetMitigation::Fil
   if (filter != GetMitigation::Filter::config && record.request.takes_extensions() && mitigation.has_rules()) {
     entry.service_used = mitigation.service_used();
     entry.actual_prefix = mitigation.plan.actual;
-    if (const auto trouble = mitigation.trouble()) {
+    if (mitigation.awaits_approval()) {
+      entry.refusal_reason = model::RefusalReason::policy;
+      entry.diagnostic = "it waits for the approval of an operator";
+    } else if (const auto trouble = mitigation.trouble()) {
       entry.refusal_reason = trouble;
       entry.diagnostic = words_of(*trouble);
     }

@@ -59,6 +59,7 @@ void Machine::start(Mitigation& mitigation, base::Now now) {
   mitigation.record.status = MitigationStatus::in_progress;
   count(mitigation, true);
   mitigation.record.started_at = now.wall;
+  mitigation.starts = true;
   save(mitigation);
   mitigation.asked_at = now.steady;
   want(mitigation, now);

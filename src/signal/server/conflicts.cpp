@@ -178,6 +178,7 @@ void Machine::give_way(Mitigation& loser, const Mitigation& to, base::Duration f
 void Machine::activate(Mitigation& mitigation, base::Now now) {
   set_status(mitigation, MitigationStatus::in_progress, now);
   mitigation.record.started_at = now.wall;
+  mitigation.starts = true;
   save(mitigation);
   want(mitigation, now);
   audit(now, "server", "activate", mitigation.key(), "done", "nothing stands in its way any more");

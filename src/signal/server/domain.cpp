@@ -83,6 +83,9 @@ void Machine::fire_due(base::Now now) {
       case Alarm::Kind::presence:
         on_presence_timer(base::ClientId{alarm->name}, now);
         break;
+      case Alarm::Kind::approval:
+        on_approval_timer(alarm->key, now);
+        break;
     }
     reconsider(now);
   }
@@ -207,6 +210,7 @@ void Machine::take_out(const Key& key, base::Now now) {
   timers_.cancel(leaving.timer);
   timers_.cancel(leaving.fade.timer);
   timers_.cancel(leaving.volume_timer);
+  stop_approval_clock(leaving);
   index_of(leaving).remove(leaving.number, leaving.targets(), leaving.record.expanded);
   by_number_.erase(leaving.number);
   candidates_.erase(leaving.number);
@@ -245,6 +249,7 @@ void Machine::set_status(Mitigation& mitigation, MitigationStatus status, base::
   mitigation.held_back = false;
   // Told anew, when accept-lists are in the way of what runs again.
   if (status != MitigationStatus::in_progress) mitigation.acl_names.clear();
+  if (status != MitigationStatus::in_progress) stop_approval_clock(mitigation);
   count(mitigation, true);
 }
 
@@ -259,8 +264,8 @@ void Machine::want(Mitigation& mitigation, std::optional<Plan> plan, base::Now n
   if (!mitigation.has_rules()) return;
   const ports::MitigationRecord& record = mitigation.record;
   if (!plan) plan = this->plan(record, {&mitigation});
-  // Nobody can say yes yet (docs/decisions/not-yet.md), so that the configuration asks for no approval.
-  if (!plan->verdict.allowed || plan->needs_approval) plan->parts.clear();
+  if (!plan->verdict.allowed) plan->parts.clear();
+  if (plan->verdict.allowed) judge_approval(mitigation, *plan, now);
   const model::MitigationStatus before = shown_status(mitigation);
   if (!plan->verdict.allowed) {
     if (mitigation.plan.verdict.reason != plan->verdict.reason) {
@@ -271,7 +276,7 @@ void Machine::want(Mitigation& mitigation, std::optional<Plan> plan, base::Now n
     mitigation.rules_why = plan->verdict.refusal;
   } else if (plan->parts.empty()) {
     mitigation.rules = RulesReport::State::pending;
-    mitigation.rules_reason = plan->needs_approval ? "waits for approval: " + *plan->needs_approval : plan->story;
+    mitigation.rules_reason = mitigation.awaits_approval() ? "waits for approval: " + record.approval.why : plan->story;
     mitigation.rules_why.reset();
   } else if (!mitigation.plan.verdict.allowed || mitigation.plan.not_started) {
     mitigation.rules = RulesReport::State::pending;
@@ -287,6 +292,7 @@ void Machine::want(Mitigation& mitigation, std::optional<Plan> plan, base::Now n
   want.reason = "requested by " + client_text(record.client);
   if (mitigation.preconfigured()) want.reason += " for the loss of its signal";
   if (mitigation.terminating()) want.reason += "; active but terminating";
+  if (mitigation.awaits_approval()) want.reason += "; waits for approval";
   want.until = record.deadline;
   if (!want.parts.empty()) want.asked_at = std::exchange(mitigation.asked_at, std::nullopt);
   if (!quiet || mitigation.held != before_held) wants_[mitigation.key()] = std::move(want);
@@ -316,15 +322,21 @@ Plan Machine::plan(const ports::MitigationRecord& record, const std::vector<cons
     if (one->record.cuid == record.cuid && one->record.mid == record.mid) request.counters = one->counters;
   }
   request.signal_path = &peers_;
-  if (record.aliases.empty()) {
-    request.targets.push_back({record.request.scope, record.expanded});
-  } else {
-    for (model::MitigationScope& part : parts_of(record.request.scope, record.aliases)) {
-      std::vector<model::Prefix> expanded = expand(part);
-      request.targets.push_back({std::move(part), std::move(expanded)});
-    }
-  }
+  request.targets = targets_of(record);
   return planner_->plan(request);
+}
+
+std::vector<PlanTargets> Machine::targets_of(const ports::MitigationRecord& record) const {
+  std::vector<PlanTargets> out;
+  if (record.aliases.empty()) {
+    out.push_back({record.request.scope, record.expanded});
+    return out;
+  }
+  for (model::MitigationScope& part : parts_of(record.request.scope, record.aliases)) {
+    std::vector<model::Prefix> expanded = expand(part);
+    out.push_back({std::move(part), std::move(expanded)});
+  }
+  return out;
 }
 
 void Machine::want_nothing(const Key& key) {

@@ -59,6 +59,7 @@ struct DomainLimits {
   std::size_t credentials = 4096;                             // whose cuids are kept for their clients, of the domain
   base::Duration loss_threshold = std::chrono::seconds{450};  // no sign of life for so long: the signal is lost
   std::uint32_t refusals_audited_per_minute = 10;             // of one client; the rest is counted in the next line
+  base::Duration approval_late = std::chrono::seconds{300};   // what waits longer for a person is said again
   bool filters_only_when_mitigating = false;  // acl-list needs a mitigation of the client that runs already
 };
 
@@ -80,10 +81,11 @@ struct MitigationView {
   bool held_back = false;                              // its client is lost, and a conflict keeps it from starting
 };
 
-// Clients of a domain by the state of their signal; the process adds them up over its shards.
+// Clients of a domain by the state of their signal, and what else the process adds up over its shards.
 struct ClientCounts {
-  std::size_t known = 0;  // whose signal is there, or was until lately
-  std::size_t quiet = 0;  // of these: nothing heard for half of the loss threshold, and not judged as lost yet
+  std::size_t known = 0;           // whose signal is there, or was until lately
+  std::size_t quiet = 0;           // of these: nothing heard for half of the loss threshold, and not judged as lost yet
+  std::size_t approvals_late = 0;  // mitigations that have waited for a person for too long
   friend bool operator==(const ClientCounts&, const ClientCounts&) = default;
 };
 

@@ -278,6 +278,7 @@ class DomainTest : public ::testing::Test {
     desired.clear();
     operator_answers.clear();
     notes.clear();
+    note_texts.clear();
     for (Effect& effect : effects) {
       std::visit(base::Overload{
                      [&](Reply& e) { replies.push_back(std::move(e)); },
@@ -288,7 +289,10 @@ class DomainTest : public ::testing::Test {
                      [&](ResolveName& e) { asked_names.push_back(std::move(e.name)); },
                      [&](OperatorAnswer& e) { operator_answers.push_back(std::move(e)); },
                      [&](ClientMitigating& e) { mitigating[e.client.value] = e.mitigating; },
-                     [&](OperatorNote& e) { notes.emplace_back(e.id); },
+                     [&](OperatorNote& e) {
+                       notes.emplace_back(e.id);
+                       note_texts.push_back(std::move(e.details));
+                     },
                  },
                  effect);
     }
@@ -350,6 +354,7 @@ class DomainTest : public ::testing::Test {
   std::vector<DesiredRules> desired;
   std::vector<OperatorAnswer> operator_answers;
   std::vector<std::string> notes;
+  std::vector<std::string> note_texts;
   std::map<model::RuleOwner, std::vector<model::Rule>> rules;  // what is wanted
   std::map<std::string, bool> mitigating;
 

@@ -144,6 +144,23 @@ struct OperatorWithdraw {
   std::string note;
   std::string credential = {};  // how the operator was known
 };
+// A person says yes to a mitigation that waits for it, or to one that does not run yet; or no (status 7).
+struct OperatorApprove {
+  std::uint64_t ticket = 0;
+  base::Cuid cuid;
+  base::Mid mid;
+  std::string author;
+  std::string note;
+  std::string credential = {};  // how the operator was known
+};
+struct OperatorRefuse {
+  std::uint64_t ticket = 0;
+  base::Cuid cuid;
+  base::Mid mid;
+  std::string author;
+  std::string reason;
+  std::string credential = {};
+};
 // The operator frees a cuid from its client, so that another may use it.
 struct OperatorReleaseCuid {
   std::uint64_t ticket = 0;
@@ -159,10 +176,10 @@ struct FiltersChanged {
 };
 struct TimerFired {};
 
-using Event =
-    std::variant<PutMitigation, GetMitigation, DeleteMitigation, SessionEdge, SignalGuard, ObservationCancelled,
-                 NameResolved, RulesReport, BackEndsReport, AttackReport, AcceptListReport, CountersReport,
-                 OperatorWithdraw, OperatorReleaseCuid, FiltersChanged, TimerFired, PutConfig, GetConfig, DeleteConfig>;
+using Event = std::variant<PutMitigation, GetMitigation, DeleteMitigation, SessionEdge, SignalGuard,
+                           ObservationCancelled, NameResolved, RulesReport, BackEndsReport, AttackReport,
+                           AcceptListReport, CountersReport, OperatorWithdraw, OperatorApprove, OperatorRefuse,
+                           OperatorReleaseCuid, FiltersChanged, TimerFired, PutConfig, GetConfig, DeleteConfig>;
 
 // ---- effects ------------------------------------------------------------------------------------------------------
 

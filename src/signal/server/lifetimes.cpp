@@ -28,7 +28,8 @@ void Machine::grant(Mitigation& mitigation, model::Lifetime granted, base::Now n
 }
 
 base::Duration Machine::terminating_period(const Mitigation& mitigation) const {
-  if (!mitigation.has_rules()) return base::Duration::zero();  // nothing runs that would have to end slowly
+  if (!mitigation.has_rules() || mitigation.awaits_approval())
+    return base::Duration::zero();  // nothing runs that would have to end slowly
   const policy::DomainPolicy& policy = rules_->policy();
   base::Duration period = policy.terminating_period;
   for (std::uint32_t i = 0; i < mitigation.record.terminating_cycles && period < policy.terminating_period_max; ++i) {
@@ -48,7 +49,7 @@ void Machine::terminate(Mitigation& mitigation, base::Duration period, base::Now
   changed(mitigation.key(), now);
 }
 
-void Machine::end(const Key& key, std::optional<MitigationStatus> last, base::Now now) {
+void Machine::end(const Key& key, std::optional<MitigationStatus> last, base::Now now, const std::string& refusal) {
   Mitigation& mitigation = *find(key.cuid, key.mid);
   std::optional<model::MitigationEntry> farewell;
   if (last) {
@@ -56,6 +57,10 @@ void Machine::end(const Key& key, std::optional<MitigationStatus> last, base::No
     farewell->status = *last;
     farewell->lifetime = model::Lifetime{0};
     farewell->counters = {};
+    if (!refusal.empty() && mitigation.record.request.takes_extensions()) {
+      farewell->refusal_reason = model::RefusalReason::policy;
+      farewell->diagnostic = refusal;
+    }
   }
   if (mitigation.contends()) freed(mitigation, now);
   if (mitigation.has_rules()) want_nothing(key);

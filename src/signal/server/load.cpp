@@ -37,6 +37,7 @@ std::vector<Effect> Machine::load(const ports::Snapshot& snapshot, base::Now now
   by_number_.clear();
   contending_clients_ = 0;
   kept_out_ = 0;
+  approvals_late_ = 0;
   candidates_.clear();
   total_ = 0;
   rules_held_ = 0;

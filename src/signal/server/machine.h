@@ -6,6 +6,7 @@
 //   conflicts.cpp  between clients of the domain          armed.cpp      preconfigured requests
 //   filters.cpp    filters of the data channel that a request switches
 //   presence.cpp   is the signal of a client there?       cuids.cpp      who may use which cuid
+//   approval.cpp   what waits for a person
 //   clocks lifetimes.cpp  deadlines, the terminating period, the end          domain.cpp     dispatch, views
 #pragma once
 
@@ -89,6 +90,7 @@ class Machine {
   void want(Mitigation& mitigation, base::Now now) { want(mitigation, std::nullopt, now); }
   // `holders`: whose rules go when these come: the mitigation itself, when it is not new, and those that it replaces.
   Plan plan(const ports::MitigationRecord& record, const std::vector<const Mitigation*>& holders) const;
+  std::vector<PlanTargets> targets_of(const ports::MitigationRecord& record) const;
   void hold(Mitigation& mitigation, const std::vector<Plan::Part>& parts);
   void want_nothing(const Key& key);
 
@@ -222,6 +224,20 @@ class Machine {
   void on_event(const DeleteMitigation& del, base::Now now);
   void on_event(const OperatorWithdraw& withdraw, base::Now now);
 
+  // ---- approval.cpp
+  void on_event(const OperatorApprove& approve, base::Now now);
+  void on_event(const OperatorRefuse& refuse, base::Now now);
+  // Has it wait when the plan says so, and leaves of the plan what goes before the approval.
+  void judge_approval(Mitigation& mitigation, Plan& plan, base::Now now);
+  void settle_approval(Mitigation& mitigation, ports::Approval approval);
+  // It waits no more, or not for now.
+  void stop_approval_clock(Mitigation& mitigation);
+  // What a request that takes the place of these keeps of their approval.
+  ports::Approval inherited_approval(const ports::MitigationRecord& record, const Plan& plan,
+                                     const std::vector<const Mitigation*>& replaced) const;
+  void on_approval_timer(const Key& key, base::Now now);
+  Mitigation* judged(std::uint64_t ticket, const Key& key);
+
   // ---- lifetimes.cpp
   void on_mitigation_timer(const Key& key, base::Now now);
   // Starts the period that record.deadline ends; nothing: indefinite.
@@ -232,7 +248,8 @@ class Machine {
   // Into the active-but-terminating period, or over at once when that is of no length.
   void terminate(Mitigation& mitigation, base::Duration period, base::Now now);
   // The end: rules gone, record gone, observers told `last` (6 or 7) and then 4.04; without `last` only 4.04.
-  void end(const Key& key, std::optional<model::MitigationStatus> last, base::Now now);
+  // `refusal`: what a person said, for clients that take it.
+  void end(const Key& key, std::optional<model::MitigationStatus> last, base::Now now, const std::string& refusal = {});
 
   // ---- reports.cpp
   void on_event(const RulesReport& report, base::Now now);
@@ -272,6 +289,7 @@ class Machine {
   bool signal_held_ = false;                 // by the process: see SignalGuard
   base::SteadyTime no_loss_before_{};
   std::array<std::size_t, 5> present_{};  // clients by presence
+  std::size_t approvals_late_ = 0;        // mitigations
   Timers timers_;
 
   std::unordered_map<std::string, Name> names_;

@@ -50,6 +50,7 @@ struct Plan {
   struct Part {
     std::string back_end;  // by its name in the configuration
     std::vector<model::Rule> rules;
+    bool asks = false;  // it is how a person is asked: wanted before the approval as well
     friend bool operator==(const Part&, const Part&) = default;
   };
   std::vector<Part> parts;                          // each back end once, none without rules
@@ -58,6 +59,7 @@ struct Plan {
   std::optional<model::RefusalReason> not_started;  // accepted, but not all of it is started; capacity and bandwidth
                                                     // make it attack-exceeded-capability (RFC 9132 status 4)
   std::optional<std::string> service;               // what is done, where it is not the one of the contract
+  std::string policy;                               // the rule of the policy that decided; empty: none did
   std::string story;                                // for operators: "policy 'edge': flowspec"
 };
 

@@ -41,7 +41,8 @@ void Machine::set_presence(ClientState& client, Presence presence) {
 
 ClientCounts Machine::clients() const {
   const auto number = [&](Presence presence) { return present_[static_cast<std::size_t>(presence)]; };
-  return {number(Presence::here) + number(Presence::waiting) + number(Presence::quiet), number(Presence::quiet)};
+  return {number(Presence::here) + number(Presence::waiting) + number(Presence::quiet), number(Presence::quiet),
+          approvals_late_};
 }
 
 bool Machine::all_silent(const ClientState& client) const {

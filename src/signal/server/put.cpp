@@ -152,6 +152,7 @@ void Machine::refresh(Mitigation& known, const PutMitigation& put, const Origins
     }
     if (damped(put, origins, now)) return;
     set_status(known, MitigationStatus::in_progress, now);
+    known.starts = true;
     ++record.terminating_cycles;
   }
   grant(known, put.request.lifetime ? rules_->grant(*put.request.lifetime, record.request.contract_id) : record.granted,
@@ -298,6 +299,9 @@ void Machine::create(const PutMitigation& put, std::vector<model::Alias> aliases
   const bool runs = record.status == MitigationStatus::in_progress;
   if (runs) record.started_at = now.wall;
   std::string takes_over;
+  std::vector<const Mitigation*> olds;
+  for (const base::Mid mid : replaced) olds.push_back(find(put.cuid, mid));
+  if (plan.needs_approval) record.approval = inherited_approval(record, plan, olds);
   for (const base::Mid mid : replaced) {
     const Mitigation& old = *find(put.cuid, mid);
     if (old.volume.held_bps() > mitigation.volume.held_bps()) mitigation.volume = old.volume.carried_over(now.steady);
@@ -315,6 +319,7 @@ void Machine::create(const PutMitigation& put, std::vector<model::Alias> aliases
   grant(mitigation, rules_->grant(*request.lifetime, request.contract_id), now);
   const base::Duration asked_for = left(mitigation, now);
   if (tied) keep_deactivated(mitigation, retry_after(contest.tied, now), now);
+  mitigation.starts = runs;
   Mitigation& placed = put_in(std::move(mitigation), now);
   watch_volume(placed);
   save(placed);

@@ -60,6 +60,9 @@ struct Mitigation {
   bool held_back = false;       // armed, its client is lost, and a request of another client stands in the way
   std::optional<Challenge> challenge;
   Fade fade;
+  bool starts = false;         // since the last plan: what a plan needs approval for is asked now, not later
+  bool approval_late = false;  // that has been said
+  Timers::Handle approval_timer;
   std::vector<std::string> acl_names;  // accept-lists that the attack uses (conflict-cause 2)
 
   const std::optional<std::string>& service_used() const { return plan.service ? plan.service : service; }
@@ -73,6 +76,7 @@ struct Mitigation {
   bool terminating() const { return record.status == model::MitigationStatus::client_withdrawn; }
   bool deactivated() const { return record.status == model::MitigationStatus::withdrawn; }
   bool has_rules() const { return running() || terminating(); }
+  bool awaits_approval() const { return running() && record.approval.state == ports::Approval::State::waiting; }
   // Wants to run and may not, because of a conflict.
   bool kept_out() const { return deactivated() || held_back; }
   // What only terminates, or waits for a loss, is in nobody's way (docs/decisions/conflicts.md).

@@ -21,8 +21,17 @@ struct Key {
 
 // What a deadline is about.
 struct Alarm {
-  enum class Kind : std::uint8_t { mitigation, fade, observer, hold, name, presence, volume } kind = Kind::mitigation;
-  Key key;                   // mitigation, fade, volume
+  enum class Kind : std::uint8_t {
+    mitigation,
+    fade,
+    observer,
+    hold,
+    name,
+    presence,
+    volume,
+    approval
+  } kind = Kind::mitigation;
+  Key key;                   // mitigation, fade, volume, approval
   std::uint64_t number = 0;  // observer, hold
   std::string name;          // name; presence: the client
 };

@@ -6,6 +6,8 @@
 #include "adapters/mitigators/dry_run.h"
 #include "adapters/mitigators/gobgp/gobgp_mitigator.h"
 #include "adapters/mitigators/nftables_mitigator.h"
+#include "adapters/mitigators/notify_mitigator.h"
+#include "adapters/mitigators/webhook_mitigator.h"
 #include "ops/config.h"
 
 namespace dots::back_ends {
@@ -18,6 +20,8 @@ namespace {
 constexpr const char* kNftables = "nftables";
 constexpr const char* kDryRun = "dry-run";
 constexpr const char* kCommand = "command";
+constexpr const char* kWebhook = "webhook";
+constexpr const char* kNotify = "notify";
 constexpr const char* kRtbh = "gobgp-rtbh";
 constexpr const char* kFlowspec = "gobgp-flowspec";
 
@@ -37,6 +41,24 @@ mitigators::NftablesOptions nftables_options(const ops::MitigatorConfig& config,
 // A file with problems is used for what can still be done with it.
 std::string program_of(const ops::MitigatorConfig& config) {
   return config.command.empty() ? "a program that is not configured" : config.command.front();
+}
+
+mitigators::WebServiceOptions service_options(const ops::MitigatorConfig& config) {
+  return {config.url, config.url_ca_file, config.secret_file, std::chrono::milliseconds{config.timeout_ms},
+          config.dns_servers};
+}
+
+mitigators::NotifyOptions notify_options(const ops::MitigatorConfig& config) {
+  mitigators::NotifyOptions out;
+  out.name = config.name;
+  out.mail_to = config.mail_to;
+  out.mail_from = config.mail_from;
+  out.mail_command = config.mail_command;
+  out.timeout = std::chrono::milliseconds{config.timeout_ms};
+  out.notice_every = std::chrono::seconds{config.notice_every_s};
+  out.state_dir = config.state_dir;
+  if (!config.url.empty()) out.service = service_options(config);
+  return out;
 }
 
 gobgp::DropAs drop_as(ops::BgpDrop drop) {
@@ -88,18 +110,24 @@ base::Result<std::unique_ptr<ports::Mitigator>> make(const ops::MitigatorConfig&
     return mitigators::make_command_mitigator(
         {config.name, config.command, std::chrono::milliseconds{config.timeout_ms}});
   }
+  if (config.kind == kWebhook) return mitigators::make_webhook_mitigator({config.name, service_options(config)});
+  if (config.kind == kNotify) return mitigators::make_notify_mitigator(notify_options(config));
   if (is_gobgp(config)) return Made(std::make_unique<gobgp::GobgpMitigator>(gobgp_options(config, only_look)));
   return base::Error{"mitigator '" + config.name + "': there is no kind '" + config.kind + "'"};
 }
 
 bool has_reader(const ops::MitigatorConfig& config) { return config.kind == kNftables; }
 
+bool asks_people(const ops::MitigatorConfig& config) { return config.kind == kNotify; }
+
 bool outlives_daemon(const ops::MitigatorConfig& config) {
-  return config.kind == kNftables || config.kind == kCommand || is_gobgp(config);
+  return config.kind == kNftables || config.kind == kCommand || config.kind == kWebhook || is_gobgp(config);
 }
 
 base::Result<void> check(const ops::MitigatorConfig& config) {
   if (config.kind == kNftables) return mitigators::check(nftables_options(config, true));
+  // Opening it would tell people.
+  if (config.kind == kNotify) return mitigators::check(notify_options(config));
   auto made = make(config, true);
   if (!made) return made.error();
   return (*made)->open();
@@ -108,6 +136,7 @@ base::Result<void> check(const ops::MitigatorConfig& config) {
 std::string describe(const ops::MitigatorConfig& config) {
   if (config.kind == kNftables) return config.kind + ", table " + config.table;
   if (config.kind == kCommand) return config.kind + ", " + program_of(config);
+  if (config.kind == kWebhook) return config.kind + ", " + config.url;
   if (is_gobgp(config)) return config.kind + ", " + config.bgp.api;
   return config.kind;
 }
@@ -115,6 +144,7 @@ std::string describe(const ops::MitigatorConfig& config) {
 std::string removal_by_hand(const ops::MitigatorConfig& config) {
   if (config.kind == kNftables) return "nft delete table inet " + config.table;
   if (config.kind == kCommand) return "whatever " + program_of(config) + " drives";
+  if (config.kind == kWebhook) return "whatever " + config.url + " drives";
   if (is_gobgp(config)) {
     return "gobgp global rib del for the routes with the large community " + std::to_string(config.bgp.marker[0]) +
            ":" + std::to_string(config.bgp.marker[1]) + ":*, or stop gobgpd, which withdraws all its routes";

@@ -18,6 +18,8 @@ base::Result<std::unique_ptr<ports::Mitigator>> make(const ops::MitigatorConfig&
 
 // Counters are read by a second object, so that reading never delays a change.
 bool has_reader(const ops::MitigatorConfig& config);
+// It is how a person is asked, who has to say yes before anything is installed.
+bool asks_people(const ops::MitigatorConfig& config);
 // Its rules are still there when the daemon is gone: what `dotsctl emergency` can look at and remove.
 bool outlives_daemon(const ops::MitigatorConfig& config);
 // Can it be used? The error says what to do. Changes nothing that anybody could see.

@@ -122,6 +122,7 @@ agent::server::PlannedBackEnd MitigatorRunner::planned() const {
   out.exempts = state_->abilities.exempts;
   out.filters = state_->abilities.filters;
   out.dry_run = !state_->abilities.drops_really;
+  out.asks = state_->options.asks;
   out.max_rules = state_->options.max_rules;
   out.max_bits_per_s = state_->options.max_bits_per_s;
   out.min_prefix_length_v4 = state_->options.min_prefix_length_v4;
@@ -151,7 +152,9 @@ base::Result<std::unique_ptr<MitigatorRunner>> make_runner(const ops::MitigatorC
   RunnerOptions options;
   options.name = config.name;
   options.hold = hold;
-  options.remove_on_stop = config.on_stop == ops::OnStop::remove;
+  options.asks = back_ends::asks_people(config);
+  // People are not told of a restart.
+  options.remove_on_stop = config.on_stop == ops::OnStop::remove && !options.asks;
   options.counters_every = std::chrono::milliseconds{config.counters_every_ms};
   options.dry_run = config.dry_run;
   options.max_rules = config.max_rules;

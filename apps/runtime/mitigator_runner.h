@@ -41,6 +41,7 @@ struct RunnerOptions {
   std::string name;   // of the back end, for people
   bool hold = false;  // emergency: keeps what is wanted, installs and removes nothing, says so to owners
   bool remove_on_stop = false;
+  bool asks = false;            // a person: see agent::server::PlannedBackEnd
   bool dry_run = false;         // for people: `mitigator` only remembers
   std::uint32_t max_rules = 0;  // never more are installed; 0: no limit
   std::uint64_t max_bits_per_s = 0;

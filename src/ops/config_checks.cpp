@@ -38,6 +38,7 @@ class Checker {
       unique(
           "mitigator", config_.mitigators, [](const MitigatorConfig& m) { return m.name; }, "name");
       check_mitigators(config_, places_, problems_);
+      web_services();
       check_policy(config_, places_, problems_);
       domains();
       redirect();
@@ -73,6 +74,10 @@ class Checker {
       }
       config_.listen.addresses = {{model::IpAddress{model::Family::ipv6, {}}, 4646},
                                   {model::IpAddress{model::Family::ipv4, {}}, 4646}};
+    }
+    for (MitigatorConfig& mitigator : config_.mitigators) {
+      mitigator.state_dir = config_.store.state_dir;
+      mitigator.dns_servers = config_.resolver.servers;
     }
     if (config_.api.socket.empty() && !config_.store.state_dir.empty())
       config_.api.socket = config_.store.state_dir + (config_.store.state_dir.ends_with('/') ? "" : "/") + "dotsd.sock";
@@ -118,6 +123,15 @@ class Checker {
     for (std::size_t i = 0; i < config_.upstreams.size(); ++i)
       any |= given("upstream[" + std::to_string(i) + "]" + key);
     return any;
+  }
+
+  void web_services() {
+    for (std::size_t i = 0; i < config_.mitigators.size(); ++i) {
+      const MitigatorConfig& m = config_.mitigators[i];
+      const std::string path = "mitigator[" + std::to_string(i) + "]";
+      if (!m.url.empty()) readable(path + ".url_ca_file", m.url_ca_file);
+      if (!m.secret_file.empty()) secret(path + ".secret_file", m.secret_file);
+    }
   }
 
   // A server without a raw public key of its own is checked by its certificate.

@@ -31,17 +31,21 @@ SectionSpec mitigator_section() {
   s.keys = {
       required(parsed<M>("name", &M::name, "text", read_identifier,
                          {"Its name in logs, metrics and `dotsctl`. Unique.", "\"border\""})),
-      required(choice<M>("kind", &M::kind,
-                         Choices<std::string>{{"nftables", "nftables"},
-                                              {"command", "command"},
-                                              {"dry-run", "dry-run"},
-                                              {"gobgp-rtbh", "gobgp-rtbh"},
-                                              {"gobgp-flowspec", "gobgp-flowspec"}},
-                         {"`nftables` drops in this machine's kernel and needs CAP_NET_ADMIN for its helper; `dry-run` "
-                          "only remembers what it would do; `command` asks a program of yours; `gobgp-rtbh` and "
-                          "`gobgp-flowspec` have routers drop, by "
-                          "routes that a gobgpd announces. docs/mitigators.md compares them.",
-                          "\"nftables\""})),
+      required(choice<M>(
+          "kind", &M::kind,
+          Choices<std::string>{{"nftables", "nftables"},
+                               {"command", "command"},
+                               {"webhook", "webhook"},
+                               {"notify", "notify"},
+                               {"dry-run", "dry-run"},
+                               {"gobgp-rtbh", "gobgp-rtbh"},
+                               {"gobgp-flowspec", "gobgp-flowspec"}},
+          {"`nftables` drops in this machine's kernel and needs CAP_NET_ADMIN for its helper; `dry-run` "
+           "only remembers what it would do; `command` asks a program of yours, `webhook` a service of yours; "
+           "`notify` asks a person, who approves or refuses; `gobgp-rtbh` and "
+           "`gobgp-flowspec` have routers drop, by "
+           "routes that a gobgpd announces. docs/mitigators.md compares them.",
+           "\"nftables\""})),
       by_default("`dots-nft-helper` beside the daemon",
                  path<M>("helper", &M::helper,
                          {"nftables: the helper program.", "\"/usr/libexec/tidewall/dots-nft-helper\""})),

@@ -222,15 +222,16 @@ TEST_F(ConfigTest, TellsAllProblemsAtOnceInTheOrderOfTheFile) {
   toml = changed(toml, "state_dir = \"state\"", "state_dir = 5");
   EXPECT_THAT(
       problems(toml),
-      ElementsAre("dotsd.toml:10: store.state_dir: expected a text in quotes, found a number; write for example "
-                  "\"/var/lib/tidewall/server\"",
-                  "dotsd.toml:13: mitigator[0].kind: 'nftable' is no choice; did you mean \"nftables\"?; write "
-                  "\"nftables\", \"command\", \"dry-run\", \"gobgp-rtbh\" or \"gobgp-flowspec\"",
-                  "dotsd.toml:16: domain[0].prefixes[0]: '203.0.113.5/24' has bits set to the right of its length; "
-                  "write '203.0.113.0/24'",
-                  "dotsd.toml:18: domain[0].terminating_period_s: 301 is out of range; write a number: 0 to 300 s",
-                  "dotsd.toml:19: domain[0].max_mitigation: is unknown; did you mean 'max_mitigations'?; write "
-                  "'max_mitigations'"));
+      ElementsAre(
+          "dotsd.toml:10: store.state_dir: expected a text in quotes, found a number; write for example "
+          "\"/var/lib/tidewall/server\"",
+          "dotsd.toml:13: mitigator[0].kind: 'nftable' is no choice; did you mean \"nftables\"?; write "
+          "\"nftables\", \"command\", \"webhook\", \"notify\", \"dry-run\", \"gobgp-rtbh\" or \"gobgp-flowspec\"",
+          "dotsd.toml:16: domain[0].prefixes[0]: '203.0.113.5/24' has bits set to the right of its length; "
+          "write '203.0.113.0/24'",
+          "dotsd.toml:18: domain[0].terminating_period_s: 301 is out of range; write a number: 0 to 300 s",
+          "dotsd.toml:19: domain[0].max_mitigation: is unknown; did you mean 'max_mitigations'?; write "
+          "'max_mitigations'"));
 }
 
 struct BadCase {

@@ -5,6 +5,8 @@
 #include "adapters/mitigators/command_mitigator.h"
 #include "adapters/mitigators/dry_run.h"
 #include "adapters/mitigators/nftables_mitigator.h"
+#include "adapters/mitigators/web_fixture.h"
+#include "adapters/mitigators/webhook_mitigator.h"
 #include "tests/support/network_namespace.h"
 #include "tests/support/temp_dir.h"
 
@@ -45,9 +47,26 @@ struct CommandHarness {
   TempDir folder;
 };
 
+// With the service that is shown in docs/examples, over HTTPS.
+struct WebhookHarness {
+  static constexpr bool kSurvives = true;
+  bool ready(std::string& why_not) {
+    why_not = ::access("/usr/bin/python3", X_OK) == 0 ? "" : "there is no python3 here";
+    return why_not.empty();
+  }
+  std::unique_ptr<ports::Mitigator> make() {
+    using namespace adapters::mitigators;
+    if (!service) service = std::make_unique<ServiceProcess>(example_service(folder, DOTS_SOURCE_DIR));
+    return make_webhook_mitigator({"scrubber", service_at(service->port(), folder)});
+  }
+  TempDir folder;
+  std::unique_ptr<adapters::mitigators::ServiceProcess> service;
+};
+
 INSTANTIATE_TYPED_TEST_SUITE_P(Command, MitigatorContract, CommandHarness);
 INSTANTIATE_TYPED_TEST_SUITE_P(DryRun, MitigatorContract, DryRunHarness);
 INSTANTIATE_TYPED_TEST_SUITE_P(Nftables, MitigatorContract, NftablesHarness);
+INSTANTIATE_TYPED_TEST_SUITE_P(Webhook, MitigatorContract, WebhookHarness);
 
 }  // namespace
 }  // namespace dots::tests

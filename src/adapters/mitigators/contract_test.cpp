@@ -5,10 +5,10 @@
 #include "adapters/mitigators/command_mitigator.h"
 #include "adapters/mitigators/dry_run.h"
 #include "adapters/mitigators/nftables_mitigator.h"
-#include "adapters/mitigators/web_fixture.h"
 #include "adapters/mitigators/webhook_mitigator.h"
 #include "tests/support/network_namespace.h"
 #include "tests/support/temp_dir.h"
+#include "tests/support/web_service.h"
 
 namespace dots::tests {
 namespace {
@@ -55,12 +55,11 @@ struct WebhookHarness {
     return why_not.empty();
   }
   std::unique_ptr<ports::Mitigator> make() {
-    using namespace adapters::mitigators;
     if (!service) service = std::make_unique<ServiceProcess>(example_service(folder, DOTS_SOURCE_DIR));
-    return make_webhook_mitigator({"scrubber", service_at(service->port(), folder)});
+    return adapters::mitigators::make_webhook_mitigator({"scrubber", service_at(service->port(), folder)});
   }
   TempDir folder;
-  std::unique_ptr<adapters::mitigators::ServiceProcess> service;
+  std::unique_ptr<ServiceProcess> service;
 };
 
 INSTANTIATE_TYPED_TEST_SUITE_P(Command, MitigatorContract, CommandHarness);

@@ -9,8 +9,8 @@
 #include <thread>
 
 #include "adapters/mitigators/notice.h"
-#include "adapters/mitigators/web_fixture.h"
 #include "tests/support/rules.h"
+#include "tests/support/web_service.h"
 
 namespace dots::adapters::mitigators {
 namespace {
@@ -19,7 +19,10 @@ using namespace std::chrono_literals;
 using testing::HasSubstr;
 using testing::Not;
 using testing::StartsWith;
+using tests::example_service;
 using tests::rule_of;
+using tests::service_at;
+using tests::ServiceProcess;
 
 ports::RuleChange wanted(model::Rule rule, const std::string& cuid = "cuid-a", std::uint32_t mid = 7) {
   return {ports::RuleChange::Kind::install,

@@ -10,8 +10,8 @@
 #include <ctime>
 #include <sstream>
 
-#include "adapters/mitigators/web_fixture.h"
 #include "tests/support/rules.h"
+#include "tests/support/web_service.h"
 
 namespace dots::adapters::mitigators {
 namespace {
@@ -19,7 +19,11 @@ namespace {
 namespace json = boost::json;
 using namespace std::chrono_literals;
 using testing::HasSubstr;
+using tests::example_service;
 using tests::rule_of;
+using tests::service_at;
+using tests::ServiceProcess;
+using tests::web_pki;
 
 // Notes each request, and answers as the first word of the file "mode" says; a number before it: so often, then "ok".
 constexpr char kMoody[] = R"py(
@@ -133,7 +137,7 @@ TEST_F(Moody, EveryCallIsSignedWithItsTime) {
     EXPECT_EQ(text(call, "Content-Type"), "application/json");
     const std::string stamp = text(call, "Tidewall-Timestamp");
     EXPECT_LT(std::abs(std::stol(stamp) - std::time(nullptr)), 60);
-    EXPECT_EQ(text(call, "Tidewall-Signature"), signature_of(kSecret, stamp, "/tidewall", text(call, "body")));
+    EXPECT_EQ(text(call, "Tidewall-Signature"), signature_of(tests::kSecret, stamp, "/tidewall", text(call, "body")));
   }
   EXPECT_THAT(text(calls[1], "body"), HasSubstr(R"("op":"apply")"));
   EXPECT_THAT(text(calls[1], "body"), HasSubstr(R"("target":"192.0.2.1/32")"));

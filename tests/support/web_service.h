@@ -18,7 +18,7 @@
 #include "tests/support/temp_dir.h"
 #include "tests/support/test_pki.h"
 
-namespace dots::adapters::mitigators {
+namespace dots::tests {
 
 inline constexpr char kSecret[] = "a secret of the tests";
 
@@ -66,8 +66,8 @@ inline WebPki& web_pki() {
   return one;
 }
 
-inline WebServiceOptions service_at(int port, const tests::TempDir& folder) {
-  WebServiceOptions out;
+inline adapters::mitigators::WebServiceOptions service_at(int port, const TempDir& folder) {
+  adapters::mitigators::WebServiceOptions out;
   out.url = "https://localhost:" + std::to_string(port) + "/tidewall";
   out.ca_file = web_pki().authority.ca_file();
   out.secret_file = folder.file("secret");
@@ -77,7 +77,7 @@ inline WebServiceOptions service_at(int port, const tests::TempDir& folder) {
 }
 
 // The service that is shown in docs/examples.
-inline std::vector<std::string> example_service(const tests::TempDir& folder, const std::string& sources) {
+inline std::vector<std::string> example_service(const TempDir& folder, const std::string& sources) {
   folder.write("secret", std::string(kSecret) + "\n");
   return {"/usr/bin/python3",
           sources + "/docs/examples/mitigators/rule-service.py",
@@ -93,4 +93,4 @@ inline std::vector<std::string> example_service(const tests::TempDir& folder, co
           folder.file("notices")};
 }
 
-}  // namespace dots::adapters::mitigators
+}  // namespace dots::tests

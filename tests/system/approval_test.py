@@ -185,7 +185,7 @@ def lasting(report, bin_dir):
         report.check(wait_for(lambda: site.status(1) == MITIGATED, 15) and len(site.rules()) == 2, "and it is afterwards",
                      site.rig.list())
 
-        site.put(5, "203.0.113.64/28", lifetime=3)
+        site.put(5, "203.0.113.64/28", lifetime=6)
         report.check(site.waits(5), "a short one waits", site.rig.list())
         report.check(wait_for(lambda: (CUID, 5) not in site.rig.list(), 15) and len(site.rules()) == 2,
                      "a lifetime that ends while it waits is the end", site.rig.list())

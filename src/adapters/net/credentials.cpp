@@ -77,10 +77,12 @@ class Loader {
     gnutls_certificate_allocate_credentials(&handles_.x509);
     if (!sources_.ca_file.empty()) load_anchors();
     load_revocations();
-    const auto key = read_file(sources_.key_file, "key", problems_);
-    if (key) lint_key_file();
-    if (!sources_.certificate_file.empty()) load_own(key);
-    if (key && !sources_.peer_keys.empty()) load_raw_keys(*key);
+    if (!sources_.key_file.empty()) {  // else we prove nothing
+      const auto key = read_file(sources_.key_file, "key", problems_);
+      if (key) lint_key_file();
+      if (!sources_.certificate_file.empty()) load_own(key);
+      if (key && !sources_.peer_keys.empty()) load_raw_keys(*key);
+    }
     // For DHE-PSK beside certificates; the groups of RFC 7919 are negotiated, these are for peers that know none.
     gnutls_certificate_set_known_dh_params(handles_.x509, GNUTLS_SEC_PARAM_MEDIUM);
   }

@@ -8,7 +8,7 @@ _dotsctl() {
       --action|--activate|--activation|--actor|--after|--alias|--before|--client|--config|--contract|--cuid|--deactivate|--destination|--domain|--file|--fqdn|--icmp-type|--if-match|--interval|--lifetime|--limit|--mid|--mitigator|--name|--note|--port|--prefix|--protocol|--rate-limit|--reason|--record|--rounds|--server|--service|--signal-port|--since|--socket|--source|--source-port|--status|--subject|--target|--target-prefix|--to|--ttl|--until|--uri|--volume|--wait-time) ((i++)) ;;
       -*) ;;
       *)
-        case " status mitigate list show watch withdraw refresh efficacy cuid policy what-if freeze unfreeze release-armed explain rules filters audit decode check-config reload redirect alias filter capabilities apply init emergency config-reference data-reference messages completion list remove-all clear-marker bash release " in
+        case " status mitigate list show watch withdraw approve refuse refresh efficacy cuid policy what-if freeze unfreeze release-armed explain rules filters audit decode check-config reload redirect alias filter capabilities apply init emergency config-reference data-reference messages completion list remove-all clear-marker bash release " in
           *" $word "*) path="${path:+$path }$word" ;;
         esac ;;
     esac
@@ -19,13 +19,15 @@ _dotsctl() {
     --protocol) mapfile -t COMPREPLY < <(compgen -W "tcp udp icmp icmpv6 sctp gre esp" -- "$current"); return ;;
   esac
   case "$path" in
-    "") words="status mitigate list show watch withdraw refresh efficacy cuid policy what-if freeze unfreeze release-armed explain rules filters audit decode check-config reload redirect alias filter capabilities apply init emergency config-reference data-reference messages completion $global" ;;
+    "") words="status mitigate list show watch withdraw approve refuse refresh efficacy cuid policy what-if freeze unfreeze release-armed explain rules filters audit decode check-config reload redirect alias filter capabilities apply init emergency config-reference data-reference messages completion $global" ;;
     "status") words="--help -h $global" ;;
     "mitigate") words="--help -h --target-prefix --fqdn --uri --alias --port --protocol --lifetime --note --server --contract --service --activate --deactivate --armed --wait --wait-time $global" ;;
     "list") words="--help -h $global" ;;
     "show") words="--help -h --domain --cuid --server $global" ;;
     "watch") words="--help -h --interval --rounds $global" ;;
     "withdraw") words="--help -h --domain --cuid --server --force --note $global" ;;
+    "approve") words="--help -h --domain --cuid --server --note $global" ;;
+    "refuse") words="--help -h --domain --cuid --server --reason $global" ;;
     "refresh") words="--help -h --domain --cuid --server $global" ;;
     "efficacy") words="--help -h --domain --cuid --server --status $global" ;;
     "cuid") words="release --help -h $global" ;;

@@ -69,7 +69,8 @@ class NotifyMitigator final : public ports::Mitigator {
       if (auto told = tell_when_due(); !told) return told.error();
     }
     Listing listing;
-    for (const auto& [match, rule] : rules_) {
+    for (const auto& one : rules_) {
+      const model::Rule& rule = one.second;
       const bool waits = std::any_of(untold_.begin(), untold_.end(),
                                      [&](const NoticeItem& item) { return item.wanted && item.rule == rule; });
       listing.rules.push_back({rule, {}, waits ? "the notice about it is still to be sent" : ""});
